@@ -1,0 +1,356 @@
+"""RunRecord: the wall between training, which writes it, and the report, which reads it.
+
+A run's folder holds ``settings.yaml``, ``train.ipynb``, ``history.csv``, ``predictions.parquet``,
+``gallery.parquet``, ``model.safetensors`` and, written last, ``record.json``.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+import pandas as pd
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.errors import RecordError, one_line
+from pipeline.settings import RunSettings
+
+SCHEMA_VERSION = 1
+HISTORY_COLUMNS = (
+    "epoch",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "learning_rate",
+    "epoch_seconds",
+)
+GALLERY_COLUMNS = ("kind", "split", "index", "target", "file", "png")
+# What these settings say has no effect on a run's results, only on where it runs.
+WITHOUT_EFFECT = ("data_dir", "num_workers")
+RUN_FOLDER_VARIABLE = "HEADSTART_RUN_FOLDER"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class DatasetInfo(_Part):
+    """What the images were. Counts are images; class lists are in the order of ``classes``."""
+
+    name: str
+    fingerprint: str
+    source: str = ""
+    split_sizes: dict[str, int]
+    class_counts: dict[str, list[int]]
+    native_size: list[int] | None = None  # height, width; None when sizes differ
+    split_note: str = ""
+    unreadable: list[str] = []
+    near_duplicates: list[int] = []  # indices of test images with a near twin in train
+    near_duplicates_note: str = ""
+
+
+class ModelInfo(_Part):
+    """What learned. ``macs`` counts one multiply-add once, for one image."""
+
+    name: str
+    mode: str
+    total_parameters: int
+    trainable_parameters: int
+    macs: int
+    input_size: int
+    weights_name: str | None = None
+    weights_hash: str | None = None
+    description: str = ""
+    layers: list[dict[str, Any]] = []  # name, kind, output, parameters: one per top-level stage
+
+
+class Timings(_Part):
+    """Seconds and bytes. ``train_seconds`` holds all epochs with their val passes, and features."""
+
+    train_seconds: float
+    feature_seconds: float = 0.0
+    load_seconds: float = 0.0
+    evaluate_seconds: float
+    latency_seconds: float  # median, one image a batch
+    latency_seconds_p90: float | None = None
+    throughput_images_per_second: float
+    throughput_batch_size: int
+    peak_memory_bytes: int
+    energy_joules: float | None = None
+    energy_note: str = ""
+    papermill_seconds: float | None = None  # kernel start to notebook saved, set by the parent
+
+
+class Environment(_Part):
+    """Where it ran."""
+
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+    packages: dict[str, str]
+    python: str
+    platform: str
+    device: str
+    cpu: str
+    threads: int
+    precision: str
+
+
+class Failure(_Part):
+    """Why a run has no results."""
+
+    kind: str  # the exception's class name
+    message: str  # one line
+    cell: str | None = None  # which cell of the notebook, as "5 (fit)"
+    traceback: str = ""
+
+
+class RunDetails(_Part):
+    """The content of ``record.json``."""
+
+    schema_version: int = SCHEMA_VERSION
+    status: Literal["complete", "failed"]
+    run_id: str
+    settings: RunSettings
+    classes: list[str] = []
+    dataset: DatasetInfo | None = None
+    model: ModelInfo | None = None
+    timings: Timings | None = None
+    best_epoch: int | None = None
+    stop_reason: str | None = None  # "all epochs done" or "val loss did not fall for 5 epochs"
+    environment: Environment | None = None
+    failure: Failure | None = None
+    hashes: dict[str, str] = Field(default={}, description="what run_id was made of")
+
+
+@dataclass(frozen=True)
+class SplitPredictions:
+    """One model's answers on one split.
+
+    ``index`` int64 [n], ``target`` int64 [n], ``probability`` float32 [n, classes].
+    """
+
+    index: np.ndarray
+    target: np.ndarray
+    probability: np.ndarray
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """The most probable class of each image, int64 [n]."""
+        return self.probability.argmax(axis=1)
+
+    @cached_property
+    def correct(self) -> np.ndarray:
+        """Whether each prediction is right, bool [n]."""
+        return self.predicted == self.target
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run, read from its folder; tables are read when first asked for."""
+
+    folder: Path
+    details: RunDetails
+
+    @classmethod
+    def read(cls, folder: Path) -> "RunRecord":
+        """Read a run.
+
+        Raises RecordError when ``record.json`` is missing, damaged or of another schema version.
+        """
+        path = folder / "record.json"
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            found = content.get("schema_version")
+            if found != SCHEMA_VERSION:
+                raise RecordError(
+                    f"{path}: schema_version is {found!r}, this Headstart reads {SCHEMA_VERSION}. "
+                    f"Delete {folder} to have it run again."
+                )
+            return cls(folder, RunDetails(**content))
+        except FileNotFoundError:
+            raise RecordError(
+                f"{path}: missing, so this run is not whole. Run the experiment again."
+            ) from None
+        except (OSError, ValueError, AttributeError, TypeError, ValidationError) as error:
+            raise RecordError(
+                f"{path}: damaged ({one_line(error, 120)}). Delete {folder} to have it run again."
+            ) from None
+
+    @property
+    def run_id(self) -> str:
+        return self.details.run_id
+
+    @property
+    def settings(self) -> RunSettings:
+        return self.details.settings
+
+    @property
+    def complete(self) -> bool:
+        return self.details.status == "complete"
+
+    @property
+    def classes(self) -> list[str]:
+        return self.details.classes
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """One row per epoch, columns ``HISTORY_COLUMNS``; losses in nats, accuracies fractions."""
+        return _read_table(self.folder, "history.csv", HISTORY_COLUMNS)
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """``split`` (val or test), ``index``, ``target``, ``probability_<k>`` (float32)."""
+        columns = ("split", "index", "target", *(f"probability_{k}" for k in range(len(self.classes))))
+        return _read_table(self.folder, "predictions.parquet", columns)
+
+    @cached_property
+    def gallery(self) -> pd.DataFrame:
+        """Small images, columns ``GALLERY_COLUMNS``; ``kind`` is sample, augmented or error.
+
+        ``png`` holds the bytes of a PNG of at most 64 pixels a side. ``index`` counts within the
+        split, as in ``predictions``; augmented images are views of the training image ``index``.
+        """
+        return _read_table(self.folder, "gallery.parquet", GALLERY_COLUMNS)
+
+    def split(self, name: Literal["val", "test"]) -> SplitPredictions:
+        """Return the predictions on one split, ordered by image index."""
+        rows = self.predictions[self.predictions["split"] == name].sort_values("index")
+        probability = rows[[f"probability_{k}" for k in range(len(self.classes))]]
+        return SplitPredictions(
+            rows["index"].to_numpy(np.int64),
+            rows["target"].to_numpy(np.int64),
+            probability.to_numpy(np.float32),
+        )
+
+
+def _read_table(folder: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
+    path = folder / name
+    try:
+        table = pd.read_csv(path) if name.endswith(".csv") else pd.read_parquet(path)
+    except Exception as error:  # noqa: BLE001 (every reader fails in its own way)
+        raise RecordError(
+            f"{path}: cannot be read ({one_line(error, 120)}). Delete {folder} to have it run again."
+        ) from None
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise RecordError(f"{path}: lacks column {missing[0]!r}. Delete {folder} to have it run again.")
+    return table
+
+
+def predictions_table(splits: Mapping[str, SplitPredictions]) -> pd.DataFrame:
+    """Return the table that ``predictions.parquet`` holds, from the predictions of each split."""
+    parts = []
+    for name, split in splits.items():
+        table = pd.DataFrame(
+            {f"probability_{k}": column for k, column in enumerate(split.probability.astype(np.float32).T)}
+        )
+        table.insert(0, "target", split.target.astype(np.int64))
+        table.insert(0, "index", split.index.astype(np.int64))
+        table.insert(0, "split", name)
+        parts.append(table)
+    return pd.concat(parts, ignore_index=True)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run that is under way keeps its files, before it is whole."""
+
+    path: Path
+
+    @classmethod
+    def open(cls, settings: RunSettings) -> "RunFolder":
+        """Return the folder that the parent process chose, or one beside the notebook in Jupyter."""
+        chosen = os.environ.get(RUN_FOLDER_VARIABLE)
+        path = Path(chosen) if chosen else Path("runs") / f"{run_name(settings)}-jupyter"
+        path.mkdir(parents=True, exist_ok=True)
+        return cls(path)
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Where training keeps what it needs to go on after a kill."""
+        return self.path / "checkpoint.pt"
+
+    def report_progress(self, **event: Any) -> None:
+        """Append one event to ``progress.jsonl``, which the parent process follows live."""
+        with (self.path / "progress.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(event) + "\n")
+
+    def write_history(self, history: pd.DataFrame) -> None:
+        with replacing(self.path / "history.csv") as file:
+            history.to_csv(file, index=False)
+
+    def write_predictions(self, splits: Mapping[str, SplitPredictions]) -> None:
+        with replacing(self.path / "predictions.parquet", "wb") as file:
+            predictions_table(splits).to_parquet(file, index=False)
+
+    def write_gallery(self, gallery: pd.DataFrame) -> None:
+        with replacing(self.path / "gallery.parquet", "wb") as file:
+            gallery.loc[:, list(GALLERY_COLUMNS)].to_parquet(file, index=False)
+
+    def write_weights(self, save: Callable[[Path], None]) -> None:
+        """Write ``model.safetensors``; ``save`` is given the path to write to."""
+        partial = self.path / "model.safetensors.partial"
+        save(partial)
+        partial.replace(self.path / "model.safetensors")
+
+    def write_results(self, **results: Any) -> None:
+        """Write what the notebook knows of ``record.json``; the parent adds the rest."""
+        write_json(self.path / "results.json", {k: _plain(v) for k, v in results.items()})
+
+
+def run_name(settings: RunSettings) -> str:
+    """Return ``<model>-<mode>-s<seed>``, fit for a file name."""
+    model = "".join(c if c.isalnum() or c in "._" else "_" for c in settings.model)
+    return f"{model}-{settings.mode}-s{settings.seed}"
+
+
+def run_id(settings: RunSettings, hashes: Mapping[str, str]) -> str:
+    """Return ``<model>-<mode>-s<seed>-<hash8>`` for settings and the hashes of all else that counts."""
+    return f"{run_name(settings)}-{digest(hashes)[:8]}"
+
+
+def digest(content: object) -> str:
+    """Return the SHA-256 of anything that JSON can hold."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON so that a reader finds the old file or the whole new one, never half."""
+    with replacing(path) as file:
+        json.dump(content, file, indent=1, sort_keys=False, ensure_ascii=False, allow_nan=False)
+        file.write("\n")
+
+
+def write_settings(path: Path, settings: RunSettings) -> None:
+    with replacing(path) as file:
+        yaml.safe_dump(settings.model_dump(), file, sort_keys=False, allow_unicode=True)
+
+
+@contextmanager
+def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a temporary file that takes the place of ``path`` when the block ends without error."""
+    encoding = None if "b" in mode else "utf-8"
+    newline = None if "b" in mode else "\n"
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, mode, encoding=encoding, newline=newline) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _plain(value: object) -> object:
+    return value.model_dump() if isinstance(value, BaseModel) else value
