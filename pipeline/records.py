@@ -34,8 +34,6 @@ HISTORY_COLUMNS = (
     "epoch_seconds",
 )
 GALLERY_COLUMNS = ("kind", "split", "index", "target", "file", "png")
-# What these settings say has no effect on a run's results, only on where it runs.
-WITHOUT_EFFECT = ("data_dir", "num_workers")
 RUN_FOLDER_VARIABLE = "HEADSTART_RUN_FOLDER"
 
 
