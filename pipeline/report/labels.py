@@ -1,0 +1,57 @@
+"""Names for models: unique, and made for people (labels) or for ids and files (keys)."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from pipeline.settings import RunSettings
+
+MODE_WORDS = {"scratch": "from scratch", "linear_probe": "linear probe", "fine_tune": "fine-tuned"}
+WITHOUT_EFFECT = ("data_dir", "num_workers")  # where a run reads and works, not what it learns
+
+
+def labels(models: Sequence[RunSettings]) -> list[str]:
+    """Return a unique label per model, with the settings that differ where name and mode do not."""
+    return _unique([_label(settings) for settings in models], models)
+
+
+def keys(models: Sequence[RunSettings]) -> list[str]:
+    """Return a unique ``<model>-<mode>`` per model, of letters, digits, ``-``, ``.`` and ``_``."""
+    plain = [f"{_slug(settings.model)}-{settings.mode}" for settings in models]
+    counts = Counter(plain)
+    taken: Counter[str] = Counter()
+    result = []
+    for key in plain:
+        taken[key] += 1
+        result.append(f"{key}-{taken[key]}" if counts[key] > 1 else key)
+    return result
+
+
+def _label(settings: RunSettings) -> str:
+    if settings.model == "custom_cnn":
+        return settings.model
+    return f"{settings.model}, {MODE_WORDS[settings.mode]}"
+
+
+def _unique(plain: list[str], models: Sequence[RunSettings]) -> list[str]:
+    result = list(plain)
+    for label, count in Counter(plain).items():
+        if count > 1:
+            places = [i for i, other in enumerate(plain) if other == label]
+            for place, words in zip(places, _differences([models[i] for i in places]), strict=True):
+                result[place] = f"{label} ({words})"
+    return result
+
+
+def _differences(models: Sequence[RunSettings]) -> list[str]:
+    shared = {"model", "mode", "seed", *WITHOUT_EFFECT}
+    dumps = [settings.model_dump(exclude=shared) for settings in models]
+    differing = [key for key in dumps[0] if len({repr(dump[key]) for dump in dumps}) > 1]
+    return [", ".join(f"{key} {_shown(dump[key])}" for key in differing) for dump in dumps]
+
+
+def _shown(value: object) -> str:
+    return " + ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
+
+
+def _slug(name: str) -> str:
+    return "".join(c if c.isascii() and (c.isalnum() or c in "._") else "_" for c in name)
