@@ -1,0 +1,169 @@
+"""One run as a job: a process of its own that runs Papermill, followed while it works.
+
+Papermill is not thread-safe and a kernel may take its process with it, so every notebook gets a
+fresh process. Whoever calls ``run_in_process``, a thread here or a Dask worker elsewhere, waits for
+it and passes its progress on.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from pipeline.errors import one_line
+from pipeline.records import RUN_FOLDER_VARIABLE
+
+Event = dict[str, Any]
+Emit = Callable[[Event], None]
+POLL_SECONDS = 0.1
+_running: "set[subprocess.Popen[bytes]]" = set()
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a process needs to make one run, wherever it is started."""
+
+    run_id: str
+    settings: dict[str, Any]
+    hashes: dict[str, str]
+    runs_dir: str
+    threads: int
+    gpu: str | None = None
+
+    @property
+    def final(self) -> Path:
+        """Where the whole run is moved to."""
+        return Path(self.runs_dir) / self.run_id
+
+    @property
+    def partial(self) -> Path:
+        """Where the run works, with its checkpoint: hidden, beside its final place."""
+        return Path(self.runs_dir) / f".{self.run_id}.partial"
+
+    @property
+    def lock(self) -> FileLock:
+        """The lock that its process holds; the system frees it when that process dies."""
+        folder = Path(self.runs_dir) / ".locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / f"{self.run_id}.lock")
+
+    def is_taken(self) -> bool:
+        """Whether another process works on this run now."""
+        lock = self.lock
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return True
+        lock.release()
+        return False
+
+
+def run_in_process(job: Job, emit: Emit) -> str:
+    """Make one run in a process of its own and return what that process said if it died, or "".
+
+    ``emit`` is called with each progress event of the run, live.
+    """
+    if job.is_taken():
+        emit({"run_id": job.run_id, "stage": "waiting"})
+    else:
+        (job.partial / "progress.jsonl").unlink(missing_ok=True)
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.worker"],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=_environment(job),
+            start_new_session=True,  # Ctrl-C reaches the parent alone, which then stops it in order
+        )
+        _running.add(process)
+        try:
+            _follow(process, job, emit)
+        finally:
+            _stop(process)
+            _running.discard(process)
+        log.seek(0)
+        return _last_words(process.returncode, log.read().decode("utf-8", errors="replace"))
+
+
+def _environment(job: Job) -> dict[str, str]:
+    threads = str(job.threads)
+    own = {
+        RUN_FOLDER_VARIABLE: str(job.partial),
+        "HEADSTART_THREADS": threads,
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "PYTHONUNBUFFERED": "1",
+    }
+    if job.gpu is not None:
+        own["CUDA_VISIBLE_DEVICES"] = job.gpu
+    return {**os.environ, **own}
+
+
+def _follow(process: subprocess.Popen[bytes], job: Job, emit: Emit) -> None:
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(asdict(job)).encode())
+    process.stdin.close()
+    events = _new_events(job.partial / "progress.jsonl")
+    while process.poll() is None:
+        for event in next(events):
+            emit({"run_id": job.run_id, **event})
+        time.sleep(POLL_SECONDS)
+
+
+def _new_events(path: Path) -> Iterator[list[Event]]:
+    """Yield, again and again, the events that were appended since the last time."""
+    position, rest = 0, b""
+    while True:
+        try:
+            with path.open("rb") as file:
+                file.seek(position)
+                rest += file.read()
+                position = file.tell()
+        except FileNotFoundError:
+            position, rest = 0, b""
+        *lines, rest = rest.split(b"\n")
+        yield [event for line in lines if isinstance(event := _parsed(line), dict)]
+
+
+def _parsed(line: bytes) -> object:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def stop_all() -> None:
+    """End every run of this process: the threads that follow them then return."""
+    for process in tuple(_running):
+        process.terminate()
+
+
+def _last_words(code: int, log: str) -> str:
+    if code == 0:
+        return ""
+    if code < 0:
+        name = signal.Signals(-code).name
+        why = " (the system ended it, as it does when memory runs out)" if name == "SIGKILL" else ""
+        return f"its process was ended by {name}{why}"
+    lines = log.strip().splitlines()
+    return f"its process ended with code {code}: {one_line(lines[-1]) if lines else 'no output'}"

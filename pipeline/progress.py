@@ -1,0 +1,112 @@
+"""Live progress: a table with a line per run in a terminal, plain lines everywhere else.
+
+It goes to ``sys.__stderr__``: in a cell that Quarto executes, that is the user's terminal.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.identity import PlannedRun
+from pipeline.jobs import Event
+from pipeline.records import RunRecord
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+class Progress:
+    """Shows how the runs of an experiment come along, from any thread."""
+
+    def __init__(self, planned: Sequence[PlannedRun], missing: Sequence[PlannedRun]) -> None:
+        """Begin with every run as whole or waiting."""
+        self._console = Console(file=sys.__stderr__, highlight=False, soft_wrap=True)
+        waiting = {p.run_id for p in missing}
+        self._states = {p.run_id: "waits" if p.run_id in waiting else "whole, kept" for p in planned}
+        self._missing = len(missing)
+        self._finished = 0
+        self._last_line: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._live = Live(console=self._console, get_renderable=self._table, refresh_per_second=4)
+
+    def __enter__(self) -> "Progress":
+        kept = len(self._states) - self._missing
+        text = f"{kept} of {len(self._states)} runs are whole and kept; {self._missing} to train."
+        self._console.print(Text(text))
+        if self._drawn:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._drawn:
+            self._live.stop()
+
+    @property
+    def _drawn(self) -> bool:
+        return self._console.is_terminal and self._missing > 0
+
+    def show(self, event: Event) -> None:
+        """Show one event of a run: its stage, and its epoch if it trains."""
+        run_id = event["run_id"]
+        with self._lock:
+            self._states[run_id] = describe(event)
+            if not self._drawn and self._is_due(run_id, event):
+                self._console.print(Text(f"{run_id}: {self._states[run_id]}"))
+
+    def done(self, run_id: str, record: RunRecord) -> None:
+        """Show how a run ended."""
+        with self._lock:
+            self._finished += 1
+            self._states[run_id] = _ending(record)
+            if not self._drawn:
+                count = f"[{self._finished}/{self._missing}]"
+                self._console.print(Text(f"{count} {run_id}: {self._states[run_id]}"))
+
+    def _is_due(self, run_id: str, event: Event) -> bool:
+        """Whether enough time has passed for another plain line; a log wants few of them."""
+        now = time.monotonic()
+        if now - self._last_line.get(run_id, 0.0) < SECONDS_BETWEEN_LINES and event.get("stage") != "waiting":
+            return False
+        self._last_line[run_id] = now
+        return True
+
+    def _table(self) -> Table:
+        table = Table.grid(padding=(0, 2))
+        for run_id, state in self._states.items():
+            table.add_row(Text(run_id, style="bold"), Text(state))
+        return table
+
+
+def describe(event: Event) -> str:
+    """Return one event in words, as "epoch 3/10, val accuracy 81.2 %, 1,950 images/s, 12 s left"."""
+    if event.get("stage") == "waiting":
+        return "another process works on it; waiting for that"
+    if "epoch" not in event:
+        return f"{event.get('stage', 'works')} …"
+    parts = [f"epoch {event['epoch']}/{event.get('epochs', '?')}"]
+    if event.get("val_loss") is not None:
+        parts.append(f"val loss {event['val_loss']:.3f}")
+    if event.get("val_accuracy") is not None:
+        parts.append(f"val accuracy {event['val_accuracy']:.1%}")
+    if event.get("images_per_second"):
+        parts.append(f"{event['images_per_second']:,.0f} images/s")
+    if event.get("eta_seconds") is not None:
+        parts.append(f"{event['eta_seconds']:,.0f} s left")
+    return ", ".join(parts)
+
+
+def _ending(record: RunRecord) -> str:
+    details = record.details
+    if details.failure is not None:
+        where = f" in cell {details.failure.cell}" if details.failure.cell else ""
+        return f"FAILED{where}: {details.failure.message}"
+    assert details.timings is not None
+    return f"done in {details.timings.papermill_seconds or details.timings.train_seconds:,.0f} s"

@@ -1,0 +1,206 @@
+"""The process that makes one run: lock, Papermill, commit. Started as ``python -m pipeline.worker``."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import HeadstartError, one_line
+from pipeline.identity import NOTEBOOK
+from pipeline.jobs import Job
+from pipeline.records import (
+    SCHEMA_VERSION,
+    Environment,
+    Failure,
+    RunDetails,
+    RunRecord,
+    write_json,
+    write_settings,
+)
+from pipeline.settings import RunSettings
+
+SCRATCH_FILES = ("checkpoint.pt", "progress.jsonl", "results.json")
+
+
+def main() -> int:
+    """Make the run whose Job is on standard input; 0 also when it failed and was recorded as such."""
+    job = Job(**json.load(sys.stdin))
+    _end_with_parent()
+    with job.lock:
+        if not _whole(job):
+            _make(job)
+    return 0
+
+
+def _whole(job: Job) -> bool:
+    """Whether another process made this run while this one waited for the lock."""
+    try:
+        return RunRecord.read(job.final).complete
+    except HeadstartError:
+        return False
+
+
+def _make(job: Job) -> None:
+    _take_up_failed(job)
+    job.partial.mkdir(parents=True, exist_ok=True)
+    settings = RunSettings(**job.settings)
+    write_settings(job.partial / "settings.yaml", settings)
+    started = time.perf_counter()
+    failure = _execute(settings, job.partial / "train.ipynb")
+    seconds = time.perf_counter() - started
+    details = _complete(job, settings, seconds) if failure is None else _failed(job, settings, failure)
+    commit(job, details)
+
+
+def _take_up_failed(job: Job) -> None:
+    """Go on in the folder of a failed run, so that its checkpoint is used."""
+    if job.final.is_dir():
+        (job.final / "record.json").unlink(missing_ok=True)
+        if (job.final / "checkpoint.pt").is_file() and not (job.partial / "checkpoint.pt").is_file():
+            job.partial.mkdir(parents=True, exist_ok=True)
+            (job.final / "checkpoint.pt").replace(job.partial / "checkpoint.pt")
+        shutil.rmtree(job.final)
+
+
+def _execute(settings: RunSettings, notebook: Path) -> Failure | None:
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+
+    from pipeline.kernel import own_kernel
+
+    try:
+        papermill.execute_notebook(
+            str(NOTEBOOK),
+            # Papermill formats braces in an output path as parameters.
+            str(notebook).replace("{", "{{").replace("}", "}}"),
+            parameters=settings.model_dump(),
+            progress_bar=False,
+            **own_kernel(),
+        )
+    except papermill.PapermillExecutionError as error:
+        return _failure_in_cell(error, notebook)
+    except DeadKernelError:
+        return Failure(kind="DeadKernelError", message=_dead_kernel(), cell=_running_cell(notebook))
+    except HeadstartError as error:
+        return Failure(kind=type(error).__name__, message=one_line(error))
+    return None
+
+
+def _dead_kernel() -> str:
+    return (
+        "the notebook's process was ended by the system, as it is when memory runs out. "
+        "Try a smaller batch_size or image_size"
+    )
+
+
+def _failure_in_cell(error: Any, notebook: Path) -> Failure:
+    lines = "\n".join(error.traceback)
+    return Failure(
+        kind=error.ename,
+        message=one_line(error.evalue or error.ename),
+        cell=_cell_name(notebook, error.cell_index),
+        traceback=re.sub(r"\x1b\[[0-9;]*m", "", lines),
+    )
+
+
+def _cell_name(notebook: Path, index: int) -> str:
+    """Return "5 (fit)" for a cell: its number among the code cells, and its id."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    number = sum(cell["cell_type"] == "code" for cell in cells[: index + 1])
+    return f"{number} ({cells[index].get('id', 'no id')})" if index < len(cells) else str(number)
+
+
+def _running_cell(notebook: Path) -> str | None:
+    """Return the name of the cell that was running when the kernel died."""
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    except (OSError, ValueError):
+        return None
+    states = [cell["metadata"].get("papermill", {}).get("status") for cell in cells]
+    running = [i for i, state in enumerate(states) if state in ("running", "failed")]
+    return _cell_name(notebook, running[0]) if running else None
+
+
+def _complete(job: Job, settings: RunSettings, seconds: float) -> RunDetails:
+    results = json.loads((job.partial / "results.json").read_text(encoding="utf-8"))
+    results["timings"]["papermill_seconds"] = seconds
+    return RunDetails(
+        schema_version=SCHEMA_VERSION,
+        status="complete",
+        run_id=job.run_id,
+        settings=settings,
+        hashes=job.hashes,
+        **results,
+    )
+
+
+def _failed(job: Job, settings: RunSettings, failure: Failure) -> RunDetails:
+    environment = _found_environment(job.partial / "results.json")
+    return RunDetails(
+        status="failed",
+        run_id=job.run_id,
+        settings=settings,
+        hashes=job.hashes,
+        failure=failure,
+        environment=environment,
+    )
+
+
+def _found_environment(path: Path) -> Environment | None:
+    try:
+        return Environment(**json.loads(path.read_text(encoding="utf-8"))["environment"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def commit(job: Job, details: RunDetails) -> None:
+    """Move a run to its final place whole: ``record.json`` is written last, then the folder renamed."""
+    for name in SCRATCH_FILES:
+        if not (name == "checkpoint.pt" and details.status == "failed"):
+            (job.partial / name).unlink(missing_ok=True)
+    write_json(job.partial / "record.json", details.model_dump())
+    if job.final.is_dir():
+        shutil.rmtree(job.final)
+    job.partial.rename(job.final)
+    _sync_folder(job.final.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    """Make a rename survive a power loss, where the system can."""
+    if os.name == "posix":
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _end_with_parent() -> None:
+    """End this process and its kernel when it is told to, or when whoever started it is gone."""
+    signal.signal(signal.SIGTERM, lambda *_: _end())
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        _end()
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _end() -> None:
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):
+        child.kill()
+    os._exit(128 + signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
