@@ -53,6 +53,23 @@ def run(experiment: Experiment, options: Options | None = None) -> list[RunRecor
     return [_record(p) for p in planned]
 
 
+def records(experiment: Experiment) -> list[RunRecord]:
+    """Return the records of an experiment's runs, those that there are, without running any."""
+    found = (planned.record() for planned in plan(experiment))
+    return [record for record in found if record is not None]
+
+
+def describe_failure(record: RunRecord, kept: int) -> str:
+    """Return one line on a failed run: where, why, its notebook, and what is kept."""
+    failure = record.details.failure
+    assert failure is not None
+    where = f" in cell {failure.cell}" if failure.cell else ""
+    notebook = record.folder / "train.ipynb"
+    shown = f" Its notebook: {notebook}." if notebook.is_file() else ""
+    others = f" The other {kept} runs are kept." if kept else ""
+    return f"Run {record.run_id} failed{where}: {failure.message.rstrip('.')}.{shown}{others}"
+
+
 def _check_folder(runs_dir: Path) -> None:
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,45 @@
+# Each target sets up .venv if it is missing or pyproject.toml changed, then runs one line.
+PARAMS ?= params/demo.yaml
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: report test test-fast lint bench bench-quick clean
+.DELETE_ON_ERROR:
+
+report: .venv/installed
+	$(BIN)/headstart report $(PARAMS) $(OPTIONS)
+
+test: .venv/installed-dev .tools/installed
+	$(BIN)/pytest $(OPTIONS)
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+bench: .venv/installed-bench
+	$(BIN)/python -m bench $(OPTIONS)
+
+bench-quick: .venv/installed-bench
+	$(BIN)/python -m bench --quick $(OPTIONS)
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+.venv/installed-bench: .venv/installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	touch $@
+
+# Chromium and axe-core for the browser tests: where they cannot be installed, those tests skip by name.
+.tools/installed:
+	mkdir -p .tools
+	tests/install-browser.sh .tools
+	touch $@
+
+clean:
+	rm -rf .venv .tools reports cache

@@ -1,0 +1,154 @@
+"""``headstart doctor``: what this machine has, what it lacks, and what to do about it."""
+
+import importlib
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import HeadstartError, one_line
+
+NEEDED_DISK_BYTES = 5_000_000_000
+NEEDED_TORCH = (2, 14)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: ``ok`` is False only for what keeps Headstart from working."""
+
+    name: str
+    ok: bool
+    text: str
+    remark: bool = False
+
+    @property
+    def mark(self) -> str:
+        return "FAIL" if not self.ok else "note" if self.remark else "ok  "
+
+
+def examine(params: Path) -> Iterator[Finding]:
+    """Yield every check in turn; one that breaks is a finding, not the end."""
+    checks: list[Callable[[], Finding]] = [
+        _python,
+        _torch,
+        _kernel,
+        _quarto,
+        _pandoc,
+        _typst,
+        _gpu,
+        _weights,
+        lambda: _data(params),
+        _disk,
+    ]
+    for check in checks:
+        try:
+            yield check()
+        except Exception as error:  # noqa: BLE001 (whatever breaks here is what the user asks about)
+            name = getattr(check, "__name__", "data").strip("_<>")
+            yield Finding(name, False, f"{type(error).__name__}: {one_line(error)}")
+
+
+def _python() -> Finding:
+    ok = sys.version_info >= (3, 11)
+    hint = "" if ok else "; 3.11 or later is needed: make a new environment with it"
+    return Finding("Python", ok, f"{sys.version.split()[0]} at {sys.executable}{hint}")
+
+
+def _torch() -> Finding:
+    torch, torchvision = (importlib.metadata.version(name) for name in ("torch", "torchvision"))
+    if tuple(int(part) for part in torch.split(".")[:2]) < NEEDED_TORCH:
+        return Finding("torch", False, f"{torch} is too old: pip install 'torch>=2.14' 'torchvision>=0.29'")
+    try:
+        importlib.import_module("torchvision.ops")
+    except (ImportError, RuntimeError) as error:
+        return Finding(
+            "torch", False, f"{torch} and torchvision {torchvision} are no pair ({one_line(error, 80)}): "
+            "pip install -U torch torchvision, both at once"
+        )  # fmt: skip
+    return Finding("torch", True, f"{torch} with torchvision {torchvision}")
+
+
+def _kernel() -> Finding:
+    from pipeline.kernel import check_kernel
+
+    try:
+        check_kernel()
+    except HeadstartError as error:
+        return Finding("kernel", False, str(error))
+    return Finding("kernel", True, f"notebooks run in {sys.executable}")
+
+
+def _quarto() -> Finding:
+    quarto = shutil.which("quarto")
+    if quarto is None:
+        return Finding(
+            "Quarto",
+            True,
+            "not on the PATH; the embedded renderer writes the same report. To use Quarto: "
+            "conda install -c conda-forge quarto, or its installer from quarto.org",
+            remark=True,
+        )
+    version = subprocess.run([quarto, "--version"], capture_output=True, text=True, timeout=60, check=False)
+    return Finding("Quarto", version.returncode == 0, f"{version.stdout.strip()} at {quarto}")
+
+
+def _pandoc() -> Finding:
+    import pypandoc
+
+    return Finding("Pandoc", True, f"{pypandoc.get_pandoc_version()}, from pypandoc-binary")
+
+
+def _typst() -> Finding:
+    return Finding("Typst", True, f"{importlib.metadata.version('typst')}, from PyPI")
+
+
+def _gpu() -> Finding:
+    import torch
+
+    if torch.cuda.is_available():
+        return Finding("GPU", True, torch.cuda.get_device_name(0))
+    return Finding(
+        "GPU", True, "none; training runs on the CPU: keep image_size and epochs small", remark=True
+    )
+
+
+def _weights() -> Finding:
+    import torch
+
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    files = sorted(path.name for path in folder.glob("*.pth")) if folder.is_dir() else []
+    cached = (
+        f"{len(files)} files in {folder}"
+        if files
+        else f"none in {folder} yet; they are downloaded when needed"
+    )
+    return Finding("weights", True, f"efficientnet_lite0 comes with its package; torchvision's: {cached}")
+
+
+def _data(params: Path) -> Finding:
+    from pipeline.learn import data
+    from pipeline.settings import Experiment
+
+    experiment = Experiment.from_yaml(params)
+    try:
+        data.check(experiment.runs[0])
+    except HeadstartError as error:
+        return Finding("data", False, str(error))
+    return Finding("data", True, f"{experiment.runs[0].dataset}, as {params} asks")
+
+
+def _disk() -> Finding:
+    free = shutil.disk_usage(Path.cwd()).free
+    writable = os.access(Path.cwd(), os.W_OK)
+    text = f"{free / 1e9:.0f} GB free in {Path.cwd()}"
+    if not writable:
+        return Finding("disk", False, f"no permission to write in {Path.cwd()}: work in a folder of yours")
+    if free < NEEDED_DISK_BYTES:
+        return Finding(
+            "disk", True, f"{text}: little; free some, or set runs_dir to another disk", remark=True
+        )
+    return Finding("disk", True, text)
