@@ -316,7 +316,7 @@ def _settings(path: Path, where: str, values: dict[str, Any], own: dict[str, Any
 
 def _explain(details: ErrorDetails) -> str:
     """Return "key is value; it must be ..." for one pydantic error."""
-    key = ".".join(str(part) for part in details["loc"])
+    key = "".join(f"[{part}]" if isinstance(part, int) else part for part in details["loc"])
     if details["type"] == "value_error":
         message = str(details["ctx"]["error"])
         return f"{key} {message}." if key else f"{message}."
@@ -348,7 +348,7 @@ def _allowed(details: ErrorDetails) -> str:
     }
     if kind in bounds:
         key, words = bounds[kind]
-        return f"{words} {context[key]}"
+        return f"{words} {context[key]:g}"
     return plain.get(kind, one_line(details["msg"], 120))
 
 

@@ -1,0 +1,227 @@
+"""A params file becomes an Experiment, or one line that says what is wrong with it."""
+
+import json
+from pathlib import Path
+
+import papermill
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import SettingsError
+from pipeline.identity import NOTEBOOK
+from pipeline.settings import Experiment, RunSettings, read_yaml
+from tests.conftest import ROOT
+
+ONE_MODEL = "models: [{model: custom_cnn}]\n"
+
+
+def write(folder: Path, text: str | bytes) -> Path:
+    path = folder / "x.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def message(folder: Path, text: str | bytes) -> str:
+    with pytest.raises(SettingsError) as caught:
+        Experiment.from_yaml(write(folder, text))
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+    return str(caught.value).removeprefix(f"{folder / 'x.yaml'}: ")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "params").glob("*.yaml")), ids=lambda p: p.stem)
+def test_shipped_params_file_is_valid(path: Path) -> None:
+    experiment = Experiment.from_yaml(path)
+
+    assert experiment.name == path.stem
+    assert experiment.runs
+
+
+def test_top_level_key_is_default_and_model_entry_overrides_it(tmp_path: Path) -> None:
+    text = "epochs: 3\nmodels: [{model: custom_cnn}, {model: resnet18, epochs: 7}]"
+
+    runs = Experiment.from_yaml(write(tmp_path, text)).runs
+
+    assert [run.epochs for run in runs] == [3, 7]
+
+
+def test_seeds_multiply_models_in_order(tmp_path: Path) -> None:
+    text = "seeds: [2, 5]\nmodels: [custom_cnn, {model: resnet18}, {model: vgg16, seed: 9}]"
+
+    experiment = Experiment.from_yaml(write(tmp_path, text))
+
+    assert [(r.model, r.seed) for r in experiment.runs] == [
+        ("custom_cnn", 2),
+        ("custom_cnn", 5),
+        ("resnet18", 2),
+        ("resnet18", 5),
+        ("vgg16", 9),
+    ]
+    assert [len(group) for group in experiment.models] == [2, 2, 1]
+
+
+def test_exponent_without_point_is_a_number(tmp_path: Path) -> None:
+    experiment = Experiment.from_yaml(write(tmp_path, "learning_rate: 3e-4\n" + ONE_MODEL))
+
+    assert experiment.runs[0].learning_rate == 3e-4
+
+
+def test_notebook_parameters_equal_run_settings() -> None:
+    parameters = papermill.inspect_notebook(str(NOTEBOOK))
+
+    assert list(parameters) == list(RunSettings.model_fields)
+    for name, field in RunSettings.model_fields.items():
+        default = parameters[name]["default"]
+        assert eval(default) == field.default, name
+        assert parameters[name]["help"] == field.description, name
+
+
+def test_notebook_is_thin() -> None:
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+    for source in code[1:]:  # the first is the parameters
+        assert len(source.splitlines()) <= 5
+        assert not any(word in source for word in ("def ", "class ", "for ", "while "))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("learnin_rate: 1\n" + ONE_MODEL, "unknown key 'learnin_rate'. Did you mean 'learning_rate'?"),
+        (
+            "models: [{model: custom_cnn, epoch: 3}]",
+            "models[0]: unknown key 'epoch'. Did you mean 'epochs'?",
+        ),
+        (
+            "models: [{model: a}, {model: b}, {model: c, batch_size: 0}]",
+            "models[2]: batch_size is 0; it must be at least 1.",
+        ),
+        ("epochs: 2.5\n" + ONE_MODEL, "epochs is 2.5; it must be a whole number."),
+        ("epochs: many\n" + ONE_MODEL, "epochs is 'many'; it must be a whole number."),
+        ("epochs: true\n" + ONE_MODEL, "epochs is True; it must be a whole number."),
+        ("epochs: -1\n" + ONE_MODEL, "epochs is -1; it must be at least 1."),
+        ("epochs:\n" + ONE_MODEL, "epochs is None; it must be a whole number."),
+        ("learning_rate: .nan\n" + ONE_MODEL, "learning_rate is not a number; it must be a finite number."),
+        ("learning_rate: .inf\n" + ONE_MODEL, "learning_rate is infinite; it must be a finite number."),
+        ("learning_rate: 0\n" + ONE_MODEL, "learning_rate is 0; it must be more than 0."),
+        ("learning_rate: fast\n" + ONE_MODEL, "learning_rate is 'fast'; it must be a number."),
+        ("val_fraction: 1\n" + ONE_MODEL, "val_fraction is 1; it must be less than 1."),
+        ("val_fraction: 0\n" + ONE_MODEL, "val_fraction is 0; it must be more than 0."),
+        ("momentum: 1.5\n" + ONE_MODEL, "momentum is 1.5; it must be less than 1."),
+        (
+            "optimizer: lion\n" + ONE_MODEL,
+            "optimizer is 'lion'; it must be one of 'sgd', 'adam', 'adamw'.",
+        ),
+        (
+            "precision: fp8\n" + ONE_MODEL,
+            "precision is 'fp8'; it must be one of 'auto', 'fp32', 'bf16'.",
+        ),
+        ("augmentation: crop\n" + ONE_MODEL, "augmentation is 'crop'; it must be a list."),
+        (
+            "augmentation: [rotate]\n" + ONE_MODEL,
+            "augmentation[0] is 'rotate'; it must be one of 'crop', 'flip', 'alternating_flip', "
+            "'color_jitter', 'random_erasing', 'rand_augment'.",
+        ),
+        ("image_size: 4\n" + ONE_MODEL, "image_size is 4; it must be at least 8."),
+        ("image_size: 100000\n" + ONE_MODEL, "image_size is 100000; it must be at most 1024."),
+        ("widths: []\n" + ONE_MODEL, "widths is []; it must be a list that is not empty."),
+        ("dataset: 3\n" + ONE_MODEL, "dataset is 3; it must be text (put it in quotes)."),
+        ("dataset: ''\n" + ONE_MODEL, "dataset is ''; it must be text that is not empty."),
+        ("title: 3\n" + ONE_MODEL, "title is 3; it must be text of at most 2,000 characters."),
+        ("nesterov: perhaps\n" + ONE_MODEL, "nesterov is 'perhaps'; it must be true or false."),
+        ("seeds: 3\n" + ONE_MODEL, "seeds is 3; it must be a list of different whole numbers, as [0, 1, 2]."),
+        (
+            "seeds: [1, 1]\n" + ONE_MODEL,
+            "seeds is [1, 1]; it must be a list of different whole numbers, as [0, 1, 2].",
+        ),
+        (
+            "seeds: []\n" + ONE_MODEL,
+            "seeds is []; it must be a list of different whole numbers, as [0, 1, 2].",
+        ),
+        ("seed: 1\nseeds: [1]\n" + ONE_MODEL, "both seed and seeds are given; keep one."),
+        ("epochs: 3", "models is missing; it must be a list of at least one, as '- {model: custom_cnn}'."),
+        ("models: []", "models is []; it must be a list of at least one, as '- {model: custom_cnn}'."),
+        (
+            "models: custom_cnn",
+            "models is 'custom_cnn'; it must be a list of at least one, as '- {model: custom_cnn}'.",
+        ),
+        ("models: [3]", "models[0]: is a number; it must be keys and values, as {model: custom_cnn}."),
+        (
+            "models: [custom_cnn, custom_cnn]",
+            "models asks for custom_cnn (scratch, seed 0) twice with the same settings; drop one or "
+            "change a setting.",
+        ),
+        (
+            "models: [{model: custom_cnn, mode: fine_tune}]",
+            "models[0]: mode is 'fine_tune', but custom_cnn has no pretrained weights; use mode scratch or "
+            "another model.",
+        ),
+        (
+            "models: [{model: resnet18, weights: w.pth}]",
+            "models[0]: weights are given, but mode scratch starts without any; drop one.",
+        ),
+        ('dataset: "a\\nb"\n' + ONE_MODEL, "dataset holds a line break or control character."),
+        ("epochs: 1\nepochs: 2\n" + ONE_MODEL, "line 2: duplicate key 'epochs'."),
+        ("a: &a [x]\nmodels: *a", "line 2: aliases (*name) are not allowed; write the value out."),
+        ("? [a, b]\n: 1\n", "line 1: a key must be plain text."),
+        ("a: !!python/object/apply:os.system ['true']\n", None),
+        ("models:\n\t- custom_cnn\n", "line 2: a tab is used for indentation; use spaces."),
+        ("models: [", None),
+        ("", "is empty; it needs at least a list of models."),
+        ("- custom_cnn\n", "holds a list; it must be keys and values."),
+        ("just text", "holds a text; it must be keys and values."),
+        (b"title: \xff\xfe\n", "is not UTF-8 text (byte 7); save it as UTF-8."),
+        ("epochs: " + "9" * 5000 + "\n" + ONE_MODEL, None),
+        ("[" * 5000, None),
+        ("a: " + "x" * 1_000_001, "larger than 1,000,000 bytes, which no params file needs to be."),
+    ],
+)
+def test_bad_params_file_is_refused_in_one_line(
+    tmp_path: Path, text: str | bytes, expected: str | None
+) -> None:
+    found = message(tmp_path, text)
+
+    assert expected is None or found == expected
+
+
+def test_missing_params_file_names_closest_file(tmp_path: Path) -> None:
+    write(tmp_path, ONE_MODEL)
+
+    with pytest.raises(SettingsError, match=r"y\.yaml: no such file\. Did you mean '.*x\.yaml'\?"):
+        Experiment.from_yaml(tmp_path / "y.yaml")
+
+
+def test_folder_in_place_of_params_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="is a folder"):
+        Experiment.from_yaml(tmp_path)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_read_or_refused_in_one_line(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    path = write(tmp_path_factory.mktemp("fuzz"), content)
+
+    try:
+        found = str(type(read_yaml(path)))
+    except SettingsError as error:
+        found = str(error)
+
+    assert "\n" not in found
+
+
+@given(
+    st.builds(
+        RunSettings,
+        learning_rate=st.floats(1e-9, 100),
+        epochs=st.integers(1, 10**6),
+        augmentation=st.lists(st.sampled_from(["crop", "flip", "rand_augment"])),
+        data_dir=st.text(min_size=1, max_size=20).filter(str.isprintable),
+        max_train_images=st.none() | st.integers(1, 10**9),
+    )
+)
+def test_settings_survive_a_round_trip_through_json(settings: RunSettings) -> None:
+    assert RunSettings.model_validate_json(settings.model_dump_json()) == settings
+    assert RunSettings.from_namespace({**settings.model_dump(), "other": 1}) == settings
