@@ -120,6 +120,7 @@ def _job(planned: PlannedRun, threads: int) -> Job:
         hashes=planned.hashes,
         runs_dir=str(planned.folder.parent.absolute()),
         threads=threads,
+        folder=str(Path.cwd()),
     )
 
 
@@ -174,10 +175,14 @@ def _run_with_gpu(job: Job, gpus: "SimpleQueue[str | None]", emit: Emit) -> str:
 def finish(futures: "Mapping[Future[str], Job]", progress: Progress) -> None:
     """Wait for jobs; one whose process died is recorded as failed, and the others go on."""
     for future in as_completed(futures):
-        job = futures[future]
-        if last_words := future.result():
-            record_death(job, last_words)
-        progress.done(job.run_id, RunRecord.read(job.final))
+        settle(futures[future], future.result(), progress)
+
+
+def settle(job: Job, last_words: str, progress: Progress) -> None:
+    """Show how a job ended; ``last_words`` are those of a process that died, or ""."""
+    if last_words:
+        record_death(job, last_words)
+    progress.done(job.run_id, RunRecord.read(job.final))
 
 
 def record_death(job: Job, last_words: str) -> None:

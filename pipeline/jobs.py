@@ -37,6 +37,7 @@ class Job:
     hashes: dict[str, str]
     runs_dir: str
     threads: int
+    folder: str  # where it runs: relative paths of the settings start here
     gpu: str | None = None
 
     @property
@@ -83,6 +84,7 @@ def run_in_process(job: Job, emit: Emit) -> str:
             stdout=log,
             stderr=subprocess.STDOUT,
             env=_environment(job),
+            cwd=job.folder,
             start_new_session=True,  # Ctrl-C reaches the parent alone, which then stops it in order
         )
         _running.add(process)
