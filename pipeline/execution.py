@@ -84,8 +84,10 @@ def _check_folder(runs_dir: Path) -> None:
 def _is_missing(planned: PlannedRun) -> bool:
     try:
         record = planned.record()
+        if record is not None:
+            record.verify()
     except RecordError:
-        return True
+        return True  # damaged: it is replaced
     return record is None or not (record.complete or _tried_in_this_render(planned))
 
 

@@ -127,6 +127,20 @@ class RunDetails(_Part):
     environment: Environment | None = None
     failure: Failure | None = None
     hashes: dict[str, str] = Field(default={}, description="what run_id was made of")
+    files: dict[str, str] = Field(default={}, description="SHA-256 of each file of the run")
+    checksum: str = Field(default="", description="SHA-256 of all the rest of this record")
+
+    def sealed(self, folder: Path) -> "RunDetails":
+        """Return the same with the hashes of the files in ``folder``, and its own checksum."""
+        files = {path.name: file_hash(path) for path in sorted(folder.iterdir()) if path.is_file()}
+        whole = self.model_copy(update={"files": files, "checksum": ""})
+        return whole.model_copy(update={"checksum": digest(whole.model_dump())})
+
+    @property
+    def intact(self) -> bool:
+        """Whether the record still says what was sealed; one that never was is taken as it is."""
+        unsealed = self.model_copy(update={"checksum": ""})
+        return not self.checksum or self.checksum == digest(unsealed.model_dump())
 
 
 @dataclass(frozen=True)
@@ -173,7 +187,10 @@ class RunRecord:
                     f"{path}: schema_version is {found!r}, this Headstart reads {SCHEMA_VERSION}. "
                     f"Delete {folder} to have it run again."
                 )
-            return cls(folder, RunDetails(**content))
+            details = RunDetails(**content)
+            if not details.intact:
+                raise ValueError("its checksum does not match")
+            return cls(folder, details)
         except FileNotFoundError:
             raise RecordError(
                 f"{path}: missing, so this run is not whole. Run the experiment again."
@@ -202,13 +219,13 @@ class RunRecord:
     @cached_property
     def history(self) -> pd.DataFrame:
         """One row per epoch, columns ``HISTORY_COLUMNS``; losses in nats, accuracies fractions."""
-        return _read_table(self.folder, "history.csv", HISTORY_COLUMNS)
+        return self._table("history.csv", HISTORY_COLUMNS)
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """``split`` (val or test), ``index``, ``target``, ``probability_<k>`` (float32)."""
         columns = ("split", "index", "target", *(f"probability_{k}" for k in range(len(self.classes))))
-        return _read_table(self.folder, "predictions.parquet", columns)
+        return self._table("predictions.parquet", columns)
 
     @cached_property
     def gallery(self) -> pd.DataFrame:
@@ -217,17 +234,19 @@ class RunRecord:
         ``png`` holds the bytes of a PNG of at most 64 pixels a side. ``index`` counts within the
         split, as in ``predictions``; augmented images are views of the training image ``index``.
         """
-        return _read_table(self.folder, "gallery.parquet", GALLERY_COLUMNS)
+        return self._table("gallery.parquet", GALLERY_COLUMNS)
 
-    def split(self, name: Literal["val", "test"]) -> SplitPredictions:
-        """Return the predictions on one split, ordered by image index."""
-        rows = self.predictions[self.predictions["split"] == name].sort_values("index")
-        probability = rows[[f"probability_{k}" for k in range(len(self.classes))]]
-        return SplitPredictions(
-            rows["index"].to_numpy(np.int64),
-            rows["target"].to_numpy(np.int64),
-            probability.to_numpy(np.float32),
-        )
+    def _table(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
+        self.verify(name)
+        return _read_table(self.folder, name, columns)
+
+    def verify(self, *names: str) -> None:
+        """Raise RecordError unless these files, or else all but the weights, are as they were written."""
+        for name in names or [name for name in self.details.files if name != "model.safetensors"]:
+            path, expected = self.folder / name, self.details.files.get(name)
+            if expected and (not path.is_file() or file_hash(path) != expected):
+                wrong = "damaged: it is not what was written" if path.is_file() else "missing"
+                raise RecordError(f"{path}: {wrong}. Delete {self.folder} to have it run again.")
 
 
 def _read_table(folder: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:
@@ -319,6 +338,12 @@ def run_id(settings: RunSettings, hashes: Mapping[str, str]) -> str:
 def digest(content: object) -> str:
     """Return the SHA-256 of anything that JSON can hold."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_json(path: Path, content: object) -> None:

@@ -164,7 +164,7 @@ def commit(job: Job, details: RunDetails) -> None:
     for name in SCRATCH_FILES:
         if not (name == "checkpoint.pt" and details.status == "failed"):
             (job.partial / name).unlink(missing_ok=True)
-    write_json(job.partial / "record.json", details.model_dump())
+    write_json(job.partial / "record.json", details.sealed(job.partial).model_dump())
     if job.final.is_dir():
         shutil.rmtree(job.final)
     job.partial.rename(job.final)
