@@ -236,6 +236,16 @@ class RunRecord:
         """
         return self._table("gallery.parquet", GALLERY_COLUMNS)
 
+    def split(self, name: Literal["val", "test"]) -> SplitPredictions:
+        """Return the predictions on one split, ordered by image index."""
+        rows = self.predictions[self.predictions["split"] == name].sort_values("index")
+        probability = rows[[f"probability_{k}" for k in range(len(self.classes))]]
+        return SplitPredictions(
+            index=rows["index"].to_numpy(np.int64),
+            target=rows["target"].to_numpy(np.int64),
+            probability=probability.to_numpy(np.float32),
+        )
+
     def _table(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
         self.verify(name)
         return _read_table(self.folder, name, columns)
