@@ -1,7 +1,7 @@
-"""Names for models: unique, and made for people (labels) or for ids and files (keys)."""
+"""Names for models: unique, and made for tables (labels), sentences (spoken) or ids (keys)."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pipeline.settings import RunSettings
 
@@ -11,7 +11,12 @@ WITHOUT_EFFECT = ("data_dir", "num_workers")  # where a run reads and works, not
 
 def labels(models: Sequence[RunSettings]) -> list[str]:
     """Return a unique label per model, with the settings that differ where name and mode do not."""
-    return _unique([_label(settings) for settings in models], models)
+    return _unique(_label, models)
+
+
+def spoken(models: Sequence[RunSettings]) -> list[str]:
+    """Return a unique name per model that reads well in a sentence, as "fine-tuned resnet18"."""
+    return _unique(_spoken, models)
 
 
 def keys(models: Sequence[RunSettings]) -> list[str]:
@@ -32,7 +37,19 @@ def _label(settings: RunSettings) -> str:
     return f"{settings.model}, {MODE_WORDS[settings.mode]}"
 
 
-def _unique(plain: list[str], models: Sequence[RunSettings]) -> list[str]:
+def _spoken(settings: RunSettings) -> str:
+    if settings.model == "custom_cnn":
+        return "the custom CNN"
+    forms = {
+        "scratch": "{} from scratch",
+        "linear_probe": "the linear probe on {}",
+        "fine_tune": "fine-tuned {}",
+    }
+    return forms[settings.mode].format(settings.model)
+
+
+def _unique(name: Callable[[RunSettings], str], models: Sequence[RunSettings]) -> list[str]:
+    plain = [name(settings) for settings in models]
     result = list(plain)
     for label, count in Counter(plain).items():
         if count > 1:

@@ -1,112 +1,21 @@
-"""Study: the runs of one experiment, grouped by model, with all evidence drawn from them lazily.
+"""Study: the runs of one experiment, grouped by model, with all evidence drawn from them lazily."""
 
-How seeds combine, everywhere in the report: a model's accuracy is the mean over its seeds; choices
-(the best seed, the best model) are made on val; tests between models compare their chosen seeds.
-"""
-
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from pipeline.records import DatasetInfo, ModelInfo, RunRecord, SplitPredictions
-from pipeline.report.labels import WITHOUT_EFFECT, keys, labels
+from pipeline.records import DatasetInfo, RunRecord
+from pipeline.report import mistakes, significance
+from pipeline.report.costs import Cost, pareto_front
+from pipeline.report.labels import WITHOUT_EFFECT, keys, labels, spoken
+from pipeline.report.mistakes import Agreement, LabelIssue, Miss
+from pipeline.report.model import ModelGroup, best
+from pipeline.report.significance import ClassDifference, PairTest
 from pipeline.settings import Experiment, RunSettings
 
-
-@dataclass(frozen=True)
-class ModelGroup:
-    """One entry of ``models``: its whole runs, one per seed.
-
-    ``label`` is unique in the study and for people; ``key`` is unique and fit for ids and files.
-    """
-
-    label: str
-    key: str
-    records: list[RunRecord]
-
-    @property
-    def settings(self) -> RunSettings:
-        return self.chosen.settings
-
-    @property
-    def name(self) -> str:
-        """The network, as in params: custom_cnn, resnet18, ..."""
-        return self.records[0].settings.model
-
-    @property
-    def mode(self) -> str:
-        """scratch, linear_probe or fine_tune."""
-        return self.records[0].settings.mode
-
-    @property
-    def pretrained(self) -> bool:
-        return self.records[0].settings.pretrained
-
-    @property
-    def is_custom(self) -> bool:
-        return self.name == "custom_cnn"
-
-    @property
-    def seeds(self) -> list[int]:
-        return [record.settings.seed for record in self.records]
-
-    @cached_property
-    def val(self) -> list[SplitPredictions]:
-        """The val predictions, one per seed."""
-        return [record.split("val") for record in self.records]
-
-    @cached_property
-    def test(self) -> list[SplitPredictions]:
-        """The test predictions, one per seed, all on the same images."""
-        return [record.split("test") for record in self.records]
-
-    @cached_property
-    def val_accuracies(self) -> np.ndarray:
-        """Val accuracy of each seed, fractions [seeds]."""
-        return np.array([split.correct.mean() for split in self.val])
-
-    @cached_property
-    def test_accuracies(self) -> np.ndarray:
-        """Test accuracy of each seed, fractions [seeds]."""
-        return np.array([split.correct.mean() for split in self.test])
-
-    @property
-    def val_accuracy(self) -> float:
-        """Mean over seeds: what models are chosen by."""
-        return float(self.val_accuracies.mean())
-
-    @property
-    def test_accuracy(self) -> float:
-        """Mean over seeds: the headline figure."""
-        return float(self.test_accuracies.mean())
-
-    @cached_property
-    def chosen_position(self) -> int:
-        """Which of the seeds has the best val accuracy; the first of several equal ones."""
-        return int(self.val_accuracies.argmax())
-
-    @property
-    def chosen(self) -> RunRecord:
-        """The run of the seed with the best val accuracy: the model that one would deploy."""
-        return self.records[self.chosen_position]
-
-    @property
-    def chosen_test(self) -> SplitPredictions:
-        return self.test[self.chosen_position]
-
-    @property
-    def chosen_val(self) -> SplitPredictions:
-        return self.val[self.chosen_position]
-
-    @property
-    def model(self) -> ModelInfo:
-        """Size and shape of the network.
-
-        Raises ValueError when the run did not record it.
-        """
-        return _known(self.chosen.details.model, self.chosen, "model")
+MODES = ("scratch", "linear_probe", "fine_tune")
 
 
 @dataclass(frozen=True)
@@ -129,12 +38,12 @@ class Study:
         """Group records, given in params order, into models."""
         groups = _grouped(records)
         settings = [group[0].settings for group in groups]
-        named = list(zip(groups, labels(settings), keys(settings), strict=True))
+        named = list(zip(groups, labels(settings), spoken(settings), keys(settings), strict=True))
         whole = [record for record in records if record.complete]
         usable = {record.run_id for record in whole if _same_test(record, whole[0])}
         models = [
-            ModelGroup(label, key, kept)
-            for group, label, key in named
+            ModelGroup(label, words, key, kept)
+            for group, label, words, key in named
             if (kept := [record for record in group if record.run_id in usable])
         ]
         return cls(
@@ -142,7 +51,7 @@ class Study:
             models,
             failures=[record for record in records if not record.complete],
             apart=[record for record in whole if record.run_id not in usable],
-            names={record.run_id: label for group, label, _ in named for record in group},
+            names={record.run_id: label for group, label, _, _ in named for record in group},
         )
 
     @property
@@ -162,7 +71,11 @@ class Study:
     @cached_property
     def targets(self) -> np.ndarray:
         """True classes of the test images, int64 [n], in the order of every prediction."""
-        return self.models[0].test[0].target
+        return self.models[0].test[0].target if self.models else np.array([], np.int64)
+
+    def model(self, key: str) -> ModelGroup:
+        """Return the model with this key. Raises KeyError when there is none."""
+        return {group.key: group for group in self.models}[key]
 
     @property
     def custom(self) -> ModelGroup | None:
@@ -194,22 +107,63 @@ class Study:
     @cached_property
     def three_ways(self) -> dict[str, dict[str, ModelGroup]]:
         """For each network that ran in several modes: mode → the best such model on val."""
-        modes = ("scratch", "linear_probe", "fine_tune")
         names = dict.fromkeys(group.name for group in self.models)
-        found = {
-            name: {
-                mode: chosen
-                for mode in modes
-                if (chosen := best([g for g in self.models if (g.name, g.mode) == (name, mode)]))
-            }
-            for name in names
-        }
+        found = {name: self._ways(name) for name in names}
         return {name: ways for name, ways in found.items() if len(ways) > 1}
 
+    def _ways(self, name: str) -> dict[str, ModelGroup]:
+        of_mode = {mode: [g for g in self.models if (g.name, g.mode) == (name, mode)] for mode in MODES}
+        return {mode: chosen for mode, groups in of_mode.items() if (chosen := best(groups))}
 
-def best(groups: Sequence[ModelGroup]) -> ModelGroup | None:
-    """Return the model with the highest mean val accuracy, the first of equals; None of none."""
-    return max(groups, key=lambda group: group.val_accuracy, default=None)
+    @cached_property
+    def tests(self) -> list[PairTest]:
+        """Every pair of models once, Holm-corrected together; ``first`` and ``second`` are keys."""
+        return significance.pairwise([group.contestant for group in self.models])
+
+    def test(self, first: ModelGroup, second: ModelGroup) -> PairTest:
+        """Return the test of two different models, seen from ``first``. Raises KeyError for one model."""
+        for test in self.tests:
+            if (test.first, test.second) == (first.key, second.key):
+                return test
+            if (test.second, test.first) == (first.key, second.key):
+                return test.reversed
+        raise KeyError(f"{first.key} and {second.key} are not two models of this study")
+
+    def per_class(self, first: ModelGroup, second: ModelGroup) -> list[ClassDifference]:
+        """Return first minus second, class by class, for the classes that have test images."""
+        found = self._per_class.get((first.key, second.key))
+        if found is None:
+            found = significance.per_class(first.contestant, second.contestant, len(self.classes))
+            self._per_class[first.key, second.key] = found
+        return found
+
+    @cached_property
+    def _per_class(self) -> dict[tuple[str, str], list[ClassDifference]]:
+        return {}
+
+    @cached_property
+    def agreement(self) -> Agreement | None:
+        """How answers go together, in the order of ``models``; None for fewer than two models."""
+        chosen = [group.chosen_test for group in self.models]
+        return mistakes.agreement(chosen) if len(chosen) > 1 else None
+
+    @cached_property
+    def missed_by_all(self) -> list[Miss]:
+        """The test images that every model gets wrong; answers bear the models' keys."""
+        named = [(group.key, group.chosen_test) for group in self.models]
+        return mistakes.missed_by_all(named) if named else []
+
+    @cached_property
+    def label_issues(self) -> list[LabelIssue]:
+        """The test images whose labels confident learning doubts, most doubtful first."""
+        runs = [split for group in self.models for split in group.test]
+        return mistakes.label_issues(runs, [g.chosen_test for g in self.models]) if runs else []
+
+    def pareto(self, price: Callable[[Cost], float]) -> list[tuple[ModelGroup, float, bool]]:
+        """Return (model, price, whether on the front) for accuracy against one cost, lower is better."""
+        priced = [(group, float(price(group.cost))) for group in self.models if group.cost]
+        front = pareto_front([value for _, value in priced], [group.test_accuracy for group, _ in priced])
+        return [(group, value, on) for (group, value), on in zip(priced, front, strict=True)]
 
 
 def _grouped(records: Iterable[RunRecord]) -> list[list[RunRecord]]:
@@ -228,9 +182,3 @@ def _same_test(record: RunRecord, other: RunRecord) -> bool:
         return False
     mine, theirs = record.split("test"), other.split("test")
     return np.array_equal(mine.index, theirs.index) and np.array_equal(mine.target, theirs.target)
-
-
-def _known(value: ModelInfo | None, record: RunRecord, what: str) -> ModelInfo:
-    if value is None:
-        raise ValueError(f"{record.run_id}: record.json holds no {what}.")
-    return value

@@ -1,0 +1,188 @@
+"""What a model's probabilities are worth: calibration, temperature scaling, coverage against accuracy.
+
+Confidence is the probability of the predicted class. Expected calibration error with 15 bins of
+equal width and temperature scaling as in Guo et al. 2017 (arXiv 1706.04599).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from pipeline.records import SplitPredictions
+from pipeline.report.intervals import BOOTSTRAP_SEED, RESAMPLES, wilson
+from pipeline.report.significance import ALPHA, Difference
+
+BINS = 15
+SMALLEST = 1e-12  # probabilities of 0 in float32 are taken for this
+NEAR = 0.05  # half width of "a confidence of about 0.9"
+
+
+@dataclass(frozen=True)
+class Bins:
+    """A reliability diagram: arrays over the bins that hold images, lowest confidence first."""
+
+    count: np.ndarray
+    confidence: np.ndarray  # mean of the bin
+    accuracy: np.ndarray
+    low: np.ndarray  # Wilson interval of the accuracy
+    high: np.ndarray
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How well confidence meets accuracy, of one set of probabilities."""
+
+    ece: float
+    ece_expected: float  # the mean ECE of a perfectly calibrated model with these confidences
+    ece_limit: float  # which 95 % of such models stay below
+    p: float  # how often a perfectly calibrated model has an ECE as high as this
+    gap: Difference  # mean confidence - accuracy: positive is overconfident
+    log_loss: float  # nats
+    bins: Bins
+
+    @property
+    def miscalibrated(self) -> bool:
+        """Whether the ECE is more than chance explains at 5 %."""
+        return self.p < ALPHA
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Calibration on test as it is, and with one temperature fitted on val."""
+
+    before: Reliability
+    after: Reliability
+    temperature: float  # above 1: the model was too sure of itself
+    log_loss_gain: Difference  # paired, on test, nats: positive where scaling helps
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What remains above each confidence threshold: arrays [thresholds]; accuracy NaN where nothing."""
+
+    threshold: np.ndarray
+    coverage: np.ndarray
+    accuracy: np.ndarray
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """How often predictions of about one confidence were right, with a Wilson interval."""
+
+    confidence: float
+    images: int
+    accuracy: float
+    low: float
+    high: float
+
+
+def calibrate(val: SplitPredictions, test: SplitPredictions) -> Calibration:
+    """Fit a temperature on val and measure calibration on test without and with it."""
+    temperature = fit_temperature(val)
+    scaled = scale(test, temperature)
+    gain = _log_losses(test) - _log_losses(scaled)
+    return Calibration(reliability(test), reliability(scaled), temperature, _mean_interval(gain))
+
+
+def fit_temperature(split: SplitPredictions) -> float:
+    """Return the temperature, 1/20 to 20, that minimises the log loss of ``split``."""
+    logits = np.log(np.maximum(split.probability, SMALLEST, dtype=np.float64))
+    rows = np.arange(len(logits))
+
+    def log_loss(log_temperature: float) -> float:
+        return -float(log_softmax(logits / np.exp(log_temperature), axis=1)[rows, split.target].mean())
+
+    limit = np.log(20.0)
+    return float(np.exp(minimize_scalar(log_loss, bounds=(-limit, limit), method="bounded").x))
+
+
+def scale(split: SplitPredictions, temperature: float) -> SplitPredictions:
+    """Return the same predictions with probabilities sharpened (below 1) or softened (above 1)."""
+    logits = np.log(np.maximum(split.probability, SMALLEST, dtype=np.float64))
+    probability = np.exp(log_softmax(logits / temperature, axis=1))
+    return SplitPredictions(split.index, split.target, probability)
+
+
+def reliability(split: SplitPredictions) -> Reliability:
+    """Measure calibration, and what chance alone would show in a perfectly calibrated model."""
+    confidence, correct = _confidence(split), split.correct
+    bin_of = _bin_of(confidence)
+    ece = _ece(confidence - correct, bin_of)
+    simulated = _perfect_eces(confidence, bin_of)
+    return Reliability(
+        ece=ece,
+        ece_expected=float(simulated.mean()),
+        ece_limit=float(np.quantile(simulated, 1 - ALPHA)),
+        p=float((1 + (simulated >= ece).sum()) / (1 + len(simulated))),
+        gap=_mean_interval(confidence - correct),
+        log_loss=float(_log_losses(split).mean()),
+        bins=_bins(confidence, correct, bin_of),
+    )
+
+
+def meaning(split: SplitPredictions, confidence: float = 0.9) -> Meaning | None:
+    """Return how often predictions of about this confidence (± 0.05) are right; None without any."""
+    near = np.abs(_confidence(split) - confidence) <= NEAR
+    images, right = int(near.sum()), int(split.correct[near].sum())
+    if not images:
+        return None
+    low, high = wilson(right, images)
+    return Meaning(confidence, images, right / images, float(low), float(high))
+
+
+def coverage(split: SplitPredictions, steps: int = 100) -> Coverage:
+    """Return share and accuracy of the predictions whose confidence reaches 0, 1/steps, ..., 1."""
+    threshold = np.linspace(0, 1, steps + 1)
+    confidence = _confidence(split)
+    order = np.argsort(confidence, kind="stable")
+    right_from = np.append(np.cumsum(split.correct[order][::-1])[::-1], 0)
+    first = np.searchsorted(confidence[order], threshold, side="left")
+    kept = len(confidence) - first
+    accuracy = np.divide(right_from[first], kept, out=np.full(len(kept), np.nan), where=kept > 0)
+    return Coverage(threshold, kept / len(confidence), accuracy)
+
+
+def _confidence(split: SplitPredictions) -> np.ndarray:
+    return split.probability.max(axis=1).astype(np.float64)
+
+
+def _bin_of(confidence: np.ndarray) -> np.ndarray:
+    """Return each image's bin; bins are open below and closed above, as in Guo et al."""
+    return np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+
+
+def _ece(excess: np.ndarray, bin_of: np.ndarray) -> float:
+    return float(np.abs(np.bincount(bin_of, excess, BINS)).sum() / len(excess))
+
+
+def _perfect_eces(confidence: np.ndarray, bin_of: np.ndarray) -> np.ndarray:
+    """Return the ECE of models that are right as often as they say (consistency resampling).
+
+    Vaicenavicius et al. 2019, arXiv 1902.06977. Float [RESAMPLES].
+    """
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    chance = confidence.astype(np.float32)
+    draws = (rng.random(len(chance), np.float32) < chance for _ in range(RESAMPLES))
+    return np.array([_ece(confidence - right, bin_of) for right in draws])
+
+
+def _bins(confidence: np.ndarray, correct: np.ndarray, bin_of: np.ndarray) -> Bins:
+    count = np.bincount(bin_of, minlength=BINS)
+    filled = count > 0
+    count = count[filled]
+    right = np.bincount(bin_of, correct, BINS)[filled]
+    low, high = wilson(right, count)
+    return Bins(count, np.bincount(bin_of, confidence, BINS)[filled] / count, right / count, low, high)
+
+
+def _log_losses(split: SplitPredictions) -> np.ndarray:
+    chance = split.probability[np.arange(len(split.target)), split.target]
+    return -np.log(np.maximum(chance, SMALLEST, dtype=np.float64))
+
+
+def _mean_interval(values: np.ndarray) -> Difference:
+    """Return the mean of per-image values with its normal 95 % interval."""
+    mean, error = float(values.mean()), float(values.std() / np.sqrt(len(values)))
+    return Difference(mean, mean - 1.959964 * error, mean + 1.959964 * error)

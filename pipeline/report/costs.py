@@ -1,0 +1,83 @@
+"""What each model costs, in several currencies (Dehghani et al. 2021, arXiv 2110.12894)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.records import RunRecord
+
+CLOSE = 1.1  # times measured within a factor of this count as about the same
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One measured quantity: the mean over seeds, and the lowest and highest seed."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Measured":
+        return cls(float(np.mean(values)), float(min(values)), float(max(values)))
+
+    def ratio(self, other: "Measured") -> float | None:
+        """How many times ``other`` this is; None where that is noise: close, or seeds overlap."""
+        if min(self.low, other.low) <= 0 or (self.low <= other.high and other.low <= self.high):
+            return None
+        ratio = self.value / other.value
+        return None if 1 / CLOSE < ratio < CLOSE else ratio
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds, bytes, joules and counts; one multiply-add counts as one MAC."""
+
+    total_parameters: int
+    trainable_parameters: int
+    macs: int
+    input_size: int  # pixels a side
+    train_seconds: Measured
+    latency_seconds: Measured  # median for one image
+    throughput: Measured  # images per second
+    throughput_batch_size: int
+    peak_memory_bytes: Measured
+    energy_joules: Measured | None
+    energy_note: str
+
+    @property
+    def parameter_bytes(self) -> int:
+        """Size of the weights in float32."""
+        return 4 * self.total_parameters
+
+
+def cost(records: Sequence[RunRecord], chosen: RunRecord) -> Cost | None:
+    """Sum up what the runs of one model took; None when they did not record it."""
+    timings = [record.details.timings for record in records if record.details.timings]
+    model = chosen.details.model
+    if not timings or model is None:
+        return None
+    joules = [timing.energy_joules for timing in timings if timing.energy_joules is not None]
+    return Cost(
+        total_parameters=model.total_parameters,
+        trainable_parameters=model.trainable_parameters,
+        macs=model.macs,
+        input_size=model.input_size,
+        train_seconds=Measured.of([t.train_seconds for t in timings]),
+        latency_seconds=Measured.of([t.latency_seconds for t in timings]),
+        throughput=Measured.of([t.throughput_images_per_second for t in timings]),
+        throughput_batch_size=timings[0].throughput_batch_size,
+        peak_memory_bytes=Measured.of([t.peak_memory_bytes for t in timings]),
+        energy_joules=Measured.of(joules) if len(joules) == len(timings) else None,
+        energy_note=timings[0].energy_note,
+    )
+
+
+def pareto_front(costs: Sequence[float], scores: Sequence[float]) -> list[bool]:
+    """Return which points no other beats: none costs less at the same score or scores more at that cost."""
+    points = list(zip(costs, scores, strict=True))
+    return [
+        not any(c <= cost and s >= score and (c < cost or s > score) for c, s in points)
+        for cost, score in points
+    ]

@@ -1,0 +1,99 @@
+"""How a run learned, by rule, from its history: over- or underfitting, and where it stopped.
+
+Accuracy on train is measured while training, with augmentation and dropout, so it understates what
+the network knows of its training images: a gap that shows all the same is real.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from pipeline.records import RunRecord
+from pipeline.report.intervals import wilson
+
+GAP = 0.05  # train minus val accuracy, at the chosen epoch, from which a run overfits
+RISE = 0.05  # by which the val loss must have risen after its best epoch, as a share of it
+STILL_FALLING = 0.01  # val loss over the last three epochs, as a share, that says "not done yet"
+LOW = 0.90  # train accuracy below which a model without a gap may lack capacity or freedom
+
+Fit = Literal["overfitting", "unfinished", "underfitting", "balanced"]
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What the curves of one run show. Accuracies are fractions, at the chosen epoch; losses nats."""
+
+    fit: Fit
+    best_epoch: int
+    last_epoch: int
+    planned_epochs: int
+    stopped_early: bool
+    train_accuracy: float
+    val_accuracy: float
+    best_val_loss: float
+    last_val_loss: float
+
+    @property
+    def gap(self) -> float:
+        """Train minus val accuracy at the chosen epoch."""
+        return self.train_accuracy - self.val_accuracy
+
+    @property
+    def rise(self) -> float:
+        """How far the val loss rose after its best epoch, as a share of it."""
+        return self.last_val_loss / self.best_val_loss - 1 if self.best_val_loss > 0 else 0.0
+
+
+def learning(record: RunRecord) -> Learning | None:
+    """Read the curves of a whole run; None when it has no epochs."""
+    history = record.history
+    if history.empty:
+        return None
+    chosen = history["epoch"] == record.details.best_epoch
+    best = history[chosen].iloc[-1] if chosen.any() else history.iloc[int(history["val_loss"].argmin())]
+    val_images = int((record.predictions["split"] == "val").sum())
+    return Learning(
+        fit=_fit(history, best, val_images),
+        best_epoch=int(best["epoch"]),
+        last_epoch=int(history["epoch"].max()),
+        planned_epochs=record.settings.epochs,
+        stopped_early="val loss" in (record.details.stop_reason or ""),
+        train_accuracy=float(best["train_accuracy"]),
+        val_accuracy=float(best["val_accuracy"]),
+        best_val_loss=float(best["val_loss"]),
+        last_val_loss=float(history["val_loss"].iloc[-1]),
+    )
+
+
+def _fit(history: pd.DataFrame, best: pd.Series, val_images: int) -> Fit:
+    """Apply the rules in order: the first that holds names the run.
+
+    overfitting: train is ahead of val by 5 points and by more than val images can show by chance, or
+    the val loss has risen 5 % since its best epoch while the train loss fell. unfinished: the best
+    epoch is the last one and the val loss was still falling. underfitting: no gap, and train accuracy
+    itself below 90 %.
+    """
+    low, high = wilson(best["val_accuracy"] * val_images, max(val_images, 1))
+    noise = float(high - low) / 2
+    gap = best["train_accuracy"] - best["val_accuracy"]
+    if gap > max(GAP, noise) or _diverged(history, best):
+        return "overfitting"
+    if best["epoch"] == history["epoch"].max() and _still_falling(history):
+        return "unfinished"
+    return "underfitting" if best["train_accuracy"] < LOW and gap < noise else "balanced"
+
+
+def _diverged(history: pd.DataFrame, best: pd.Series) -> bool:
+    last = history.iloc[-1]
+    return bool(last["val_loss"] > (1 + RISE) * best["val_loss"] and last["train_loss"] < best["train_loss"])
+
+
+def _still_falling(history: pd.DataFrame) -> bool:
+    losses = history["val_loss"].to_numpy()[-4:]
+    return (
+        len(losses) == 4
+        and bool(np.all(np.isfinite(losses)))
+        and losses[-1] < (1 - STILL_FALLING) * losses[0]
+    )

@@ -1,0 +1,179 @@
+"""ModelGroup: one entry of ``models`` over its seeds, with the evidence about it alone.
+
+How seeds combine, everywhere in the report: scores are means over seeds; what concerns single images
+(tests, confusion matrix, calibration, mistakes, curves) is of the chosen seed, the best on val.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from pipeline.records import ModelInfo, RunRecord, SplitPredictions
+from pipeline.report import calibration, costs, intervals, learning, mistakes, statistics
+from pipeline.report.calibration import Calibration, Coverage, Meaning
+from pipeline.report.costs import Cost
+from pipeline.report.intervals import Estimate
+from pipeline.report.learning import Learning
+from pipeline.report.mistakes import Mistake, WithoutDuplicates
+from pipeline.report.significance import Contestant
+from pipeline.report.statistics import ConfusedPair, Metrics
+from pipeline.settings import RunSettings
+
+
+@dataclass(frozen=True)
+class ModelGroup:
+    """One entry of ``models``: its whole runs, one per seed.
+
+    ``label`` is unique in the study and for tables and figures, ``spoken`` is the same for sentences,
+    ``key`` is unique and fit for ids and file names.
+    """
+
+    label: str
+    spoken: str
+    key: str
+    records: list[RunRecord]
+
+    @property
+    def name(self) -> str:
+        """The network, as in params: custom_cnn, resnet18, ..."""
+        return self.records[0].settings.model
+
+    @property
+    def mode(self) -> str:
+        """scratch, linear_probe or fine_tune."""
+        return self.records[0].settings.mode
+
+    @property
+    def pretrained(self) -> bool:
+        return self.records[0].settings.pretrained
+
+    @property
+    def is_custom(self) -> bool:
+        return self.name == "custom_cnn"
+
+    @property
+    def seeds(self) -> list[int]:
+        return [record.settings.seed for record in self.records]
+
+    @cached_property
+    def val(self) -> list[SplitPredictions]:
+        """The val predictions, one per seed."""
+        return [record.split("val") for record in self.records]
+
+    @cached_property
+    def test(self) -> list[SplitPredictions]:
+        """The test predictions, one per seed, all on the same images."""
+        return [record.split("test") for record in self.records]
+
+    @cached_property
+    def val_accuracies(self) -> np.ndarray:
+        """Val accuracy of each seed, fractions [seeds]."""
+        return np.array([split.correct.mean() for split in self.val])
+
+    @cached_property
+    def test_accuracies(self) -> np.ndarray:
+        """Test accuracy of each seed, fractions [seeds]."""
+        return np.array([split.correct.mean() for split in self.test])
+
+    @property
+    def val_accuracy(self) -> float:
+        """Mean over seeds: what models are chosen by."""
+        return float(self.val_accuracies.mean())
+
+    @property
+    def test_accuracy(self) -> float:
+        """Mean over seeds: the headline figure."""
+        return float(self.test_accuracies.mean())
+
+    @cached_property
+    def chosen_position(self) -> int:
+        """Which of the seeds has the best val accuracy; the first of several equal ones."""
+        return int(self.val_accuracies.argmax())
+
+    @property
+    def chosen(self) -> RunRecord:
+        """The run of the seed with the best val accuracy: the model that one would deploy."""
+        return self.records[self.chosen_position]
+
+    @property
+    def chosen_test(self) -> SplitPredictions:
+        return self.test[self.chosen_position]
+
+    @property
+    def chosen_val(self) -> SplitPredictions:
+        return self.val[self.chosen_position]
+
+    @property
+    def settings(self) -> RunSettings:
+        return self.chosen.settings
+
+    @property
+    def model(self) -> ModelInfo | None:
+        """Size and shape of the network; None when the run did not record it."""
+        return self.chosen.details.model
+
+    @property
+    def contestant(self) -> Contestant:
+        """What tests against other models need."""
+        return Contestant(self.key, self.test, self.chosen_position)
+
+    @cached_property
+    def metrics_per_seed(self) -> list[Metrics]:
+        """The scores on test of each seed."""
+        return [statistics.metrics(split) for split in self.test]
+
+    @property
+    def metrics(self) -> Metrics:
+        """The scores on test of the chosen seed: per-class values and the confusion matrix."""
+        return self.metrics_per_seed[self.chosen_position]
+
+    def mean(self, score: str) -> float:
+        """Return the mean over seeds of one score on test, as ``precision_macro``: for the headline."""
+        return float(np.mean([getattr(metrics, score) for metrics in self.metrics_per_seed]))
+
+    @cached_property
+    def accuracy(self) -> Estimate:
+        return intervals.accuracy(self.test)
+
+    @cached_property
+    def f1_macro(self) -> Estimate:
+        return intervals.f1_macro(self.test, [metrics.f1_macro for metrics in self.metrics_per_seed])
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        return calibration.calibrate(self.chosen_val, self.chosen_test)
+
+    @cached_property
+    def coverage(self) -> Coverage:
+        return calibration.coverage(self.chosen_test)
+
+    def meaning(self, confidence: float = 0.9) -> Meaning | None:
+        """Return how often predictions of about this confidence are right; None without any."""
+        return calibration.meaning(self.chosen_test, confidence)
+
+    @cached_property
+    def learning(self) -> Learning | None:
+        return learning.learning(self.chosen)
+
+    @cached_property
+    def cost(self) -> Cost | None:
+        return costs.cost(self.records, self.chosen)
+
+    def most_confused(self, count: int = 10) -> list[ConfusedPair]:
+        return statistics.most_confused(self.metrics.confusion_matrix, count)
+
+    def confident_mistakes(self, count: int = 10) -> list[Mistake]:
+        return mistakes.confident_mistakes(self.chosen_test, count)
+
+    @cached_property
+    def without_duplicates(self) -> WithoutDuplicates | None:
+        """Accuracy without near-duplicates of training images; None when none were found."""
+        dataset = self.chosen.details.dataset
+        return mistakes.without_duplicates(self.test, dataset.near_duplicates) if dataset else None
+
+
+def best(groups: Sequence[ModelGroup]) -> ModelGroup | None:
+    """Return the model with the highest mean val accuracy, the first of equals; None of none."""
+    return max(groups, key=lambda group: group.val_accuracy, default=None)
