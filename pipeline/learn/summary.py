@@ -1,0 +1,145 @@
+"""What a network is made of and what it costs: parameters, multiply-adds, and a short table of stages."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import reduce
+from itertools import groupby, pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils.flop_counter import FlopCounterMode
+
+MIN_ROWS, MAX_ROWS = 5, 12
+JOINT = " to "
+OWN = "own parameters"  # as a class token, which belongs to no layer
+
+
+@contextmanager
+def _in_eval_mode(network: nn.Module) -> Iterator[None]:
+    training = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in training.items():
+            module.training = mode
+
+
+def trial_output(network: nn.Module, image_size: int) -> Tensor:
+    """Return what a network makes of one image: shapes only, nothing is computed.
+
+    Its tensors are replaced by ones without content, so even the largest network takes no time.
+    """
+    tensors = {name: t.to("meta") for name, t in (*network.named_parameters(), *network.named_buffers())}
+    image = torch.empty(1, 3, image_size, image_size, device="meta")
+    with _in_eval_mode(network), torch.no_grad():
+        output: Tensor = functional_call(network, tensors, (image,), tie_weights=False)
+    return output
+
+
+def count_macs(network: nn.Module, image_size: int) -> int:
+    """Return the multiply-adds of convolutions, matrix products and attention for one image.
+
+    PyTorch's own counter counts a multiply-add as two operations; papers and torchvision as one.
+    """
+    with FlopCounterMode(display=False) as counter:
+        trial_output(network, image_size)
+    return int(counter.get_total_flops()) // 2
+
+
+def count_parameters(network: nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+@dataclass
+class Stage:
+    """One row of a network's table: a module, or neighbours that work at the same resolution."""
+
+    name: str
+    kind: str
+    output: tuple[int, ...]  # channels × height × width, or features; () when it did not run
+    parameters: int
+
+    def joined(self, other: "Stage") -> "Stage":
+        """Return the row for this stage and the one after it."""
+        kinds = dict.fromkeys((*self.kind.split(", "), *other.kind.split(", ")))
+        first = self.name.partition(JOINT)[0]
+        output = other.output or self.output
+        parameters = self.parameters + other.parameters
+        return Stage(f"{first}{JOINT}{other.name}", ", ".join(kinds), output, parameters)
+
+    @property
+    def resolution(self) -> object:
+        """What neighbours must have in common to be one row."""
+        return self.output[1:] or self.name
+
+    def as_row(self) -> dict[str, Any]:
+        unseen = "" if self.kind == OWN else "in training only"
+        output = " × ".join(f"{side:,}" for side in self.output) or unseen
+        return {"name": self.name, "kind": self.kind, "output": output, "parameters": self.parameters}
+
+
+def stages(network: nn.Module, image_size: int) -> list[dict[str, Any]]:
+    """Return the network in at most ``MAX_ROWS`` rows, from input to output.
+
+    Each has name, kind, output shape and parameters, which add up to the network's. The largest part
+    is opened until there are enough to see; then neighbours at one resolution become one row.
+    """
+    shapes = _output_shapes(network, image_size)
+    parts: list[tuple[str, nn.Module]] = list(network.named_children())
+    while _row_count(parts) < MIN_ROWS and (opened := _open_largest(parts)) is not None:
+        parts = opened
+    rows = [_stage(name, module, shapes) for name, module in parts]
+    return [row.as_row() for row in _joined([row for row in rows if row.parameters])]
+
+
+def _row_count(parts: list[tuple[str, nn.Module]]) -> int:
+    return sum(count_parameters(module) > 0 for _, module in parts)
+
+
+def _open_largest(parts: list[tuple[str, nn.Module]]) -> list[tuple[str, nn.Module]] | None:
+    """Return the parts with the largest one that has parts itself replaced by those."""
+    containers = [part for part in parts if list(part[1].children())]
+    if not containers:
+        return None
+    name, module = max(containers, key=lambda part: count_parameters(part[1]))
+    place = parts.index((name, module))
+    own = nn.ParameterList(module.parameters(recurse=False))
+    children = [(f"{name}.{child}", part) for child, part in module.named_children()]
+    return [*parts[:place], (name, own), *children, *parts[place + 1 :]]
+
+
+def _stage(name: str, module: nn.Module, shapes: dict[nn.Module, tuple[int, ...]]) -> Stage:
+    kind = OWN if isinstance(module, nn.ParameterList) else type(module).__name__
+    return Stage(name.removeprefix("backbone."), kind, shapes.get(module, ()), count_parameters(module))
+
+
+def _joined(rows: list[Stage]) -> list[Stage]:
+    """Join neighbours at one resolution, then the smallest neighbours, until the rows are few enough."""
+    *body, head = rows
+    if len(rows) > MAX_ROWS:
+        body = [reduce(Stage.joined, group) for _, group in groupby(body, key=lambda row: row.resolution)]
+    while len(body) >= MAX_ROWS:
+        sizes = [a.parameters + b.parameters for a, b in pairwise(body)]
+        place = sizes.index(min(sizes))
+        body = [*body[:place], body[place].joined(body[place + 1]), *body[place + 2 :]]
+    return [*body, head]
+
+
+def _output_shapes(network: nn.Module, image_size: int) -> dict[nn.Module, tuple[int, ...]]:
+    shapes: dict[nn.Module, tuple[int, ...]] = {}
+
+    def remember(module: nn.Module, _inputs: Any, output: Any) -> None:
+        if isinstance(output, Tensor):
+            shapes[module] = tuple(output.shape[1:])
+
+    handles = [module.register_forward_hook(remember) for module in network.modules()]
+    try:
+        trial_output(network, image_size)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return shapes

@@ -1,0 +1,149 @@
+"""Weights files: read without running any code in them, and put into a network or refused by name."""
+
+import hashlib
+import pickle
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import ModelError, one_line
+from pipeline.settings import RunSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
+# Containers and prefixes that training scripts commonly put around a state dict.
+WRAPPERS = ("state_dict", "model_state_dict", "model", "model_ema")
+PREFIXES = ("module.", "_orig_mod.", "backbone.")
+
+
+def is_file_name(weights: str | None) -> bool:
+    """Whether ``settings.weights`` means a file rather than the name of published weights."""
+    return weights is not None and (weights.endswith(SUFFIXES) or "/" in weights or Path(weights).is_file())
+
+
+def require_file(path: Path) -> Path:
+    """Return the path of a weights file of the user's own.
+
+    Raises ModelError when there is none, or when no known kind of file ends so.
+    """
+    if not path.is_file():
+        found = "is a folder" if path.is_dir() else "no such file"
+        raise ModelError(f"weights {path}: {found}; give a file that ends in {', '.join(SUFFIXES)}.")
+    if path.suffix not in SUFFIXES:
+        raise ModelError(f"weights {path}: ends in {path.suffix!r}; it must be one of {', '.join(SUFFIXES)}.")
+    return path
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file; asked again, only its time and size are looked at."""
+    stat = path.stat()
+    return _file_hash(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=64)
+def _file_hash(path: Path, _modified: int, _size: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_state(path: Path) -> "dict[str, Tensor]":
+    """Return the tensors in a weights file by name; nothing in the file is executed.
+
+    Raises ModelError when the file is damaged, holds pickled code or no tensors.
+    """
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickled(path)
+    state = _unwrapped(content)
+    if not state:
+        raise ModelError(f"weights {path}: holds no tensors by name; save it with model.state_dict().")
+    return state
+
+
+def _read_safetensors(path: Path) -> object:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(
+            f"weights {path}: damaged or no safetensors file ({one_line(error, 120)})."
+        ) from None
+
+
+def _read_pickled(path: Path) -> object:
+    import torch
+
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ModelError(f"weights {path}: {_pickle_problem(str(error))}") from None
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+        raise ModelError(f"weights {path}: damaged ({one_line(error, 120)}); fetch it again.") from None
+
+
+def _pickle_problem(message: str) -> str:
+    code = re.search(r"GLOBAL (\S+)|Unsupported (?:global|class|operand)\S* (\S+)", message)
+    if code is None:
+        return "damaged, or no PyTorch weights file; fetch it again."
+    name = code.group(1) or code.group(2)
+    return (
+        f"holds the pickled object {one_line(name, 80)}, which could run code, so it is not opened; "
+        "save tensors alone, with torch.save(model.state_dict(), path) or as .safetensors."
+    )
+
+
+def _unwrapped(content: object) -> "dict[str, Tensor]":
+    """Return the state dict inside what training scripts save, its names without wrappers' prefixes."""
+    from torch import Tensor
+
+    if not isinstance(content, Mapping):
+        return {}
+    for key in WRAPPERS:
+        if isinstance(content.get(key), Mapping):
+            return _unwrapped(content[key])
+    state = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+    for prefix in PREFIXES:
+        own = [key for key in state if key.startswith(prefix)]
+        # A network of Headstart's own has a head beside its backbone; it is replaced anyway.
+        if own and all(key.startswith((prefix, "head.")) for key in state):
+            state = {key.removeprefix(prefix): state[key] for key in own}
+    return state
+
+
+def source(settings: RunSettings) -> str:
+    """Return how errors name the weights that the settings ask for."""
+    return f"{settings.model}: weights {settings.weights}" if settings.weights else settings.model
+
+
+def load_state(network: "nn.Module", state: "Mapping[str, Tensor]", source: str) -> None:
+    """Copy tensors into a network; those of its classifiers may be missing or of another size.
+
+    Raises ModelError with the first tensor that is missing, of another shape or too many.
+    """
+    from pipeline.learn.surgery import classifiers
+
+    parts = tuple(f"{name}." for name in classifiers(network))
+    wanted = network.state_dict()
+    for name, tensor in wanted.items():
+        if not name.startswith(parts) and not name.endswith("num_batches_tracked"):
+            _require_fit(name, tensor, state, source)
+    surplus = [name for name in state if name not in wanted and not name.startswith(parts)]
+    if surplus:
+        raise ModelError(f"{source}: tensor {one_line(surplus[0], 80)} is not of this network.")
+    fitting = {n: t for n, t in state.items() if n in wanted and t.shape == wanted[n].shape}
+    network.load_state_dict(fitting, strict=False)
+
+
+def _require_fit(name: str, wanted: "Tensor", state: "Mapping[str, Tensor]", source: str) -> None:
+    if name not in state:
+        raise ModelError(f"{source}: tensor {name} is missing; these are not this network's weights.")
+    if state[name].shape != wanted.shape:
+        found, needed = tuple(state[name].shape), tuple(wanted.shape)
+        raise ModelError(
+            f"{source}: tensor {name} has shape {found}, this network's has {needed}; "
+            "name the model that the weights are of."
+        )
