@@ -1,0 +1,229 @@
+"""Images decoded once and kept on disk as bytes, so that the next run only maps them into memory.
+
+``cache/decoded/<key>/`` holds ``pixels.bin``, the images one after the other, and ``images.json``,
+which says what they are, with a checksum of each block.
+"""
+
+import json
+import logging
+import os
+import shutil
+import tempfile
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from PIL import Image
+
+from pipeline.errors import DataError, one_line
+from pipeline.learn.contents import cache_folder
+from pipeline.learn.decoding import native_size, strict_pillow, to_square
+from pipeline.records import write_json
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1  # raise when decoding changes, so that older caches are not used
+LARGEST_NATIVE_SIDE = 64
+IMAGES_PER_BLOCK = 32
+CHECKED_BYTES = 4 << 30  # of a larger cache, only so many bytes are checked at each start
+
+Size = tuple[int, int]
+Read = Callable[[int], Image.Image]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Square RGB images: ``pixels`` uint8 [n, side, side, 3], mapped from a file.
+
+    ``positions`` int64 [n] says which of the images asked for each one is; ``unreadable`` gives the
+    reason for the others. ``native_size`` is height and width, or None when sizes differ.
+    """
+
+    pixels: np.ndarray
+    positions: np.ndarray
+    unreadable: dict[int, str]
+    native_size: Size | None
+
+
+class _SizesDifferError(Exception):
+    """An image does not have the size of those before it."""
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """What to decode and how: images ``read(0)`` ... ``read(count - 1)``.
+
+    All images of one size no larger than ``image_size`` keep it, else each is scaled down, or up,
+    to ``image_size``. Without one, 64 pixels take its place.
+    """
+
+    read: Read
+    count: int
+    key: str
+    image_size: int | None = None
+    interpolation: str = "bilinear"
+    threads: int = 1
+
+    @property
+    def limit(self) -> int:
+        return self.image_size or LARGEST_NATIVE_SIDE
+
+    def load(self) -> Decoded:
+        """Return the images, from disk if they were decoded before.
+
+        Raises DataError when the disk has no room for them, or may not be written.
+        """
+        root = cache_folder("decoded")
+        native, scaled = root / f"{self.key}-native", root / f"{self.key}-{self.limit}-{self.interpolation}"
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            with FileLock(root / f".{self.key}.lock"):  # two runs at once: the second finds them decoded
+                for folder in (native, scaled):
+                    found = read_decoded(folder)
+                    if found is not None and found.pixels.shape[1] <= self.limit:
+                        return found
+                return self._decode(native, scaled)
+        except OSError as error:
+            raise DataError(
+                f"{root}: cannot keep decoded images ({one_line(error.strerror or error, 120)}). "
+                "Make room there, or name another folder in HEADSTART_CACHE."
+            ) from None
+
+    def _decode(self, native: Path, scaled: Path) -> Decoded:
+        with strict_pillow():
+            first = next(filter(None, (_size(self.read, i) for i in range(self.count))), None)
+            if first is not None and min(first) <= self.limit:
+                try:
+                    return self._write(native, None, first)
+                except _SizesDifferError:
+                    pass
+            return self._write(scaled, self.limit, None)
+
+    def _write(self, folder: Path, side: int | None, expected: Size | None) -> Decoded:
+        stored = side or min(expected or (1, 1))
+        _refuse_without_room(folder.parent, self.count * stored * stored * 3)
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            write_json(partial / "images.json", self._write_pixels(partial / "pixels.bin", side, expected))
+            shutil.rmtree(folder, ignore_errors=True)
+            partial.rename(folder)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        decoded = read_decoded(folder)
+        if decoded is None:
+            raise OSError(0, "what was just written cannot be read back")
+        return decoded
+
+    def _write_pixels(self, path: Path, side: int | None, expected: Size | None) -> dict[str, object]:
+        """Write the images; return what ``images.json`` says of them."""
+        sizes: set[Size] = set()
+        unreadable: dict[int, str] = {}
+        blocks: list[tuple[int, int]] = []
+        with path.open("wb") as file:
+            for images in self._in_order(side, expected):
+                unreadable |= {image: error for image, _, _, error in images if error}
+                sizes |= {size for _, _, size, error in images if not error}
+                block = b"".join(pixels for _, pixels, _, _ in images)
+                file.write(block)
+                blocks.append((len(block), zlib.crc32(block)))
+            file.flush()
+            os.fsync(file.fileno())
+        return {
+            "format": FORMAT,
+            "side": side or min(expected or (1, 1)),
+            "count": self.count,
+            "native_size": sizes.pop() if len(sizes) == 1 else None,
+            "unreadable": unreadable,
+            "blocks": blocks,
+        }
+
+    def _in_order(self, side: int | None, expected: Size | None) -> Iterator[list["_Image"]]:
+        def decode(start: int) -> list[_Image]:
+            images = range(start, min(start + IMAGES_PER_BLOCK, self.count))
+            return [_decode_one(self.read, i, side, expected, self.interpolation) for i in images]
+
+        pool = ThreadPoolExecutor(self.threads)
+        waiting: deque[Future[list[_Image]]] = deque()
+        try:
+            for start in range(0, self.count, IMAGES_PER_BLOCK):
+                waiting.append(pool.submit(decode, start))
+                if len(waiting) > 2 * self.threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+_Image = tuple[int, bytes, Size, str]  # position, pixels, native size, why it is unreadable
+
+
+def _decode_one(read: Read, position: int, side: int | None, expected: Size | None, by: str) -> _Image:
+    try:
+        with read(position) as image:
+            size = native_size(image)
+            if expected is not None and size != expected:
+                raise _SizesDifferError
+            return position, to_square(image, side, by).tobytes(), size, ""
+    except _SizesDifferError:
+        raise
+    except Exception as error:  # noqa: BLE001 (Pillow's readers fail in every possible way)
+        return position, b"", (0, 0), one_line(error, 120) or type(error).__name__
+
+
+def _size(read: Read, position: int) -> Size | None:
+    try:
+        with read(position) as image:
+            return native_size(image)
+    except Exception:  # noqa: BLE001 (as above)
+        return None
+
+
+def read_decoded(folder: Path) -> Decoded | None:
+    """Return what a folder of decoded images holds; None when there is none, or it is damaged."""
+    if not folder.is_dir():
+        return None
+    try:
+        about = json.loads((folder / "images.json").read_text(encoding="utf-8"))
+        if about["format"] != FORMAT:
+            return None
+        pixels = _checked_pixels(folder / "pixels.bin", about["blocks"])
+        unreadable = {int(image): reason for image, reason in about["unreadable"].items()}
+        positions = np.setdiff1d(np.arange(about["count"]), np.array([*unreadable], dtype=np.int64))
+        shape = (len(positions), about["side"], about["side"], 3)
+        size = tuple(about["native_size"]) if about["native_size"] else None
+        return Decoded(pixels.reshape(shape), positions, unreadable, size)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        log.warning("%s: damaged (%s); its images are decoded again.", folder, one_line(error, 120))
+        return None
+
+
+def _checked_pixels(path: Path, blocks: list[tuple[int, int]]) -> np.ndarray:
+    """Map a file of pixels. Raises ValueError when a block does not have its checksum."""
+    total = sum(length for length, _ in blocks)
+    if path.stat().st_size != total:
+        raise ValueError(f"{path.name} has {path.stat().st_size:,} bytes, not {total:,}")
+    if total == 0:
+        return np.empty(0, dtype=np.uint8)
+    pixels = np.memmap(path, dtype=np.uint8, mode="c")  # private: PyTorch wants to be able to write
+    step, start = -(-total // CHECKED_BYTES), 0
+    for number, (length, checksum) in enumerate(blocks):
+        if number % step == 0 and zlib.crc32(memoryview(pixels[start : start + length])) != checksum:
+            raise ValueError(f"block {number} of {path.name} has another checksum")
+        start += length
+    return pixels
+
+
+def _refuse_without_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DataError(
+            f"{folder}: {free / 1e9:.1f} GB are free, but the decoded images need {needed / 1e9:.1f} GB. "
+            "Make room, name another folder in HEADSTART_CACHE, or lower image_size or max_train_images."
+        )

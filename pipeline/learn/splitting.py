@@ -1,0 +1,159 @@
+"""Which images are train, val and test: stratified, seeded, and told in a sentence."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.errors import DataError
+from pipeline.learn.contents import Contents
+from pipeline.settings import RunSettings
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Images of one part of a data set: ``positions`` int64 [n] in it, ascending."""
+
+    part: str
+    positions: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The three splits, and how they came about."""
+
+    train: Selection
+    val: Selection
+    test: Selection
+    note: str
+
+    def items(self) -> tuple[tuple[str, Selection], ...]:
+        return (("train", self.train), ("val", self.val), ("test", self.test))
+
+
+def split(contents: Contents, settings: RunSettings) -> Splits:
+    """Return the splits of a data set; they depend on the contents and on settings alone.
+
+    Parts that the data bring are used as they are. Others are taken from the training part, class
+    by class: test first, then val, then the subset that ``max_train_images`` asks for.
+    Raises DataError when a class has too few images for that.
+    """
+    _refuse_small_classes(contents, settings)
+    targets = contents.parts["train"].targets
+    chosen: dict[str, Selection] = {}
+    rest = np.arange(len(targets))
+    for name, fraction in (("test", settings.test_fraction), ("val", settings.val_fraction)):
+        if name in contents.parts:
+            chosen[name] = Selection(name, np.arange(len(contents.parts[name])))
+            continue
+        taken = stratified_choice(targets[rest], fraction * len(rest), settings.split_seed, name)
+        chosen[name] = Selection("train", rest[taken])
+        rest = rest[~taken]
+    available = len(rest)
+    if settings.max_train_images is not None and settings.max_train_images < available:
+        taken = stratified_choice(
+            targets[rest], settings.max_train_images, settings.split_seed, "train", leave=0
+        )
+        rest = rest[taken]
+    note = _note(contents, settings, len(rest), available, chosen)
+    return Splits(Selection("train", rest), chosen["val"], chosen["test"], note)
+
+
+def stratified_choice(
+    targets: np.ndarray, count: float, seed: int, purpose: str, leave: int = 1
+) -> np.ndarray:
+    """Choose ``count`` of the images, each class in proportion to its size.
+
+    ``targets`` int64 [n] names every class at least once. Returns bool [n]. Each class gets its
+    exact share, rounded up or down, but at least one image, and keeps at least ``leave``.
+    """
+    classes, members = np.unique(targets, return_inverse=True)
+    quotas = _quotas(np.bincount(members), count, leave)
+    random = _random(seed, purpose)
+    chosen = np.zeros(len(targets), dtype=bool)
+    for label in range(len(classes)):
+        positions = np.flatnonzero(members == label)
+        chosen[random.permutation(positions)[: quotas[label]]] = True
+    return chosen
+
+
+def _quotas(sizes: np.ndarray, count: float, leave: int) -> np.ndarray:
+    """Share ``count`` among classes by largest remainder, within one image of proportion."""
+    exact = sizes * (count / sizes.sum())
+    quotas = np.floor(exact).astype(np.int64)
+    missing = max(0, round(count) - int(quotas.sum()))
+    quotas[np.argsort(quotas - exact, kind="stable")[:missing]] += 1
+    quotas = np.clip(quotas, 1, np.maximum(sizes - leave, 1))
+    while quotas.sum() > max(round(count), len(sizes)):
+        quotas[np.argmax(np.where(quotas > 1, quotas - exact, -np.inf))] -= 1
+    return quotas
+
+
+def _random(seed: int, purpose: str) -> np.random.RandomState:
+    # RandomState and not Generator: NumPy promises that its stream never changes, so neither do splits.
+    digest = hashlib.sha256(f"{purpose} {seed}".encode()).digest()
+    return np.random.RandomState(np.frombuffer(digest, dtype="<u4"))
+
+
+def _refuse_small_classes(contents: Contents, settings: RunSettings) -> None:
+    if len(contents.classes) < 2:
+        found = f"one class, {contents.classes[0]!r}" if contents.classes else "no class"
+        raise DataError(
+            f"{contents.place}: holds {found}; it needs at least two, each in a folder of its own."
+        )
+    made = [name for name in ("val", "test") if name not in contents.parts]
+    for name, part in contents.parts.items():
+        needed = 1 + (len(made) if name == "train" else 0)
+        counts = np.bincount(part.targets, minlength=len(contents.classes))
+        if counts.min() < needed:
+            smallest, found = contents.classes[int(counts.argmin())], int(counts.min())
+            shares = f" (one each for {', '.join(['train', *made])})" if needed > 1 else ""
+            raise DataError(
+                f"{contents.place}: class {smallest!r} has {found} image{'' if found == 1 else 's'} in {name}; "
+                f"it needs at least {needed}{shares}. Add images or remove the class."
+            )
+    if settings.max_train_images is not None and settings.max_train_images < len(contents.classes):
+        raise DataError(
+            f"{contents.place}: max_train_images is {settings.max_train_images}, but there are "
+            f"{len(contents.classes)} classes; it must be at least {len(contents.classes)}."
+        )
+
+
+def _note(
+    contents: Contents, settings: RunSettings, train: int, available: int, chosen: dict[str, Selection]
+) -> str:
+    made = [name for name in ("test", "val") if name not in contents.parts]
+    brought = [name for name in ("train", "val", "test") if name in contents.parts]
+    sentences = []
+    if len(brought) > 1:
+        sentences.append(f"The data bring their own {_join(brought)} images.")
+    if made:
+        shares = _join(
+            [
+                f"{len(chosen[name]):,} for {name} ({_percent(getattr(settings, f'{name}_fraction'))})"
+                for name in made
+            ]
+        )
+        origin = "training images" if brought != ["train"] else "images"
+        sentences.append(
+            f"Of the {len(contents.parts['train']):,} {origin}, {shares} were set apart at random, "
+            f"class by class (split_seed {settings.split_seed})."
+        )
+    if train < available:
+        sentences.append(
+            f"Of the {available:,} images left for training, {train:,} are used, drawn class by class "
+            f"(max_train_images {settings.max_train_images:,}); val and test are not reduced."
+        )
+    return " ".join(sentences)
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:g} %"
+
+
+def _join(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 2 else words)
