@@ -1,0 +1,44 @@
+"""Checkpoints: what a killed run needs to go on from its last epoch, bit for bit."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline.errors import one_line
+from pipeline.records import digest, replacing
+from pipeline.settings import RunSettings
+
+VERSION = 1
+WITHOUT_EFFECT = {"data_dir", "num_workers", "device", "precision"}
+
+
+def key(settings: RunSettings, fingerprint: str, precision: str) -> str:
+    """Return what a checkpoint must have been written for to be of use to a run."""
+    counts = settings.model_dump(exclude=WITHOUT_EFFECT)
+    return digest([VERSION, counts, fingerprint, precision])
+
+
+def write(path: Path, key: str, state: dict[str, Any]) -> None:
+    """Write a checkpoint; a reader finds the old one or the whole new one, never half."""
+    with replacing(path, "wb") as file:
+        torch.save({"key": key, **state}, file)
+
+
+def read(path: Path, key: str, device: torch.device) -> dict[str, Any] | None:
+    """Return a checkpoint's content, or None when there is none for this run.
+
+    One that is damaged or belongs to other settings is named and ignored. Loads no code.
+    """
+    if not path.exists():
+        return None
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+        found = state.pop("key")
+    except Exception as error:  # noqa: BLE001 (a damaged file fails in any way)
+        print(f"{path}: the checkpoint is damaged ({one_line(error, 80)}); training starts afresh.")
+        return None
+    if found != key:
+        print(f"{path}: the checkpoint is of other settings or data; training starts afresh.")
+        return None
+    return dict(state)

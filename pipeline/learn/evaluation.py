@@ -1,0 +1,179 @@
+"""Evaluation: probabilities for val and test, what they amount to, and keeping them."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from safetensors.torch import save_model
+from sklearn.metrics import ConfusionMatrixDisplay, accuracy_score, precision_recall_fscore_support
+from torch import Tensor, nn
+
+from pipeline.learn import data, measurement, models
+from pipeline.learn.hardware import Hardware, environment
+from pipeline.learn.training import FitResult
+from pipeline.records import RunFolder, SplitPredictions, Timings
+from pipeline.settings import RunSettings
+
+if TYPE_CHECKING:
+    from pipeline.learn.data import ImageData
+
+SPLITS: tuple[Literal["val", "test"], ...] = ("val", "test")
+# Pixels in one batch: enough to keep the device busy, few enough for its memory or cache.
+BATCH_PIXELS = {"cpu": 2**19, "mps": 2**22, "cuda": 2**25}
+LARGEST_BATCH = 4096
+
+
+class Predictions(dict[str, SplitPredictions]):
+    """The answers on ``val`` and ``test``, and the seconds that they took."""
+
+    seconds: float = 0.0
+
+
+def predict(
+    network: nn.Module, images: "ImageData", settings: RunSettings, hardware: Hardware
+) -> Predictions:
+    """Return the probability of each class for every val and test image.
+
+    This is the one place that looks at test. With ``flip_at_test`` the probabilities are the mean
+    over an image and its mirror.
+    """
+    started = time.perf_counter()
+    found = Predictions()
+    with hardware.explaining_memory(settings):
+        for name in SPLITS:
+            found[name] = _predict_split(network, images, name, settings, hardware)
+    found.seconds = time.perf_counter() - started
+    return found
+
+
+def _predict_split(
+    network: nn.Module,
+    images: "ImageData",
+    name: Literal["val", "test"],
+    settings: RunSettings,
+    hardware: Hardware,
+) -> SplitPredictions:
+    network.eval()
+    batches = images.batches(name, batch_size(images, hardware))
+    answers = [probabilities(network, x, settings, hardware) for x, _ in batches]
+    split = getattr(images, name)
+    return SplitPredictions(
+        np.asarray(split.index, dtype=np.int64),
+        split.targets.cpu().numpy().astype(np.int64),
+        torch.cat(answers).cpu().numpy(),
+    )
+
+
+@torch.inference_mode()
+def probabilities(network: nn.Module, x: Tensor, settings: RunSettings, hardware: Hardware) -> Tensor:
+    """Return the probabilities float32 [B, classes] that a network gives images [B, 3, S, S].
+
+    The softmax is computed in fp32 whatever the precision, so that each row sums to 1.
+    """
+    views = [x, x.flip(3)] if settings.flip_at_test else [x]
+    with hardware.autocast():
+        logits = [network(view) for view in views]
+    return torch.stack([answer.float().softmax(dim=1) for answer in logits]).mean(dim=0)
+
+
+def batch_size(images: "ImageData", hardware: Hardware) -> int:
+    """Return how many images to evaluate at once."""
+    side = images.preprocessing.image_size or 32
+    return max(1, min(LARGEST_BATCH, BATCH_PIXELS[hardware.device.type] // side**2))
+
+
+def metrics(predictions: Mapping[str, SplitPredictions]) -> pd.DataFrame:
+    """Return accuracy, and precision, recall and F1 over classes (macro, weighted), of each split."""
+    return pd.DataFrame({name: _metrics(split) for name, split in predictions.items()}).T
+
+
+def _metrics(split: SplitPredictions) -> dict[str, float]:
+    found = {"accuracy": float(accuracy_score(split.target, split.predicted))}
+    for average in ("macro", "weighted"):
+        scores = precision_recall_fscore_support(
+            split.target, split.predicted, average=average, zero_division=0.0
+        )
+        for name, score in zip(("precision", "recall", "f1"), scores, strict=False):
+            found[f"{name}_{average}"] = float(score)
+    return found
+
+
+def show_confusion(predictions: Mapping[str, SplitPredictions], classes: Sequence[str]) -> Figure:
+    """Draw the confusion matrix of test: rows are true classes, columns answers."""
+    split = predictions["test"]
+    # A class name may hold $ or other markup, which Matplotlib must show and not read.
+    names = [name.replace("$", r"\$") for name in classes]
+    side = min(14.0, 3.0 + 0.5 * len(classes))
+    figure = Figure(figsize=(side, side), layout="constrained")
+    ConfusionMatrixDisplay.from_predictions(
+        split.target,
+        split.predicted,
+        labels=np.arange(len(classes)),
+        display_labels=names,
+        xticks_rotation="vertical",
+        include_values=len(classes) <= 20,
+        colorbar=False,
+        cmap="Blues",
+        ax=figure.subplots(),
+    )
+    return figure
+
+
+def save(
+    run: RunFolder,
+    settings: RunSettings,
+    images: "ImageData",
+    network: nn.Module,
+    fitted: FitResult,
+    predictions: Predictions,
+    hardware: Hardware,
+) -> None:
+    """Write all that a run's record is made of, once its costs are measured."""
+    run.write_history(fitted.history)
+    run.write_predictions(predictions)
+    run.write_gallery(data.gallery(images, predictions))
+    run.write_weights(lambda path: save_model(network, str(path)))
+    run.write_results(
+        classes=images.classes,
+        dataset=images.info,
+        model=models.describe(network, settings, images.preprocessing),
+        timings=_timings(network, images, settings, fitted, predictions, hardware),
+        best_epoch=fitted.best_epoch,
+        stop_reason=fitted.stop_reason,
+        environment=environment(hardware),
+    )
+
+
+def _timings(
+    network: nn.Module,
+    images: "ImageData",
+    settings: RunSettings,
+    fitted: FitResult,
+    predictions: Predictions,
+    hardware: Hardware,
+) -> Timings:
+    measured = measure(network, images, settings, hardware)
+    return Timings(
+        train_seconds=fitted.train_seconds,
+        feature_seconds=fitted.feature_seconds,
+        load_seconds=images.seconds,
+        evaluate_seconds=predictions.seconds,
+        latency_seconds=measured.latency_seconds,
+        latency_seconds_p90=measured.latency_seconds_p90,
+        throughput_images_per_second=measured.throughput_images_per_second,
+        throughput_batch_size=measured.throughput_batch_size,
+        peak_memory_bytes=measured.peak_memory_bytes,
+    )
+
+
+def measure(
+    network: nn.Module, images: "ImageData", settings: RunSettings, hardware: Hardware
+) -> measurement.Measured:
+    """Return the latency, throughput and memory of answering as ``predict`` does, on val images."""
+    network.eval()
+    batch, _ = next(iter(images.batches("val", batch_size(images, hardware))))
+    return measurement.measure(lambda x: probabilities(network, x, settings, hardware), batch, hardware)
