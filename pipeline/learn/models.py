@@ -115,14 +115,12 @@ def describe(network: "nn.Module", settings: RunSettings, preprocessing: Preproc
     from pipeline.learn import summary
 
     image_size = _known_size(preprocessing)
-    total = summary.count_parameters(network)
     head: Any = network.head
-    trainable = summary.count_parameters(head) if settings.mode == "linear_probe" else total
     return ModelInfo(
         name=settings.model,
         mode=settings.mode,
-        total_parameters=total,
-        trainable_parameters=trainable,
+        total_parameters=summary.count_parameters(network),
+        trainable_parameters=_trainable_parameters(network, settings),
         macs=summary.count_macs(network, image_size),
         input_size=image_size,
         weights_name=_weights_name(settings),
@@ -130,6 +128,14 @@ def describe(network: "nn.Module", settings: RunSettings, preprocessing: Preproc
         description=_description(settings, head),
         layers=summary.stages(network, image_size),
     )
+
+
+def _trainable_parameters(network: Any, settings: RunSettings) -> int:
+    """Return how many parameters the run trains, whatever is frozen at this moment of it."""
+    if settings.model == CUSTOM:  # its stem is computed, not trained
+        return sum(p.numel() for p in network.parameters() if p.requires_grad)
+    trained = network.head if settings.mode == "linear_probe" else network
+    return sum(p.numel() for p in trained.parameters())
 
 
 def _published(settings: RunSettings) -> Published:
@@ -149,7 +155,7 @@ def _description(settings: RunSettings, head: Any) -> str:
     if settings.model == CUSTOM:
         widths = ", ".join(str(w) for w in settings.widths)
         return (
-            f"custom_cnn, trained from scratch: {len(settings.widths)} stages of {widths} channels, "
+            f"custom_cnn, trained from scratch: {len(settings.widths)} stages of {widths} channels with "
             f"{settings.depth} convolutions each, and a linear layer"
         )
     layer = f"a new linear layer of {head.in_features:,} × {head.out_features:,} weights"

@@ -151,14 +151,33 @@ def create(
 ) -> "tuple[nn.Module, int]":
     import timm
 
-    options: dict[str, Any] = {"img_size": image_size} if _entry(settings)["fixed"] else {}
+    name, entry = settings.model.removeprefix(PREFIX), _entry(settings)
+    other_size = entry["fixed"] and image_size != entry["size"]
+    options: dict[str, Any] = {"img_size": image_size} if other_size else {}
     if content is not None:
-        options |= {"pretrained": True, "pretrained_cfg_overlay": {"state_dict": content}}
+        options |= _pretrained_options(settings, timm.get_pretrained_cfg(name), content)
     try:
-        network = timm.create_model(settings.model.removeprefix(PREFIX), num_classes=0, **options)
+        network: Any = timm.create_model(name, **options)
+        network.reset_classifier(0)
     except (RuntimeError, TypeError, AssertionError, KeyError, ValueError) as error:
         raise ModelError(f"{weights.source(settings)}: {one_line(error, 200)}.") from None
     return network, _feature_count(settings, network, image_size)
+
+
+def _pretrained_options(settings: RunSettings, config: Any, content: "dict[str, Tensor]") -> dict[str, Any]:
+    """Return what makes timm load these tensors, strictly.
+
+    When the classes differ from its own timm loads what fits and leaves the rest random, in silence.
+    So the network first gets the file's own number of classes.
+    """
+    overlay: dict[str, Any] = {"state_dict": dict(content)}
+    if not weights.is_file_name(settings.weights):
+        return {"pretrained": True, "pretrained_cfg_overlay": overlay}
+    names = [config.classifier] if isinstance(config.classifier, str) else list(config.classifier or ())
+    sizes = [len(content[f"{name}.weight"]) for name in names if f"{name}.weight" in content]
+    classes = sizes[0] if sizes else 0
+    overlay |= {"num_classes": classes, "label_offset": 0}
+    return {"pretrained": True, "pretrained_cfg_overlay": overlay, "num_classes": classes}
 
 
 def _feature_count(settings: RunSettings, network: "nn.Module", image_size: int) -> int:

@@ -3,6 +3,7 @@
 import hashlib
 import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -22,7 +23,16 @@ PREFIXES = ("module.", "_orig_mod.", "backbone.")
 
 def is_file_name(weights: str | None) -> bool:
     """Whether ``settings.weights`` means a file rather than the name of published weights."""
-    return weights is not None and (weights.endswith(SUFFIXES) or "/" in weights or Path(weights).is_file())
+    if weights is None:
+        return False
+    return weights.endswith(SUFFIXES) or "/" in weights or _is_file(Path(weights))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name longer than the file system allows
+        return False
 
 
 def require_file(path: Path) -> Path:
@@ -30,9 +40,8 @@ def require_file(path: Path) -> Path:
 
     Raises ModelError when there is none, or when no known kind of file ends so.
     """
-    if not path.is_file():
-        found = "is a folder" if path.is_dir() else "no such file"
-        raise ModelError(f"weights {path}: {found}; give a file that ends in {', '.join(SUFFIXES)}.")
+    if not _is_file(path):
+        raise ModelError(f"weights {path}: no such file; give a file that ends in {', '.join(SUFFIXES)}.")
     if path.suffix not in SUFFIXES:
         raise ModelError(f"weights {path}: ends in {path.suffix!r}; it must be one of {', '.join(SUFFIXES)}.")
     return path
@@ -40,8 +49,11 @@ def require_file(path: Path) -> Path:
 
 def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file; asked again, only its time and size are looked at."""
-    stat = path.stat()
-    return _file_hash(path, stat.st_mtime_ns, stat.st_size)
+    try:
+        stat = path.stat()
+        return _file_hash(path, stat.st_mtime_ns, stat.st_size)
+    except OSError as error:
+        raise ModelError(f"weights {path}: cannot be read ({error.strerror}).") from None
 
 
 @lru_cache(maxsize=64)
@@ -78,7 +90,9 @@ def _read_pickled(path: Path) -> object:
     import torch
 
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of unusual pickle protocols, which are refused anyway
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(f"weights {path}: {_pickle_problem(str(error))}") from None
     except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
@@ -106,12 +120,15 @@ def _unwrapped(content: object) -> "dict[str, Tensor]":
         if isinstance(content.get(key), Mapping):
             return _unwrapped(content[key])
     state = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
-    for prefix in PREFIXES:
-        own = [key for key in state if key.startswith(prefix)]
-        # A network of Headstart's own has a head beside its backbone; it is replaced anyway.
-        if own and all(key.startswith((prefix, "head.")) for key in state):
-            state = {key.removeprefix(prefix): state[key] for key in own}
+    while (prefix := next((p for p in PREFIXES if _all_behind(p, state)), None)) is not None:
+        state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     return state
+
+
+def _all_behind(prefix: str, state: Mapping[str, object]) -> bool:
+    # A network of Headstart's own has a head beside its backbone, which is made anew anyway.
+    behind = [key for key in state if key.startswith(prefix)]
+    return bool(behind) and all(key.startswith((prefix, "head.")) for key in state)
 
 
 def source(settings: RunSettings) -> str:
@@ -135,7 +152,10 @@ def load_state(network: "nn.Module", state: "Mapping[str, Tensor]", source: str)
     if surplus:
         raise ModelError(f"{source}: tensor {one_line(surplus[0], 80)} is not of this network.")
     fitting = {n: t for n, t in state.items() if n in wanted and t.shape == wanted[n].shape}
-    network.load_state_dict(fitting, strict=False)
+    try:
+        network.load_state_dict(fitting, strict=False)
+    except RuntimeError as error:  # sparse, quantised or without content
+        raise ModelError(f"{source}: cannot be copied into the network ({one_line(error, 160)}).") from None
 
 
 def _require_fit(name: str, wanted: "Tensor", state: "Mapping[str, Tensor]", source: str) -> None:
