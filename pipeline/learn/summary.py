@@ -13,6 +13,7 @@ from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
 MIN_ROWS, MAX_ROWS = 5, 12
+Shapes = dict[nn.Module, tuple[int, ...]]
 JOINT = " to "
 OWN = "own parameters"  # as a class token, which belongs to no layer
 
@@ -33,10 +34,11 @@ def trial_output(network: nn.Module, image_size: int) -> Tensor:
 
     Its tensors are replaced by ones without content, so even the largest network takes no time.
     """
-    tensors = {name: t.to("meta") for name, t in (*network.named_parameters(), *network.named_buffers())}
+    tensors = (*network.named_parameters(), *network.named_buffers())
+    without_content = {name: tensor.detach().to("meta") for name, tensor in tensors}
     image = torch.empty(1, 3, image_size, image_size, device="meta")
     with _in_eval_mode(network), torch.no_grad():
-        output: Tensor = functional_call(network, tensors, (image,), tie_weights=False)
+        output: Tensor = functional_call(network, without_content, (image,), tie_weights=False)
     return output
 
 
@@ -90,9 +92,10 @@ def stages(network: nn.Module, image_size: int) -> list[dict[str, Any]]:
     """
     shapes = _output_shapes(network, image_size)
     parts: list[tuple[str, nn.Module]] = list(network.named_children())
-    while _row_count(parts) < MIN_ROWS and (opened := _open_largest(parts)) is not None:
+    while _row_count(parts) < MIN_ROWS and (opened := _open_largest(parts, shapes)) is not None:
         parts = opened
-    rows = [_stage(name, module, shapes) for name, module in parts]
+    seen: set[nn.Parameter] = set()  # some networks use one layer in several places
+    rows = [_stage(name, module, shapes, seen) for name, module in parts]
     return [row.as_row() for row in _joined([row for row in rows if row.parameters])]
 
 
@@ -100,21 +103,31 @@ def _row_count(parts: list[tuple[str, nn.Module]]) -> int:
     return sum(count_parameters(module) > 0 for _, module in parts)
 
 
-def _open_largest(parts: list[tuple[str, nn.Module]]) -> list[tuple[str, nn.Module]] | None:
-    """Return the parts with the largest one that has parts itself replaced by those."""
-    containers = [part for part in parts if list(part[1].children())]
-    if not containers:
+def _open_largest(parts: list[tuple[str, nn.Module]], shapes: Shapes) -> list[tuple[str, nn.Module]] | None:
+    """Return the parts with the largest that is worth opening replaced by its own, or None."""
+    closed = [part for part in parts if _is_worth_opening(part[1], shapes)]
+    if not closed:
         return None
-    name, module = max(containers, key=lambda part: count_parameters(part[1]))
+    name, module = max(closed, key=lambda part: count_parameters(part[1]))
     place = parts.index((name, module))
     own = nn.ParameterList(module.parameters(recurse=False))
     children = [(f"{name}.{child}", part) for child, part in module.named_children()]
     return [*parts[:place], (name, own), *children, *parts[place + 1 :]]
 
 
-def _stage(name: str, module: nn.Module, shapes: dict[nn.Module, tuple[int, ...]]) -> Stage:
+def _is_worth_opening(module: nn.Module, shapes: Shapes) -> bool:
+    """Whether a module has different parts: many blocks at one resolution say no more than their sum."""
+    children = [part for part in module.children() if count_parameters(part) > 0]
+    resolutions = {shapes.get(part, ())[1:] for part in children}
+    return len(children) > 0 and (len(children) <= MAX_ROWS or len(resolutions) > 1)
+
+
+def _stage(name: str, module: nn.Module, shapes: Shapes, seen: set[nn.Parameter]) -> Stage:
     kind = OWN if isinstance(module, nn.ParameterList) else type(module).__name__
-    return Stage(name.removeprefix("backbone."), kind, shapes.get(module, ()), count_parameters(module))
+    new = set(module.parameters()) - seen
+    seen |= new
+    parameters = sum(p.numel() for p in new)
+    return Stage(name.removeprefix("backbone."), kind, shapes.get(module, ()), parameters)
 
 
 def _joined(rows: list[Stage]) -> list[Stage]:
@@ -129,8 +142,8 @@ def _joined(rows: list[Stage]) -> list[Stage]:
     return [*body, head]
 
 
-def _output_shapes(network: nn.Module, image_size: int) -> dict[nn.Module, tuple[int, ...]]:
-    shapes: dict[nn.Module, tuple[int, ...]] = {}
+def _output_shapes(network: nn.Module, image_size: int) -> Shapes:
+    shapes: Shapes = {}
 
     def remember(module: nn.Module, _inputs: Any, output: Any) -> None:
         if isinstance(output, Tensor):
