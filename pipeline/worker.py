@@ -25,6 +25,7 @@ from pipeline.records import (
 )
 from pipeline.settings import RunSettings
 
+PAPERMILLS_OWN = {"injected-parameters", "papermill-error-cell-tag"}
 SCRATCH_FILES = ("checkpoint.pt", "progress.jsonl", "results.json")
 
 
@@ -86,7 +87,7 @@ def _execute(settings: RunSettings, notebook: Path) -> Failure | None:
     except papermill.PapermillExecutionError as error:
         return _failure_in_cell(error, notebook)
     except DeadKernelError:
-        return Failure(kind="DeadKernelError", message=_dead_kernel(), cell=_running_cell(notebook))
+        return Failure(kind="DeadKernelError", message=_dead_kernel(), cell=_stopped_cell(notebook))
     except HeadstartError as error:
         return Failure(kind=type(error).__name__, message=one_line(error))
     return None
@@ -104,27 +105,27 @@ def _failure_in_cell(error: Any, notebook: Path) -> Failure:
     return Failure(
         kind=error.ename,
         message=one_line(error.evalue or error.ename),
-        cell=_cell_name(notebook, error.cell_index),
+        cell=_stopped_cell(notebook),
         traceback=re.sub(r"\x1b\[[0-9;]*m", "", lines),
     )
 
 
-def _cell_name(notebook: Path, index: int) -> str:
-    """Return "5 (fit)" for a cell: its number among the code cells, and its id."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    number = sum(cell["cell_type"] == "code" for cell in cells[: index + 1])
-    return f"{number} ({cells[index].get('id', 'no id')})" if index < len(cells) else str(number)
-
-
-def _running_cell(notebook: Path) -> str | None:
-    """Return the name of the cell that was running when the kernel died."""
+def _stopped_cell(notebook: Path) -> str | None:
+    """Return "5 (fit)" for the cell that failed or was running: its number among code cells, its id."""
     try:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError):
         return None
-    states = [cell["metadata"].get("papermill", {}).get("status") for cell in cells]
-    running = [i for i, state in enumerate(states) if state in ("running", "failed")]
-    return _cell_name(notebook, running[0]) if running else None
+    own = [
+        c
+        for c in cells
+        if c["cell_type"] == "code" and not PAPERMILLS_OWN & set(c["metadata"].get("tags", ()))
+    ]
+    for number, cell in enumerate(own, start=1):
+        state = cell["metadata"].get("papermill", {})
+        if state.get("exception") or state.get("status") == "running":
+            return f"{number} ({cell.get('id', 'no id')})"
+    return None
 
 
 def _complete(job: Job, settings: RunSettings, seconds: float) -> RunDetails:
