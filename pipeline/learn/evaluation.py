@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from sklearn.metrics import ConfusionMatrixDisplay, accuracy_score, precision_re
 from torch import Tensor, nn
 
 from pipeline.learn import data, measurement, models
+from pipeline.learn.features import FeatureData, evaluation_batch
 from pipeline.learn.hardware import Hardware, environment
 from pipeline.learn.training import FitResult
 from pipeline.records import RunFolder, SplitPredictions, Timings
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from pipeline.learn.data import ImageData
 
 SPLITS: tuple[Literal["val", "test"], ...] = ("val", "test")
-# Pixels in one batch: enough to keep the device busy, few enough for its memory or cache.
-BATCH_PIXELS = {"cpu": 2**19, "mps": 2**22, "cuda": 2**25}
-LARGEST_BATCH = 4096
 
 
 class Predictions(dict[str, SplitPredictions]):
@@ -44,28 +42,31 @@ def predict(
     started = time.perf_counter()
     found = Predictions()
     with hardware.explaining_memory(settings):
+        network.eval()
+        model, examples = _cheapest(network, images, settings, hardware)
         for name in SPLITS:
-            found[name] = _predict_split(network, images, name, settings, hardware)
+            batches = examples.batches(name, evaluation_batch(images, hardware))
+            answers = [probabilities(model, x, settings, hardware) for x, _ in batches]
+            found[name] = _with_targets(getattr(images, name), torch.cat(answers))
     found.seconds = time.perf_counter() - started
     return found
 
 
-def _predict_split(
-    network: nn.Module,
-    images: "ImageData",
-    name: Literal["val", "test"],
-    settings: RunSettings,
-    hardware: Hardware,
-) -> SplitPredictions:
-    network.eval()
-    batches = images.batches(name, batch_size(images, hardware))
-    answers = [probabilities(network, x, settings, hardware) for x, _ in batches]
-    split = getattr(images, name)
+def _with_targets(split: Any, answers: Tensor) -> SplitPredictions:
     return SplitPredictions(
         np.asarray(split.index, dtype=np.int64),
         split.targets.cpu().numpy().astype(np.int64),
-        torch.cat(answers).cpu().numpy(),
+        answers.cpu().numpy(),
     )
+
+
+def _cheapest(
+    network: Any, images: "ImageData", settings: RunSettings, hardware: Hardware
+) -> tuple[nn.Module, Any]:
+    """Return what to ask and what to show it: a frozen backbone's features may be at hand."""
+    if settings.mode == "linear_probe" and not settings.flip_at_test:
+        return network.head, FeatureData(network, images, settings, hardware)
+    return network, images
 
 
 @torch.inference_mode()
@@ -78,12 +79,6 @@ def probabilities(network: nn.Module, x: Tensor, settings: RunSettings, hardware
     with hardware.autocast():
         logits = [network(view) for view in views]
     return torch.stack([answer.float().softmax(dim=1) for answer in logits]).mean(dim=0)
-
-
-def batch_size(images: "ImageData", hardware: Hardware) -> int:
-    """Return how many images to evaluate at once."""
-    side = images.preprocessing.image_size or 32
-    return max(1, min(LARGEST_BATCH, BATCH_PIXELS[hardware.device.type] // side**2))
 
 
 def metrics(predictions: Mapping[str, SplitPredictions]) -> pd.DataFrame:
@@ -175,5 +170,5 @@ def measure(
 ) -> measurement.Measured:
     """Return the latency, throughput and memory of answering as ``predict`` does, on val images."""
     network.eval()
-    batch, _ = next(iter(images.batches("val", batch_size(images, hardware))))
+    batch, _ = next(iter(images.batches("val", evaluation_batch(images, hardware))))
     return measurement.measure(lambda x: probabilities(network, x, settings, hardware), batch, hardware)

@@ -59,8 +59,19 @@ def seconds(work: Callable[[], object], hardware: Hardware) -> list[float]:
 
 
 def peak_memory(hardware: Hardware) -> int:
-    """Return the most bytes in use so far: of the GPU's memory, else of this process's."""
+    """Return the most bytes that images, network and training have taken so far.
+
+    On a GPU they are the GPU's; elsewhere they are this process's, above what Python and its
+    libraries took when this module was imported.
+    """
     if hardware.device.type == "cuda":
         return torch.cuda.max_memory_allocated(hardware.device)
+    return max(0, _most_resident() - _BY_LIBRARIES)
+
+
+def _most_resident() -> int:
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+_BY_LIBRARIES = _most_resident()

@@ -1,0 +1,208 @@
+"""Features of a frozen backbone: computed once, kept on disk, shared by seeds and head settings.
+
+``cache/features/<key>-<split>-<view>.safetensors`` holds float [n, F] and a checksum. The key covers
+the backbone's weights, the images and how they are prepared: all that the features depend on.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from filelock import FileLock
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from pipeline.errors import one_line
+from pipeline.learn.augmentation import generator
+from pipeline.learn.contents import cache_folder
+from pipeline.learn.hardware import Hardware
+from pipeline.records import digest, replacing
+from pipeline.settings import RunSettings
+
+if TYPE_CHECKING:
+    from pipeline.learn.data import ImageData, SplitName
+
+VERSION = 1  # raise when features are computed in another way, so that older ones are not used
+VIEW_SEED = 0  # augmented views are the same for every seed: that is what makes them shareable
+# What says which images there are, in what split.
+DATA_SETTINGS = (
+    "dataset",
+    "image_size",
+    "val_fraction",
+    "test_fraction",
+    "split_seed",
+    "max_train_images",
+    "max_unreadable",
+)
+
+Tell = Callable[..., None]
+
+
+@dataclass
+class FeatureData:
+    """Features in place of images, with ``ImageData``'s interface, so that a head trains on them.
+
+    The first view of a training image is the image as it is; ``feature_views`` adds augmented ones,
+    and each epoch draws one for each image.
+    """
+
+    network: Any
+    images: "ImageData"
+    settings: RunSettings
+    hardware: Hardware
+    tell: Tell = lambda **event: None
+    _loaded: dict[tuple[str, int], "Features"] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._key = _key(self.network.backbone, self.images, self.settings, self.hardware)
+
+    @property
+    def train(self) -> Any:
+        return self.images.train
+
+    @property
+    def info(self) -> Any:
+        return self.images.info
+
+    def steps_per_epoch(self, batch_size: int) -> int:
+        """Return how many batches ``train_batches`` yields."""
+        return -(-len(self.train) // batch_size)
+
+    def train_batches(self, seed: int, epoch: int, settings: RunSettings) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the features [B, F] and target [B] of each training image once, shuffled."""
+        random = generator(seed, epoch, "features")
+        count, device = len(self.train), self.hardware.device
+        order = torch.randperm(count, generator=random).to(device)
+        views = [self.features("train", view) for view in range(settings.feature_views)]
+        chosen = torch.randint(len(views), (count,), generator=random).to(device)
+        for positions in order.split(settings.batch_size):
+            x = views[0][positions]
+            for number, view in enumerate(views[1:], start=1):
+                x = torch.where((chosen[positions] == number)[:, None], view[positions], x)
+            yield x, self.train.targets[positions]
+
+    def batches(self, split_name: "SplitName", batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield features [B, F] and targets [B] of a split, in order."""
+        targets = getattr(self.images, split_name).targets
+        features = self.features(split_name)
+        yield from zip(features.split(batch_size), targets.split(batch_size), strict=True)
+
+    def compute(self) -> float:
+        """Have the features of train and val at hand, and return the seconds that they cost.
+
+        The cost is counted in full for a run that finds them computed already, so that seeds agree.
+        """
+        wanted: list[tuple[SplitName, int]] = [("train", v) for v in range(self.settings.feature_views)]
+        return sum(self._load(split_name, view).seconds for split_name, view in [*wanted, ("val", 0)])
+
+    def features(self, split_name: "SplitName", view: int = 0) -> Tensor:
+        """Return the features [n, F] of a split, computed if no run has done so before."""
+        return self._load(split_name, view).values
+
+    def _load(self, split_name: "SplitName", view: int) -> "Features":
+        if (split_name, view) not in self._loaded:
+            self._loaded[split_name, view] = self._find(split_name, view).to(self.hardware.device)
+        return self._loaded[split_name, view]
+
+    def _find(self, split_name: "SplitName", view: int) -> "Features":
+        path = cache_folder("features") / f"{self._key}-{split_name}-{view}.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):  # two seeds at once: the second finds them computed
+            found = read(path)
+            if found is None:
+                found = self._compute(split_name, view)
+                write(path, found)
+        return found
+
+    @torch.no_grad()
+    def _compute(self, split_name: "SplitName", view: int) -> "Features":
+        started, count = time.perf_counter(), len(getattr(self.images, split_name))
+        self.network.eval()
+        features: list[Tensor] = []
+        done = 0
+        for x, _ in self._image_batches(split_name, view):
+            with self.hardware.autocast():
+                features.append(self.network.features(x).cpu())
+            done += len(x)
+            self.tell(stage=f"computes features of {split_name} images, {done / count:.0%}")
+        seconds = time.perf_counter() - started
+        print(f"Features of {count:,} {split_name} images computed in {seconds:.1f} s.", flush=True)
+        return Features(torch.cat(features), seconds)
+
+    def _image_batches(self, split_name: "SplitName", view: int) -> Iterator[tuple[Tensor, Tensor]]:
+        size = evaluation_batch(self.images, self.hardware)
+        if view == 0:
+            return self.images.batches(split_name, size)
+        fixed = self.settings.model_copy(update={"batch_size": size})
+        return self.images.train_batches(VIEW_SEED, view, fixed, shuffle=False)
+
+
+# Pixels in one batch without gradients: enough to keep the device busy, few enough for its memory.
+BATCH_PIXELS = {"cpu": 2**19, "mps": 2**22, "cuda": 2**25}
+LARGEST_BATCH = 4096
+
+
+def evaluation_batch(images: "ImageData", hardware: Hardware) -> int:
+    """Return how many images to look at at once when there are no gradients to keep."""
+    side = images.preprocessing.image_size or 32
+    return max(1, min(LARGEST_BATCH, BATCH_PIXELS[hardware.device.type] // side**2))
+
+
+def _key(backbone: nn.Module, images: "ImageData", settings: RunSettings, hardware: Hardware) -> str:
+    """Return a name for everything that the features depend on."""
+    counts = {name: getattr(settings, name) for name in DATA_SETTINGS}
+    counts["augmentation"] = settings.augmentation if settings.feature_views > 1 else []
+    weights = hashlib.sha256()
+    for name, tensor in backbone.state_dict().items():
+        weights.update(name.encode())
+        weights.update(_bytes(tensor))
+    where = [VERSION, torch.__version__, hardware.device.type, hardware.precision]
+    prepared = asdict(images.preprocessing)
+    return digest([counts, images.info.fingerprint, prepared, settings.model, weights.hexdigest(), where])[
+        :24
+    ]
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features float [n, F] of images in order, and the seconds that they cost."""
+
+    values: Tensor
+    seconds: float
+
+    def to(self, device: torch.device) -> "Features":
+        return Features(self.values.to(device), self.seconds)
+
+
+def write(path: Path, features: Features) -> None:
+    """Write features with their checksum; a reader finds the whole file or none."""
+    checksum = hashlib.sha256(_bytes(features.values)).hexdigest()
+    metadata = {"sha256": checksum, "seconds": repr(features.seconds)}
+    with replacing(path, "wb") as file:
+        file.write(save({"features": features.values.contiguous()}, metadata))
+
+
+def read(path: Path) -> Features | None:
+    """Return the features in a file; None when there is none, or when it is damaged, which is said."""
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            values: Tensor = file.get_tensor("features")
+            metadata = file.metadata() or {}
+        if hashlib.sha256(_bytes(values)).hexdigest() == metadata["sha256"]:
+            return Features(values, float(metadata["seconds"]))
+        problem = "its checksum is wrong"
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        problem = one_line(error, 80)
+    print(f"{path}: the kept features are damaged ({problem}); they are computed again.")
+    return None
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data
