@@ -32,6 +32,7 @@ class Study:
     failures: list[RunRecord]
     apart: list[RunRecord]
     names: dict[str, str]  # run_id → label, failed runs and those apart included
+    spoken: dict[str, str]  # the same for sentences
 
     @classmethod
     def from_records(cls, experiment: Experiment, records: Sequence[RunRecord]) -> "Study":
@@ -52,6 +53,7 @@ class Study:
             failures=[record for record in records if not record.complete],
             apart=[record for record in whole if record.run_id not in usable],
             names={record.run_id: label for group, label, _, _ in named for record in group},
+            spoken={record.run_id: words for group, _, words, _ in named for record in group},
         )
 
     @property

@@ -1,0 +1,86 @@
+"""Class by class: where the first model of the pair helps, where it hurts, where nobody can tell."""
+
+from statistics import median
+
+from pipeline.report.model import ModelGroup
+from pipeline.report.rules.phrases import pair_of
+from pipeline.report.rules.sentence import Sentence
+from pipeline.report.significance import ClassDifference
+from pipeline.report.study import Study
+from pipeline.report.text import join, number_word, opened, percent, points, signed
+
+MOST_NAMED = 3
+REFERENCES = ["fig-per-class", "tbl-per-class"]
+
+
+def classes(study: Study) -> list[Sentence]:
+    """Argue the per-class section."""
+    if not study.models:
+        return []
+    pair = pair_of(study)
+    found = [_hardest(study), _helps(study, *pair) if pair else None]
+    return [sentence for sentence in found if sentence]
+
+
+def _hardest(study: Study) -> Sentence | None:
+    """Name the class that the best model recognises least and the one it recognises best."""
+    best = study.best
+    if best is None:
+        return None
+    recall = {k: float(best.metrics.recall[k]) for k, n in enumerate(best.metrics.support) if n}
+    low, high = min(recall, key=recall.__getitem__), max(recall, key=recall.__getitem__)
+    evidence = {"model": best.key, "lowest": recall[low], "highest": recall[high]}
+    if recall[low] == recall[high]:
+        text = f"{opened(best.spoken)} gets the same share of every class right, {percent(recall[low])}."
+    else:
+        text = (
+            f"The hardest class for {best.spoken} is “{study.classes[low]}” ({percent(recall[low])} of its "
+            f"images right), the easiest “{study.classes[high]}” ({percent(recall[high])})."
+        )
+    return Sentence(text, "classes.hardest", evidence, ["tbl-per-class", "fig-confusion"])
+
+
+def _helps(study: Study, first: ModelGroup, second: ModelGroup) -> Sentence:
+    differences = study.per_class(first, second)
+    better = sorted(_beyond_noise(differences, +1), key=lambda d: -d.difference.value)
+    worse = sorted(_beyond_noise(differences, -1), key=lambda d: d.difference.value)
+    evidence = {
+        "first": first.key,
+        "second": second.key,
+        "better": [study.classes[d.target] for d in better],
+        "worse": [study.classes[d.target] for d in worse],
+    }
+    versus = f"Against {second.spoken}, {first.spoken}"
+    total = number_word(len(differences))
+    if not better and not worse:
+        width = median((d.difference.high - d.difference.low) / 2 for d in differences)
+        text = (
+            f"{versus} is neither better nor worse beyond noise in any single class; the difference within "
+            f"one class is only known to about ±{points(width)}."
+        )
+        return Sentence(text, "classes.none", evidence, REFERENCES)
+    parts = []
+    if better:
+        parts.append(f"does better in {_count(better, total)} beyond noise, {_named(study, better)}")
+    if worse:
+        parts.append(f"does worse in {_count(worse, total)} beyond noise, {_named(study, worse)}")
+    tail = "" if better and worse else ", and worse in none" if better else ", and better in none"
+    text = f"{versus} {' but '.join(parts)}{tail}."
+    return Sentence(text, "classes.differences", evidence, REFERENCES)
+
+
+def _beyond_noise(differences: list[ClassDifference], sign: int) -> list[ClassDifference]:
+    return [d for d in differences if d.distinguishable and d.difference.value * sign > 0]
+
+
+def _count(found: list[ClassDifference], total: str) -> str:
+    return (
+        f"all {total} classes"
+        if number_word(len(found)) == total
+        else f"{number_word(len(found))} of {total} classes"
+    )
+
+
+def _named(study: Study, found: list[ClassDifference]) -> str:
+    named = [f"“{study.classes[d.target]}” ({signed(d.difference.value)} points)" for d in found[:MOST_NAMED]]
+    return f"most of all in {join(named)}" if len(found) > MOST_NAMED else f"namely {join(named)}"

@@ -1,0 +1,159 @@
+"""What the models' probabilities are worth: calibration, temperature scaling, coverage."""
+
+import numpy as np
+
+from pipeline.report.model import ModelGroup
+from pipeline.report.rules.phrases import spoken_list
+from pipeline.report.rules.sentence import Sentence
+from pipeline.report.study import Study
+from pipeline.report.text import join, opened, percent, percent_range, plural, points
+
+REFERENCES = ["fig-calibration", "tbl-calibration"]
+THRESHOLD = 0.9
+
+
+def confidence(study: Study) -> list[Sentence]:
+    """Argue the calibration section."""
+    best = study.best
+    if best is None:
+        return []
+    found = [*_gaps(study), _meaning(best), _scaling(study), _coverage(best)]
+    return [sentence for sentence in found if sentence]
+
+
+def _gaps(study: Study) -> list[Sentence]:
+    """Group the models by whether their confidence exceeds their accuracy beyond noise."""
+    over, under, fair, uneven = [], [], [], []
+    for group in study.models:
+        measured = group.calibration.before
+        if not measured.miscalibrated:
+            fair.append(group)
+        elif measured.gap.low > 0:
+            over.append(group)
+        elif measured.gap.high < 0:
+            under.append(group)
+        else:
+            uneven.append(group)
+    return [
+        *_gap_sentence(over, "too sure of themselves", "too sure of itself", "above", "calibration.over"),
+        *_gap_sentence(under, "too modest", "too modest", "below", "calibration.under"),
+        *_uneven(uneven),
+        *_fair(fair),
+    ]
+
+
+def _gap_sentence(groups: list[ModelGroup], many: str, one: str, side: str, rule: str) -> list[Sentence]:
+    if not groups:
+        return []
+    gaps = [abs(group.calibration.before.gap.value) for group in groups]
+    evidence = {group.key: _numbers(group) for group in groups}
+    if len(groups) == 1:
+        who = opened(groups[0].spoken)
+        text = f"{who} is {one}: on average its confidence is {points(gaps[0])} {side} its accuracy."
+    else:
+        span = f"{100 * min(gaps):.1f} to {points(max(gaps))}"
+        text = (
+            f"{opened(spoken_list(groups))} are {many}: on average their confidence is {span} {side} their "
+            "accuracy."
+        )
+    return [Sentence(text, rule, evidence, REFERENCES)]
+
+
+def _uneven(groups: list[ModelGroup]) -> list[Sentence]:
+    if not groups:
+        return []
+    evidence = {group.key: _numbers(group) for group in groups}
+    text = (
+        f"{opened(spoken_list(groups))} {'is' if len(groups) == 1 else 'are'} too sure at some confidences "
+        f"and too modest at others: right on average, with a calibration error (ECE) of {_eces(groups)}."
+    )
+    return [Sentence(text, "calibration.uneven", evidence, REFERENCES)]
+
+
+def _fair(groups: list[ModelGroup]) -> list[Sentence]:
+    if not groups:
+        return []
+    evidence = {group.key: _numbers(group) for group in groups}
+    its = "its" if len(groups) == 1 else "their"
+    text = (
+        f"{opened(spoken_list(groups))} can be taken at {its} word: the calibration error (ECE) of "
+        f"{_eces(groups)} is no more than chance gives a perfectly calibrated model on so many images."
+    )
+    return [Sentence(text, "calibration.fair", evidence, REFERENCES)]
+
+
+def _eces(groups: list[ModelGroup]) -> str:
+    return join([percent(group.calibration.before.ece) for group in groups])
+
+
+def _numbers(group: ModelGroup) -> dict[str, float]:
+    before, after = group.calibration.before, group.calibration.after
+    return {
+        "ece": before.ece,
+        "ece_limit": before.ece_limit,
+        "p": before.p,
+        "gap": before.gap.value,
+        "gap_low": before.gap.low,
+        "gap_high": before.gap.high,
+        "temperature": group.calibration.temperature,
+        "ece_scaled": after.ece,
+    }
+
+
+def _meaning(best: ModelGroup) -> Sentence | None:
+    found = best.meaning(THRESHOLD)
+    if found is None:
+        return None
+    text = (
+        f"When {best.spoken} says {THRESHOLD} (0.85 to 0.95), it is right in {percent(found.accuracy)} of "
+        f"cases (95 % interval {percent_range(found.low, found.high)}, {plural(found.images, 'image')})."
+    )
+    evidence = {"model": best.key, "images": found.images, "accuracy": found.accuracy,
+                "low": found.low, "high": found.high}  # fmt: skip
+    return Sentence(text, "calibration.meaning", evidence, REFERENCES)
+
+
+def _scaling(study: Study) -> Sentence | None:
+    """Say what one temperature, fitted on val, does on test: judged by the paired gain in log loss."""
+    helped = [g for g in study.models if g.calibration.log_loss_gain.low > 0]
+    hurt = [g for g in study.models if g.calibration.log_loss_gain.high < 0]
+    evidence = {
+        group.key: {**_numbers(group), "log_loss_gain": group.calibration.log_loss_gain.value,
+                    "gain_low": group.calibration.log_loss_gain.low,
+                    "gain_high": group.calibration.log_loss_gain.high}
+        for group in study.models
+    }  # fmt: skip
+    if not helped:
+        text = (
+            "One temperature per model, fitted on val, makes the probabilities on test no better beyond noise"
+        )
+    else:
+        shown = max(helped, key=lambda group: group.calibration.log_loss_gain.value)
+        before, after = shown.calibration.before, shown.calibration.after
+        everyone = len(helped) == len(study.models) > 1
+        who = "every model" if everyone else spoken_list(helped)
+        example = "" if len(helped) == 1 else f", most for {shown.spoken}"
+        text = (
+            f"Dividing the logits by one temperature fitted on val makes the probabilities of {who} better "
+            f"on test{example} (temperature {shown.calibration.temperature:.2f}: log loss "
+            f"{before.log_loss:.2f} to {after.log_loss:.2f}, ECE {percent(before.ece)} to "
+            f"{percent(after.ece)})"
+        )
+    if hurt:
+        text += f"; it makes those of {spoken_list(hurt)} worse"
+    return Sentence(f"{text}.", "calibration.temperature", evidence, REFERENCES)
+
+
+def _coverage(best: ModelGroup) -> Sentence | None:
+    curve = best.coverage
+    place = int(np.argmin(np.abs(curve.threshold - THRESHOLD)))
+    kept, right = float(curve.coverage[place]), float(curve.accuracy[place])
+    if kept == 0 or kept == 1:
+        return None
+    text = (
+        f"If {best.spoken} answers only when it is at least {THRESHOLD} sure, it answers for {percent(kept)} "
+        f"of the images and gets {percent(right)} of those right, instead of "
+        f"{percent(float(curve.accuracy[0]))} of all."
+    )
+    evidence = {"model": best.key, "threshold": THRESHOLD, "coverage": kept, "accuracy": right}
+    return Sentence(text, "calibration.coverage", evidence, ["fig-coverage"])

@@ -1,0 +1,125 @@
+"""How the models learned: over- and underfitting, early stopping; the rules are in report/learning.py."""
+
+from pipeline.report.learning import GAP, Learning
+from pipeline.report.model import ModelGroup
+from pipeline.report.rules.phrases import spoken_list
+from pipeline.report.rules.sentence import Sentence
+from pipeline.report.study import Study
+from pipeline.report.text import join, opened, percent, points
+
+REFERENCES = ["fig-curves", "tbl-learning"]
+
+Learned = list[tuple[ModelGroup, Learning]]
+
+
+def curves(study: Study) -> list[Sentence]:
+    """Argue the learning section, one sentence per way of learning that occurs."""
+    learned = [(group, group.learning) for group in study.models if group.learning]
+    found = [
+        _overfitting([pair for pair in learned if pair[1].fit == "overfitting"]),
+        _unfinished([pair for pair in learned if pair[1].fit == "unfinished"]),
+        _underfitting([pair for pair in learned if pair[1].fit == "underfitting"]),
+        _balanced([pair for pair in learned if pair[1].fit == "balanced"], len(learned)),
+        _stopping(learned),
+    ]
+    return [sentence for sentence in found if sentence]
+
+
+def _who(learned: Learned) -> str:
+    return opened(spoken_list([group for group, _ in learned]))
+
+
+def _verb(learned: Learned, one: str, many: str) -> str:
+    return one if len(learned) == 1 else many
+
+
+def _evidence(learned: Learned) -> dict[str, object]:
+    return {
+        group.key: {
+            "fit": found.fit,
+            "train_accuracy": found.train_accuracy,
+            "val_accuracy": found.val_accuracy,
+            "best_epoch": found.best_epoch,
+            "last_epoch": found.last_epoch,
+            "val_loss_rise": found.rise,
+        }
+        for group, found in learned
+    }
+
+
+def _overfitting(learned: Learned) -> Sentence | None:
+    if not learned:
+        return None
+    by_gap = [pair for pair in learned if pair[1].gap > GAP]
+    by_loss = [pair for pair in learned if pair[1].gap <= GAP]
+    parts = [part for part in (_gap_words(by_gap), _loss_words(by_loss)) if part]
+    text = f"{'; '.join(parts)}."
+    return Sentence(text, "learning.overfitting", _evidence(learned), REFERENCES)
+
+
+def _gap_words(learned: Learned) -> str:
+    if not learned:
+        return ""
+    gaps = join([f"{100 * found.gap:.1f}" for _, found in learned[:-1]] + [points(learned[-1][1].gap)])
+    when = _verb(learned, "at its best epoch it is", "at their best epochs they are")
+    overfits = _verb(learned, "overfits", "overfit")
+    return f"{_who(learned)} {overfits}: {when} {gaps} better on train than on val"
+
+
+def _loss_words(learned: Learned) -> str:
+    if not learned:
+        return ""
+    rises = join([percent(found.rise, 0) for _, found in learned])
+    epochs = join([str(found.best_epoch) for _, found in learned])
+    after = _verb(learned, f"epoch {epochs} its val loss", f"epochs {epochs} their val losses")
+    overfits = _verb(learned, "overfits", "overfit")
+    return f"{_who(learned)} {overfits}: after {after} rose by {rises} while the train loss fell"
+
+
+def _unfinished(learned: Learned) -> Sentence | None:
+    if not learned:
+        return None
+    text = (
+        f"{_who(learned)} had not finished learning: the val loss was still falling at the last epoch, so "
+        f"more epochs might give {_verb(learned, 'it', 'them')} more."
+    )
+    return Sentence(text, "learning.unfinished", _evidence(learned), REFERENCES)
+
+
+def _underfitting(learned: Learned) -> Sentence | None:
+    if not learned:
+        return None
+    reached = join([percent(found.train_accuracy) for _, found in learned])
+    text = (
+        f"{_who(learned)} {_verb(learned, 'underfits', 'underfit')}: even on the training images "
+        f"{_verb(learned, 'it reaches', 'they reach')} only {reached}, hardly more than on val, the usual "
+        "sign of too little freedom to learn (frozen layers, few parameters, strong augmentation or "
+        "regularisation)."
+    )
+    return Sentence(text, "learning.underfitting", _evidence(learned), REFERENCES)
+
+
+def _balanced(learned: Learned, models: int) -> Sentence | None:
+    if not learned:
+        return None
+    who = "No model" if len(learned) == models > 1 else _who(learned)
+    neither = (
+        "shows over- or underfitting by these rules"
+        if who == "No model"
+        else f"{_verb(learned, 'shows', 'show')} neither over- nor underfitting by these rules"
+    )
+    return Sentence(f"{who} {neither}.", "learning.balanced", _evidence(learned), REFERENCES)
+
+
+def _stopping(learned: Learned) -> Sentence | None:
+    stopped = [(group, found) for group, found in learned if found.stopped_early]
+    if not stopped:
+        return None
+    if len(stopped) == len(learned) > 2:
+        text = "Early stopping ended every run, and the best epoch of each was kept."
+    else:
+        each = join(
+            [f"{g.spoken} after epoch {f.last_epoch} (kept: epoch {f.best_epoch})" for g, f in stopped]
+        )
+        text = f"Early stopping ended {each}."
+    return Sentence(text, "learning.early-stopping", _evidence(stopped), REFERENCES)

@@ -1,0 +1,93 @@
+"""What pretraining gave and what fine-tuning added, on one and the same network."""
+
+from pipeline.report.model import ModelGroup
+from pipeline.report.rules.phrases import evidence_of, test_words, tie_words
+from pipeline.report.rules.sentence import Sentence
+from pipeline.report.significance import PairTest
+from pipeline.report.study import Study
+from pipeline.report.text import opened, percent, points
+
+REFERENCES = ["fig-three-ways", "tbl-tests"]
+
+
+def pretraining(study: Study) -> list[Sentence]:
+    """Compare the modes of each network that ran in more than one."""
+    if not study.models:
+        return []
+    found = [s for name, ways in study.three_ways.items() for s in _network(study, name, ways)]
+    return found or [_no_network(study)]
+
+
+def _network(study: Study, name: str, ways: dict[str, ModelGroup]) -> list[Sentence]:
+    scratch, probe, tuned = (ways.get(mode) for mode in ("scratch", "linear_probe", "fine_tune"))
+    sentences = []
+    if scratch and tuned:
+        sentences.append(_against_scratch(study, name, tuned, scratch, "fine-tuning all of it"))
+    if scratch and probe:
+        sentences.append(_against_scratch(study, name, probe, scratch, "a new head on its frozen features"))
+    if probe and tuned:
+        sentences.append(_tuning(study, name, tuned, probe))
+    return sentences
+
+
+def _against_scratch(study: Study, name: str, warm: ModelGroup, cold: ModelGroup, way: str) -> Sentence:
+    test = study.test(warm, cold)
+    a, b = percent(warm.accuracy.value), percent(cold.accuracy.value)
+    if not test.distinguishable:
+        text = (
+            f"With the pretrained weights of {name}, {way} gives {a}, and training it from scratch {b}: "
+            f"{tie_words(test)}."
+        )
+    else:
+        more = "more" if test.difference.value > 0 else "less"
+        text = (
+            f"With the pretrained weights of {name}, {way} gives {a}, which is "
+            f"{points(test.difference.value)} {more} than the {b} of the same network from scratch "
+            f"({test_words(test)})."
+        )
+    return Sentence(text, f"pretraining.{warm.mode}.{_outcome(test)}", evidence_of(test), REFERENCES)
+
+
+def _tuning(study: Study, name: str, tuned: ModelGroup, probe: ModelGroup) -> Sentence:
+    test = study.test(tuned, probe)
+    a, b = percent(tuned.accuracy.value), percent(probe.accuracy.value)
+    size = points(test.difference.value)
+    if not test.distinguishable:
+        text = (
+            f"Whether fine-tuning adds to the frozen features of {name} these runs cannot tell: {a} against "
+            f"{b}, {tie_words(test)}."
+        )
+    elif test.difference.value > 0:
+        text = (
+            f"Fine-tuning {name} adds {size} to what its frozen features reach ({a} against {b}; "
+            f"{test_words(test)})."
+        )
+    else:
+        text = (
+            f"Fine-tuning {name} loses {size} against leaving its features frozen ({a} against {b}; "
+            f"{test_words(test)}): it unlearned more than it learned."
+        )
+    return Sentence(text, f"pretraining.tuning.{_outcome(test)}", evidence_of(test), REFERENCES)
+
+
+def _outcome(test: PairTest) -> str:
+    if not test.distinguishable:
+        return "tie"
+    return "gain" if test.difference.value > 0 else "loss"
+
+
+def _no_network(study: Study) -> Sentence:
+    if not study.transfer:
+        text = "No run starts from pretrained weights, so there is nothing to say of what they give."
+    elif not study.scratch:
+        text = (
+            "No run starts from scratch, so what the pretrained weights give cannot be told from what the "
+            "architecture gives."
+        )
+    else:
+        name = study.transfer[0].name
+        text = (
+            "The pretrained models and those from scratch are different networks, so architecture and "
+            f"pretraining are mixed in every comparison here; {name} with mode scratch would separate them."
+        )
+    return Sentence(opened(text), "pretraining.unknown", {"networks": [g.key for g in study.models]})
