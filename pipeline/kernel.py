@@ -8,6 +8,7 @@ Papermill and nbclient alike::
 
 import importlib.util
 import sys
+from pathlib import Path
 from typing import Any
 
 import zmq
@@ -69,3 +70,13 @@ def check_kernel() -> None:
             f"install it with '{sys.executable} -m pip install ipykernel', or run Headstart with the "
             "Python of its own environment."
         )
+
+
+def write_kernelspec(folder: Path) -> None:
+    """Write a ``python3`` kernelspec of this Python below ``folder``, to put on JUPYTER_PATH.
+
+    For programs, such as Quarto, that start their kernels themselves.
+    """
+    target = folder / "kernels" / KERNEL_NAME
+    target.mkdir(parents=True)
+    (target / "kernel.json").write_text(OwnKernelManager().kernel_spec.to_json(), encoding="utf-8")
