@@ -16,6 +16,7 @@ from pipeline.learn import sources
 from pipeline.learn.augmentation import Draw, augment, generator
 from pipeline.learn.contents import Contents
 from pipeline.learn.decoded import Decoded, Decoder
+from pipeline.learn.gallery import gallery, show_augmented, show_samples
 from pipeline.learn.preprocessing import Preprocessing
 from pipeline.learn.splitting import Splits, split
 from pipeline.records import DatasetInfo, digest
@@ -24,6 +25,7 @@ from pipeline.settings import RunSettings
 if TYPE_CHECKING:
     from pipeline.learn.hardware import Hardware
 
+__all__ = ["ImageData", "Split", "gallery", "load", "show_augmented", "show_samples"]
 SplitName = Literal["train", "val", "test"]
 SMALLEST_SIDE = 8
 
@@ -89,6 +91,11 @@ class ImageData:
         for step, (pixels, positions) in enumerate(self._fetch(self.train, batches)):
             draw = Draw(generator(seed, epoch, step), positions, seed, epoch, self._fill)
             yield self.prepare(augment(pixels, settings.augmentation, draw)), self.train.targets[positions]
+
+    def augmented_pixels(self, seed: int, epoch: int, settings: RunSettings) -> Tensor:
+        """Return all training images in order as one epoch augments them: uint8 [n, H, H, 3]."""
+        draw = Draw(generator(seed, epoch, 0), torch.arange(len(self.train)), seed, epoch, self._fill)
+        return augment(self.train.pixels, settings.augmentation, draw)
 
     def batches(self, split_name: SplitName, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield a split in order, not augmented: x float [B, 3, S, S], y int64 [B]."""

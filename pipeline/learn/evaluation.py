@@ -130,7 +130,7 @@ def save(
     """Write all that a run's record is made of, once its costs are measured."""
     run.write_history(fitted.history)
     run.write_predictions(predictions)
-    run.write_gallery(data.gallery(images, predictions))
+    run.write_gallery(data.gallery(images, predictions, settings))
     run.write_weights(lambda path: save_model(network, str(path)))
     run.write_results(
         classes=images.classes,
