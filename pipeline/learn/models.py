@@ -115,18 +115,18 @@ def describe(network: "nn.Module", settings: RunSettings, preprocessing: Preproc
     from pipeline.learn import summary
 
     image_size = _known_size(preprocessing)
-    head: Any = network.head
+    macs, layers = summary.summarise(network, image_size)
     return ModelInfo(
         name=settings.model,
         mode=settings.mode,
         total_parameters=summary.count_parameters(network),
         trainable_parameters=_trainable_parameters(network, settings),
-        macs=summary.count_macs(network, image_size),
+        macs=macs,
         input_size=image_size,
         weights_name=_weights_name(settings),
         weights_hash=weights_hash(settings),
-        description=_description(settings, head),
-        layers=summary.stages(network, image_size),
+        description=_description(settings, network.head),
+        layers=layers,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 MIN_ROWS, MAX_ROWS = 5, 12
@@ -30,26 +30,38 @@ def _in_eval_mode(network: nn.Module) -> Iterator[None]:
 
 
 def trial_output(network: nn.Module, image_size: int) -> Tensor:
-    """Return what a network makes of one image: shapes only, nothing is computed.
-
-    Its tensors are replaced by ones without content, so even the largest network takes no time.
-    """
-    tensors = (*network.named_parameters(), *network.named_buffers())
-    without_content = {name: tensor.detach().to("meta") for name, tensor in tensors}
-    image = torch.empty(1, 3, image_size, image_size, device="meta")
-    with _in_eval_mode(network), torch.no_grad():
-        output: Tensor = functional_call(network, without_content, (image,), tie_weights=False)
+    """Return what a network makes of one black image, on the device where it is."""
+    device = next(network.parameters()).device
+    image = torch.zeros(1, 3, image_size, image_size, device=device)
+    # Fused attention would be invisible to whoever counts operations.
+    with _in_eval_mode(network), torch.no_grad(), _plain_attention():
+        output: Tensor = network(image)
     return output
 
 
-def count_macs(network: nn.Module, image_size: int) -> int:
-    """Return the multiply-adds of convolutions, matrix products and attention for one image.
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
-    PyTorch's own counter counts a multiply-add as two operations; papers and torchvision as one.
+
+def summarise(network: nn.Module, image_size: int) -> tuple[int, list[dict[str, Any]]]:
+    """Return the multiply-adds for one image and a table of the network's stages.
+
+    Multiply-adds are those of convolutions, matrix products and attention. PyTorch's own counter
+    counts each as two operations; papers and torchvision count it once, and so does this.
+    The table has at most ``MAX_ROWS`` rows, from input to output. Each has name, kind, output shape
+    and parameters, which add up to the network's. The largest part is opened until there are enough
+    to see; then neighbours at one resolution become one row.
     """
-    with FlopCounterMode(display=False) as counter:
+    with _output_shapes(network) as shapes, FlopCounterMode(display=False) as counter:
         trial_output(network, image_size)
-    return int(counter.get_total_flops()) // 2
+    return int(counter.get_total_flops()) // 2, [row.as_row() for row in _stages(network, shapes)]
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -84,19 +96,13 @@ class Stage:
         return {"name": self.name, "kind": self.kind, "output": output, "parameters": self.parameters}
 
 
-def stages(network: nn.Module, image_size: int) -> list[dict[str, Any]]:
-    """Return the network in at most ``MAX_ROWS`` rows, from input to output.
-
-    Each has name, kind, output shape and parameters, which add up to the network's. The largest part
-    is opened until there are enough to see; then neighbours at one resolution become one row.
-    """
-    shapes = _output_shapes(network, image_size)
+def _stages(network: nn.Module, shapes: Shapes) -> list[Stage]:
     parts: list[tuple[str, nn.Module]] = list(network.named_children())
     while _row_count(parts) < MIN_ROWS and (opened := _open_largest(parts, shapes)) is not None:
         parts = opened
     seen: set[nn.Parameter] = set()  # some networks use one layer in several places
     rows = [_stage(name, module, shapes, seen) for name, module in parts]
-    return [row.as_row() for row in _joined([row for row in rows if row.parameters])]
+    return _joined([row for row in rows if row.parameters])
 
 
 def _row_count(parts: list[tuple[str, nn.Module]]) -> int:
@@ -142,7 +148,9 @@ def _joined(rows: list[Stage]) -> list[Stage]:
     return [*body, head]
 
 
-def _output_shapes(network: nn.Module, image_size: int) -> Shapes:
+@contextmanager
+def _output_shapes(network: nn.Module) -> Iterator[Shapes]:
+    """Collect the shape of what each module gives, without the batch, while the network runs."""
     shapes: Shapes = {}
 
     def remember(module: nn.Module, _inputs: Any, output: Any) -> None:
@@ -151,8 +159,7 @@ def _output_shapes(network: nn.Module, image_size: int) -> Shapes:
 
     handles = [module.register_forward_hook(remember) for module in network.modules()]
     try:
-        trial_output(network, image_size)
+        yield shapes
     finally:
         for handle in handles:
             handle.remove()
-    return shapes
