@@ -1,0 +1,82 @@
+"""Figures of confidence: reliability diagrams, and accuracy against the share of images answered."""
+
+from itertools import zip_longest
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline.report import theme
+from pipeline.report.model import ModelGroup
+from pipeline.report.study import Study
+from pipeline.report.text import percent
+from pipeline.report.theme import short, two_lines
+
+MOST_MODELS = 12
+FEWEST_IMAGES = 20  # below which the accuracy of those left is mostly noise
+
+
+@theme.draws
+def calibration(study: Study) -> Figure:
+    """Draw the reliability of each model's confidence, as it is and (grey) with a fitted temperature."""
+    if not study.models:
+        return theme.nothing("No run is whole, so there is no confidence to measure.")
+    shown = study.models[:MOST_MODELS]
+    columns = min(3, len(shown))
+    rows = -(-len(shown) // columns)
+    drawing = theme.figure(2.25 * rows + 0.25)
+    styles = theme.model_styles(study)
+    every = drawing.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for axes, group in zip_longest(every.flat, shown):
+        if group is None:
+            axes.set_axis_off()
+        else:
+            _draw_reliability(axes, group, styles[group.key])
+    drawing.supxlabel("confidence, %", color=theme.MUTED.light, size=10)
+    drawing.supylabel("share right, %", color=theme.MUTED.light, size=10)
+    return drawing
+
+
+def _draw_reliability(axes: Axes, group: ModelGroup, style: theme.ModelStyle) -> None:
+    before, after = group.calibration.before, group.calibration.after
+    axes.plot([0, 1], [0, 1], color=theme.GRID.light, lw=1.2, zorder=0)
+    axes.plot(after.bins.confidence, after.bins.accuracy, "-", color=theme.BAR.light, lw=1.4)
+    bins = before.bins
+    axes.vlines(bins.confidence, bins.low, bins.high, color=style.color, alpha=0.5, lw=1.6)
+    axes.plot(bins.confidence, bins.accuracy, style.marker, color=style.color, ms=5)
+    axes.text(0.04, 0.9, f"ECE {percent(before.ece)}", size=8.5)
+    axes.set_title(two_lines(group.label), color=style.color, size=9)
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal")
+    axes.set_xticks((0, 0.5, 1), ("0", "50", "100"))
+    axes.set_yticks((0, 0.5, 1), ("0", "50", "100"))
+
+
+@theme.draws
+def coverage(study: Study) -> Figure:
+    """Draw each model's accuracy on the images it is surest of, against their share."""
+    if not study.models:
+        return theme.nothing("No run is whole, so there is no confidence to measure.")
+    drawing = theme.figure(3.4)
+    axes = drawing.subplots()
+    styles = theme.model_styles(study)
+    for group in study.models:
+        _draw_coverage(axes, group, styles[group.key])
+    axes.set(xlim=(0, 1), xlabel="share of images answered, the surest first", ylabel="share of them right")
+    theme.percent(axes.xaxis)
+    theme.percent(axes.yaxis)
+    axes.grid(axis="y")
+    theme.label_ends(axes, [_end(group, styles[group.key]) for group in study.models], height=3.4)
+    return drawing
+
+
+def _end(group: ModelGroup, style: theme.ModelStyle) -> tuple[float, str, str]:
+    return float(group.chosen_test.correct.mean()), short(group.label, 30), style.color
+
+
+def _draw_coverage(axes: Axes, group: ModelGroup, style: theme.ModelStyle) -> None:
+    curve = group.coverage
+    images = len(group.chosen_test.target)
+    enough = (curve.coverage * images >= FEWEST_IMAGES) & np.isfinite(curve.accuracy)
+    share, right = curve.coverage[enough], curve.accuracy[enough]
+    axes.plot(share, right, color=style.color)
+    axes.plot(share[:1], right[:1], style.marker, color=style.color, clip_on=False)

@@ -1,0 +1,110 @@
+"""The report's computed paragraphs: those of the verdict, and a few that only state what was run."""
+
+from functools import cached_property
+
+from IPython.display import Markdown
+
+from pipeline.report.page.markup import raw
+from pipeline.report.rules.sentence import Sentence, paragraph
+from pipeline.report.study import Study
+from pipeline.report.text import escape_markdown, flat, join, number_word, opened, plural
+from pipeline.report.verdict import answer, verdict
+
+WAYS = {
+    "scratch": "from scratch, that is from random weights",
+    "linear_probe": "as a linear probe, where a pretrained network stays as it is below a new last layer",
+    "fine_tune": "fine-tuned, where a pretrained network gets a new last layer and all of it learns on",
+}
+LONGEST_LEAD = 60  # characters
+
+
+class Speech:
+    """Paragraphs of one study, each read where the report needs it."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+
+    @cached_property
+    def _sentences(self) -> list[Sentence]:
+        return [sentence for section in verdict(self.study).values() for sentence in section]
+
+    def __call__(self, *rules: str, but: str = "no rule") -> Markdown:
+        """Return as one paragraph the sentences whose rules begin with one of ``rules``, as "errors"."""
+        return Markdown(paragraph(self._of(rules, but)))
+
+    def points(self, *rules: str) -> Markdown:
+        """Return the same sentences as a list."""
+        return Markdown("\n\n" + "\n".join(f"- {one.markdown}" for one in self._of(rules)) + "\n\n")
+
+    def _of(self, rules: tuple[str, ...], but: str = "no rule") -> list[Sentence]:
+        return [one for one in self._sentences if one.rule.startswith(rules) and not one.rule.startswith(but)]
+
+    @property
+    def augmentation(self) -> Markdown:
+        """What is done to training images, if anything."""
+        asked = {tuple(group.settings.augmentation) for group in self.study.models}
+        if not any(asked):
+            return Markdown("The training images were used as they are." if asked else "")
+        kinds = list(dict.fromkeys(kind.replace("_", " ") for found in asked for kind in found))
+        some = "" if all(asked) else " for some of the models"
+        words = f"In training each image is changed at random every time it is shown ({join(kinds)}){some}."
+        return Markdown(escape_markdown(words))
+
+    @property
+    def models(self) -> Markdown:
+        """Which networks ran, in which of the three ways."""
+        groups = self.study.models
+        if not groups:
+            return Markdown("No network finished its training.")
+        names = list(dict.fromkeys("the custom CNN" if g.is_custom else g.name for g in groups))
+        networks = f"{number_word(len(names))} networks" if len(names) > 1 else "one network"
+        ways = [words for mode, words in WAYS.items() if any(group.mode == mode for group in groups)]
+        if len(ways) == 1:
+            text = f"This report is about {networks}, {join(names)}, trained {ways[0]}."
+        else:
+            text = f"This report is about {networks}, {join(names)}. They were trained {'; '.join(ways)}."
+        return Markdown(escape_markdown(text))
+
+    @property
+    def reproduction(self) -> Markdown:
+        """The command, the versions, the code and the machine."""
+        experiment = self.study.experiment
+        command = f"``headstart report {flat(experiment.path or experiment.name)}``"
+        parts = [f"{command} makes this report again; runs that are whole are read, not repeated."]
+        parts += [escape_markdown(words) for words in _environment(self.study)]
+        return Markdown(" ".join(parts))
+
+
+def stated(study: Study) -> Markdown:
+    """Return the answer, set apart, a paragraph for each of its sentences."""
+    opening, closing = raw('<div class="answer">', "#answer["), raw("</div>", "]")
+    content = "\n\n".join(_with_lead(sentence) for sentence in answer(study))
+    return Markdown(f"{opening.data}\n\n{content}\n\n{closing.data}")
+
+
+def _with_lead(sentence: Sentence) -> str:
+    """Return a sentence with what comes before its colon, if that is short, in bold."""
+    lead, colon, _ = sentence.text.partition(": ")
+    if not colon or len(lead) > LONGEST_LEAD:
+        return sentence.markdown
+    words = escape_markdown(f"{lead}:")
+    return sentence.markdown.replace(words, f"**{words}**", 1)
+
+
+def _environment(study: Study) -> list[str]:
+    dataset = study.dataset
+    environment = next((r.details.environment for r in study.records if r.details.environment), None)
+    words = []
+    if environment:
+        packages = join([f"{name} {version}" for name, version in environment.packages.items()])
+        words.append(f"The runs used Python {environment.python} and {packages}, on {environment.platform}.")
+    if environment and environment.git_commit:
+        dirty = ", with changes that were not committed" if environment.git_dirty else ""
+        words.append(f"The code was commit {environment.git_commit[:12]}{dirty}.")
+    if dataset:
+        words.append(f"The fingerprint of the images is {dataset.fingerprint[:16]}.")
+    if dataset and dataset.unreadable:
+        shown = join(dataset.unreadable[:20])
+        more = f" and {len(dataset.unreadable) - 20:,} more" if len(dataset.unreadable) > 20 else ""
+        words.append(f"{opened(plural(len(dataset.unreadable), 'unreadable file'))}: {shown}{more}.")
+    return words

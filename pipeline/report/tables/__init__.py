@@ -1,0 +1,21 @@
+"""Every table of the report: a Study goes in, a Markdown table comes out; no file is read."""
+
+from pipeline.report.tables.evidence import calibration, cost, duplicates, label_errors, recommendations
+from pipeline.report.tables.overview import headline, models, runs
+from pipeline.report.tables.results import confused, f1_per_class, learning, per_class, tests
+
+__all__ = [
+    "calibration",
+    "confused",
+    "cost",
+    "duplicates",
+    "f1_per_class",
+    "headline",
+    "label_errors",
+    "learning",
+    "models",
+    "per_class",
+    "recommendations",
+    "runs",
+    "tests",
+]

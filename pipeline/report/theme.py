@@ -1,0 +1,271 @@
+"""The report's one visual language: colours, type and marks of every figure.
+
+Each colour is a Tone: one shade for white paper and one for a dark screen. Figures are drawn in the
+light shades; ``svg`` adds a style sheet that swaps them where the reader prefers dark, so that one
+file serves both, and paper. A model keeps its colour and its marker throughout the report.
+"""
+
+import io
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, wraps
+from pathlib import Path
+from string import ascii_uppercase
+from typing import Any, ParamSpec
+
+import matplotlib as mpl
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.colors import ListedColormap, to_hex, to_rgb
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.ft2font import FT2Font
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+
+from pipeline.report.study import Study
+from pipeline.report.text import flat
+
+P = ParamSpec("P")
+
+WIDTH = 6.3  # inches: the text width of an A4 page, and of the page's column on a screen
+MAX_HEIGHT = 8.4  # inches: what an A4 page holds with the caption
+HEAT_STEPS = 24
+
+
+@dataclass(frozen=True)
+class Tone:
+    """One colour, as ``#rrggbb`` on white and on dark."""
+
+    light: str
+    dark: str
+
+
+TEXT = Tone("#1c2630", "#e4eaf0")
+MUTED = Tone("#57636e", "#9eabb7")
+GRID = Tone("#d9dfe5", "#333c45")
+PAPER = Tone("#fefefe", "#12171c")
+ON_HEAT = Tone("#fdfdfd", "#0c1116")  # text on the strong end of the heat scale
+BAD = Tone("#b02a1b", "#ff8a78")
+BAR = Tone("#8fa3b5", "#5b6f82")  # what has no model's colour
+
+# Okabe and Ito's hues, moved to at least 3:1 against both backgrounds and apart in grey.
+MODEL_TONES = (
+    Tone("#0068ad", "#5db3f5"),
+    Tone("#c8500a", "#ff9a57"),
+    Tone("#007a56", "#46d3a2"),
+    Tone("#8c3d92", "#dd9be3"),
+    Tone("#8a6500", "#e3bd4d"),
+    Tone("#2b2f77", "#a3a8f7"),
+    Tone("#a3324f", "#ff8fa8"),
+    Tone("#5c6166", "#b9c0c7"),
+)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+RC: dict[Any, Any] = {
+    "font.family": ["DejaVu Sans"],
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 10,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 9,
+    "text.color": TEXT.light,
+    "axes.titlecolor": TEXT.light,
+    "axes.labelcolor": MUTED.light,
+    "axes.edgecolor": MUTED.light,
+    "xtick.color": MUTED.light,
+    "ytick.color": MUTED.light,
+    "grid.color": GRID.light,
+    "grid.linewidth": 0.8,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 6,
+    "image.interpolation": "none",
+    "text.parse_math": False,  # a class may be called "$x$"
+    "svg.hashsalt": "headstart",
+    "svg.fonttype": "path",
+}
+
+
+@dataclass(frozen=True)
+class ModelStyle:
+    """How one model looks in every figure."""
+
+    color: str
+    marker: str
+
+
+def model_styles(study: Study) -> dict[str, ModelStyle]:
+    """Return the style of each model, by its key."""
+    return {
+        group.key: ModelStyle(MODEL_TONES[i % len(MODEL_TONES)].light, MARKERS[i % len(MARKERS)])
+        for i, group in enumerate(study.models)
+    }
+
+
+def short(name: str, limit: int) -> str:
+    """Return a name that fits: without line breaks, cut in the middle to ``limit`` characters."""
+    whole = flat(name)
+    head = (limit - 1) * 2 // 3
+    return whole if len(whole) <= limit else f"{whole[:head]}…{whole[len(whole) - (limit - 1 - head) :]}"
+
+
+def letters(study: Study) -> dict[str, str]:
+    """Return a short name for each model, by its key, for where labels do not fit: A, B, ... Z, A1, ..."""
+    rounds = [str(i // 26) if i >= 26 else "" for i in range(len(study.models))]
+    return {group.key: ascii_uppercase[i % 26] + rounds[i] for i, group in enumerate(study.models)}
+
+
+def two_lines(label: str, limit: int = 22) -> str:
+    """Return a model's label with its mode on a line of its own."""
+    name, _, mode = label.partition(", ")
+    return "\n".join(short(part, limit) for part in (name, mode) if part)
+
+
+def amount(value: float) -> str:
+    """Return a number for an axis, as 300, 1.5K, 12M or 2G."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "K")):
+        if value >= size:
+            return f"{value / size:g}{unit}"
+    return f"{value:g}"
+
+
+def percent(axis: Axis) -> None:
+    """Write the fractions along an axis as percentages."""
+    axis.set_major_formatter(lambda value, _: f"{round(100 * value, 6):g} %")
+
+
+def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]], height: float) -> None:
+    """Name lines at their right end: (place, words, colour) each, kept apart in ``height`` inches."""
+    low, high = axes.get_ylim()
+    step = (high - low) * 13 / (72 * height * 0.8)  # 13 points a line of words
+    places = spread([place for place, _, _ in ends], step)
+    for place, (_, words, color) in zip(places, ends, strict=True):
+        axes.text(1.02, place, words, color=color, transform=axes.get_yaxis_transform(), va="center", size=9)
+
+
+def spread(heights: Sequence[float], step: float) -> list[float]:
+    """Return heights at least ``step`` apart, in the same order, as near as can be to where they were."""
+    order = sorted(range(len(heights)), key=lambda i: heights[i])
+    places = [heights[i] for i in order]
+    for _ in range(200):
+        for below in range(len(places) - 1):
+            lack = step - (places[below + 1] - places[below])
+            if lack > 0:
+                places[below] -= lack / 2
+                places[below + 1] += lack / 2
+    return [place for _, place in sorted(zip(order, places, strict=True))]
+
+
+def model_legend(panel: SubFigure, study: Study) -> None:
+    """Write letter, mark and name of every model."""
+    styles, names = model_styles(study), letters(study)
+    handles = []
+    for group in study.models:
+        style, words = styles[group.key], f"{names[group.key]}  {short(group.label, 60)}"
+        handles.append(Line2D([], [], color=style.color, marker=style.marker, ls="", label=words))
+    panel.legend(handles=handles, loc="upper left", ncols=2, borderaxespad=0)
+
+
+def _mixed(low: str, high: str, share: float) -> str:
+    pairs = zip(to_rgb(low), to_rgb(high), strict=True)
+    red, green, blue = (a + (b - a) * share for a, b in pairs)
+    return to_hex((red, green, blue))
+
+
+# From the background to a strong blue; the first step is nearly the background on both.
+HEAT = tuple(
+    Tone(_mixed("#f4f7fa", "#004a86", step), _mixed("#1a2128", "#79c3ff", step))
+    for step in (i / (HEAT_STEPS - 1) for i in range(HEAT_STEPS))
+)
+HEAT_MAP = ListedColormap([tone.light for tone in HEAT])
+TONES = (TEXT, MUTED, GRID, PAPER, ON_HEAT, BAD, BAR, *MODEL_TONES, *HEAT)
+
+
+@contextmanager
+def themed() -> Iterator[None]:
+    """Draw in the report's style, whatever the style of the notebook around it."""
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcdefaults()
+        mpl.rcParams.update(RC)
+        yield
+
+
+def draws(function: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Decorate a function that returns a Figure, so that it draws in the report's style."""
+
+    @wraps(function)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with themed():
+            return function(*args, **kwargs)
+
+    return drawn
+
+
+def figure(height: float, width: float = WIDTH) -> Figure:
+    """Return an empty figure of the report; sizes in inches, never taller than a page."""
+    return Figure(figsize=(width, min(height, MAX_HEIGHT)), layout="constrained")
+
+
+def nothing(why: str) -> Figure:
+    """Return a strip that says why there is nothing to draw."""
+    with themed():
+        empty = figure(0.6)
+        empty.text(0.5, 0.5, why, ha="center", va="center", color=MUTED.light, style="italic")
+        return empty
+
+
+def svg(drawing: Figure) -> str:
+    """Return a figure as SVG, for white paper and dark screens.
+
+    Text becomes outlines, equal everywhere; only what the figures' font cannot draw (as Japanese
+    class names) stays text, for the reader's own fonts.
+    """
+    buffer = io.StringIO()
+    with themed(), mpl.rc_context({"svg.fonttype": "none" if _foreign(drawing) else "path"}):
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+        drawing.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    content = buffer.getvalue()
+    start = content.index("<svg")
+    body = content.index(">", start) + 1
+    return content[start:body] + f"<style>{_dark_style()}</style>" + content[body:]
+
+
+def install(shell: Any) -> None:
+    """Make an IPython shell show every Figure as such SVG, and in no other format."""
+    for formatter in shell.display_formatter.formatters.values():
+        formatter.pop(Figure, None)
+    shell.display_formatter.formatters["image/svg+xml"].for_type(Figure, svg)
+
+
+@lru_cache(maxsize=1)
+def _dark_style() -> str:
+    rules = "".join(
+        f'[style*="{kind}: {tone.light}"]{{{kind}:{tone.dark}!important}}'
+        for tone in dict.fromkeys(TONES)
+        for kind in ("fill", "stroke")
+    )
+    return f"@media (prefers-color-scheme: dark){{{rules}}}"
+
+
+def _foreign(drawing: Figure) -> bool:
+    texts = {text.get_text() for text in drawing.findobj(Text)}
+    return any(ord(c) > 126 and ord(c) not in _drawable() for text in texts for c in text)
+
+
+@lru_cache(maxsize=1)
+def _drawable() -> frozenset[int]:
+    path = Path(font_manager.findfont("DejaVu Sans"))
+    return frozenset(FT2Font(str(path)).get_charmap())
