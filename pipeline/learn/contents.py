@@ -1,14 +1,15 @@
 """What a data set holds, known before any of its images is decoded."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
 
-CACHE_VARIABLE = "HEADSTART_CACHE"
+CACHE = Path("cache")
+Files = Sequence[tuple[str, str]]  # the name that counts, and the path
 
 
 @dataclass(frozen=True)
@@ -16,12 +17,14 @@ class Part:
     """The images of one part, as the data bring it, in an order that stays the same.
 
     ``targets`` int64 [n]; ``read(i)`` returns image i, or raises when it is unreadable; ``files``
-    names each image relative to the data folder, or is empty when images have no files.
+    names each image relative to the data folder, ``paths`` says where it lies; both are empty when
+    images have no files.
     """
 
     targets: np.ndarray
     read: Callable[[int], Image.Image]
     files: Sequence[str] = ()
+    paths: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -44,10 +47,30 @@ class Contents:
     classes: list[str]
     parts: dict[str, Part] = field(repr=False)
 
+    @property
+    def counts(self) -> dict[str, list[int]]:
+        """How many images each class has in each part."""
+        return {
+            name: np.bincount(part.targets, minlength=len(self.classes)).tolist()
+            for name, part in self.parts.items()
+        }
+
+
+class Source(Protocol):
+    """Where a data set can be had."""
+
+    def contents(self, data_dir: str) -> Contents:
+        """Return what it holds, downloaded first if need be."""
+        ...
+
+    def files(self, data_dir: str) -> Files:
+        """Return all files that it is made of, downloaded first if need be."""
+        ...
+
 
 def cache_folder(kind: str) -> Path:
-    """Return ``cache/<kind>`` here, or in the folder that HEADSTART_CACHE names."""
-    return Path(os.environ.get(CACHE_VARIABLE) or "cache") / kind
+    """Return where one kind of thing is kept that can be made again at any time."""
+    return CACHE / kind
 
 
 def clean_name(name: str) -> str:

@@ -13,23 +13,27 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from filelock import FileLock
 from PIL import Image
 
 from pipeline.errors import DataError, one_line
-from pipeline.learn.contents import cache_folder
+from pipeline.learn.contents import Contents, cache_folder
 from pipeline.learn.decoding import native_size, strict_pillow, to_square
-from pipeline.records import write_json
+from pipeline.learn.splitting import Splits
+from pipeline.records import digest, write_json
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1  # raise when decoding changes, so that older caches are not used
 LARGEST_NATIVE_SIDE = 64
 IMAGES_PER_BLOCK = 32
+SAMPLED_SIZES = 32
 CHECKED_BYTES = 4 << 30  # of a larger cache, only so many bytes are checked at each start
 
 Size = tuple[int, int]
@@ -69,9 +73,28 @@ class Decoder:
     interpolation: str = "bilinear"
     threads: int = 1
 
+    @classmethod
+    def of(cls, contents: Contents, splits: Splits, fingerprint: str, **how: Any) -> "Decoder":
+        """Return the decoder of the images of all splits, train first, then val, then test."""
+        chosen = [(contents.parts[s.part].read, int(i)) for _, s in splits.items() for i in s.positions]
+        selected = {name: [s.part, s.positions.tolist()] for name, s in splits.items()}
+        key = f"{contents.name}-{digest([fingerprint, selected])[:24]}"
+
+        def read(position: int) -> Image.Image:
+            read_part, within = chosen[position]
+            return read_part(within)
+
+        return cls(read, len(chosen), key, **how)
+
     @property
     def limit(self) -> int:
         return self.image_size or LARGEST_NATIVE_SIDE
+
+    @property
+    def folders(self) -> tuple[Path, Path]:
+        """Where images of one small size are kept, and where scaled ones."""
+        root = cache_folder("decoded")
+        return root / f"{self.key}-native", root / f"{self.key}-{self.limit}-{self.interpolation}"
 
     def load(self) -> Decoded:
         """Return the images, from disk if they were decoded before.
@@ -79,34 +102,46 @@ class Decoder:
         Raises DataError when the disk has no room for them, or may not be written.
         """
         root = cache_folder("decoded")
-        native, scaled = root / f"{self.key}-native", root / f"{self.key}-{self.limit}-{self.interpolation}"
         try:
             root.mkdir(parents=True, exist_ok=True)
-            with FileLock(root / f".{self.key}.lock"):  # two runs at once: the second finds them decoded
-                for folder in (native, scaled):
+            with FileLock(root / f".{self.key}.lock"):  # of two runs at once, the second finds them decoded
+                for folder in self.folders:
                     found = read_decoded(folder)
                     if found is not None and found.pixels.shape[1] <= self.limit:
                         return found
-                return self._decode(native, scaled)
+                return self._decode()
         except OSError as error:
             raise DataError(
-                f"{root}: cannot keep decoded images ({one_line(error.strerror or error, 120)}). "
-                "Make room there, or name another folder in HEADSTART_CACHE."
+                f"{root}: cannot keep decoded images: {one_line(error.strerror or error, 120)}. "
+                "Make room there, or make it a link to a folder with room, where you may write."
             ) from None
 
-    def _decode(self, native: Path, scaled: Path) -> Decoded:
+    def refuse_without_room(self) -> None:
+        """Raise DataError when the decoded images, not there yet, would not fit on the disk.
+
+        What they need is told from a sample of them.
+        """
+        if any(folder.is_dir() for folder in self.folders):
+            return
+        with strict_pillow():
+            sample = range(0, self.count, max(1, self.count // SAMPLED_SIZES))
+            sizes = {_size(self.read, position) for position in sample} - {None}
+        sides = [min(size) for size in sizes if size is not None]
+        side = min(self.limit, *sides) if len(sides) == 1 else self.limit
+        refuse_without_room(cache_folder("decoded"), self.count * side * side * 3)
+
+    def _decode(self) -> Decoded:
+        native, scaled = self.folders
         with strict_pillow():
             first = next(filter(None, (_size(self.read, i) for i in range(self.count))), None)
             if first is not None and min(first) <= self.limit:
-                try:
+                with suppress(_SizesDifferError):
                     return self._write(native, None, first)
-                except _SizesDifferError:
-                    pass
             return self._write(scaled, self.limit, None)
 
     def _write(self, folder: Path, side: int | None, expected: Size | None) -> Decoded:
         stored = side or min(expected or (1, 1))
-        _refuse_without_room(folder.parent, self.count * stored * stored * 3)
+        refuse_without_room(folder.parent, self.count * stored * stored * 3)
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
             write_json(partial / "images.json", self._write_pixels(partial / "pixels.bin", side, expected))
@@ -214,16 +249,18 @@ def _checked_pixels(path: Path, blocks: list[tuple[int, int]]) -> np.ndarray:
     pixels = np.memmap(path, dtype=np.uint8, mode="c")  # private: PyTorch wants to be able to write
     step, start = -(-total // CHECKED_BYTES), 0
     for number, (length, checksum) in enumerate(blocks):
-        if number % step == 0 and zlib.crc32(memoryview(pixels[start : start + length])) != checksum:
+        if number % step == 0 and zlib.crc32(pixels[start : start + length].data) != checksum:
             raise ValueError(f"block {number} of {path.name} has another checksum")
         start += length
     return pixels
 
 
-def _refuse_without_room(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
+def refuse_without_room(folder: Path, needed: int) -> None:
+    """Raise DataError when a folder, which need not exist yet, has less than ``needed`` bytes free."""
+    existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    free = shutil.disk_usage(existing).free
     if needed > free:
         raise DataError(
             f"{folder}: {free / 1e9:.1f} GB are free, but the decoded images need {needed / 1e9:.1f} GB. "
-            "Make room, name another folder in HEADSTART_CACHE, or lower image_size or max_train_images."
+            "Make room, or lower image_size or max_train_images."
         )

@@ -1,135 +1,152 @@
-"""Small pictures of the images: what the report shows, and what the notebook draws."""
+"""Small pictures for notebook and report: labelled samples, augmented views, and every mistake."""
 
 import io
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import torch
+from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
+from torch import Tensor
 
+from pipeline.learn.augmentation import Draw, augment, generator
+from pipeline.learn.image_data import ImageData, Split
 from pipeline.records import GALLERY_COLUMNS, SplitPredictions
 from pipeline.settings import RunSettings
 
-if TYPE_CHECKING:
-    from pipeline.learn.data import ImageData, Split
-
-LARGEST_SIDE = 64
-SAMPLES_PER_CLASS = 6
-CLASSES_SHOWN = 20
+THUMB_SIDE = 64
+SAMPLES_PER_CLASS = 8
+MOST_SAMPLES = 200
 AUGMENTED_IMAGES = 6
-AUGMENTED_VIEWS = 5
+VIEWS = 6
 MOST_ERRORS = 2000
+MOST_CLASSES_SHOWN = 20
+LONGEST_NAME = 24
+
 Row = tuple[str, str, int, int, str, bytes]
 
 
 def gallery(
-    images: "ImageData", predictions: Mapping[str, SplitPredictions], settings: RunSettings
+    images: ImageData, predictions: Mapping[str, SplitPredictions], settings: RunSettings | None = None
 ) -> pd.DataFrame:
-    """Return samples, augmented views and mistakes as PNG files: columns ``GALLERY_COLUMNS``.
+    """Return the pictures that the report shows, columns ``GALLERY_COLUMNS``.
 
-    Of the mistakes, at most 2,000 of each split: the most confident ones.
+    With ``settings``, views of training images augmented as they ask for are among them. Of the
+    wrong predictions on val and test, the 2,000 most confident are kept, most confident first.
     """
-    rows = [*_samples(images), *_augmented(images, settings)]
-    for name, split in predictions.items():
-        rows += _errors(name, getattr(images, name), split)
+    rows = [_row("sample", "train", images.train, row) for row in sample_rows(images)]
+    if settings is not None:
+        rows += _augmented(images, settings)
+    rows += _errors(images, predictions)
     return pd.DataFrame(rows, columns=list(GALLERY_COLUMNS))
 
 
-def _samples(images: "ImageData") -> Iterator[Row]:
-    targets = images.train.targets.cpu().numpy()
-    for target in range(len(images.classes)):
-        for position in np.flatnonzero(targets == target)[:SAMPLES_PER_CLASS]:
-            yield _row("sample", "train", images.train, int(position))
+def _row(kind: str, name: str, split: Split, row: int, pixels: Tensor | None = None) -> Row:
+    shown = split.pixels[row] if pixels is None else pixels
+    file = split.files[row] if split.files else ""
+    return kind, name, int(split.index[row]), int(split.targets[row]), file, _png(shown)
 
 
-def _augmented(images: "ImageData", settings: RunSettings) -> Iterator[Row]:
-    positions = _shown_positions(images)
-    originals = [_row("augmented", "train", images.train, int(position)) for position in positions]
-    yield from originals
-    for views in _views(images, settings, positions):
-        for row, view in zip(originals, views, strict=True):
-            yield (*row[:-1], png(view))
+def _png(pixels: Tensor) -> bytes:
+    """Return uint8 [S, S, 3] as a PNG of at most 64 pixels a side."""
+    image = Image.fromarray(pixels.cpu().numpy())
+    if image.width > THUMB_SIDE:
+        image = image.resize((THUMB_SIDE, THUMB_SIDE), Image.Resampling.BILINEAR)
+    file = io.BytesIO()
+    image.save(file, format="PNG")
+    return file.getvalue()
 
 
-def _errors(name: str, stored: "Split", split: SplitPredictions) -> Iterator[Row]:
-    confidence = split.probability.max(axis=1)
-    wrong = np.flatnonzero(~split.correct)
-    for position in wrong[np.argsort(-confidence[wrong], kind="stable")][:MOST_ERRORS]:
-        yield _row("error", name, stored, int(position))
-
-
-def _row(kind: str, name: str, stored: "Split", position: int) -> Row:
-    file = stored.files[position] if len(stored.files) else ""
-    pixels = stored.pixels[position].cpu().numpy()
-    return kind, name, int(stored.index[position]), int(stored.targets[position]), file, png(pixels)
-
-
-def png(pixels: np.ndarray) -> bytes:
-    """Return uint8 [H, W, 3] as a PNG of at most 64 pixels a side."""
-    image = Image.fromarray(pixels)
-    image.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
-
-
-def _shown_positions(images: "ImageData") -> np.ndarray:
-    """Return the first image of each of the first few classes."""
-    targets = images.train.targets.cpu().numpy()
-    return np.unique(targets, return_index=True)[1][:AUGMENTED_IMAGES]
-
-
-def _views(images: "ImageData", settings: RunSettings, positions: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield augmented views of these training images, uint8 [images, H, W, 3], epoch by epoch."""
-    train = images.train
-    chosen = replace(
-        train,
-        images=train.images[positions],
-        targets=train.targets[positions],
-        index=train.index[positions],
-        files=(),
-    )
-    few = replace(images, train=chosen, num_workers=None)
-    for epoch in range(AUGMENTED_VIEWS):
-        yield few.augmented_pixels(settings.seed, epoch, settings).cpu().numpy()
-
-
-def show_samples(images: "ImageData") -> Figure:
-    """Draw training images, one row for each class."""
+def sample_rows(images: ImageData, per_class: int = SAMPLES_PER_CLASS) -> list[int]:
+    """Return rows of the training split, a few of each class, spread over the class."""
+    per_class = max(1, min(per_class, MOST_SAMPLES // len(images.classes)))
     rows = []
-    targets = images.train.targets.cpu().numpy()
-    for target in range(min(len(images.classes), CLASSES_SHOWN)):
-        positions = np.flatnonzero(targets == target)[:SAMPLES_PER_CLASS]
-        rows.append([images.train.pixels[int(p)].cpu().numpy() for p in positions])
-    return _grid(rows, images.classes)
+    for label in range(len(images.classes)):
+        members = torch.nonzero(images.train.targets == label).flatten().cpu().numpy()
+        spread = np.linspace(0, len(members) - 1, min(per_class, len(members)))
+        rows += members[spread.round().astype(int)].tolist()
+    return rows
 
 
-def show_augmented(images: "ImageData", settings: RunSettings) -> Figure:
-    """Draw training images, each followed by augmented views of it."""
-    positions = _shown_positions(images)
-    views = list(_views(images, settings, positions))
-    targets = images.train.targets.cpu().numpy()
-    rows = [
-        [images.train.pixels[int(p)].cpu().numpy(), *(view[i] for view in views)]
-        for i, p in enumerate(positions)
-    ]
-    return _grid(rows, [images.classes[targets[p]] for p in positions])
+def augmented_views(images: ImageData, rows: Sequence[int], settings: RunSettings) -> Tensor:
+    """Return what augmentation makes of training images in some epochs: uint8 [VIEWS, n, S, S, 3]."""
+    positions = torch.tensor(rows, device=images.train.pixels.device)
+    pixels = images.train.pixels[positions]
+    views = []
+    for epoch in range(VIEWS):
+        draw = Draw(generator(settings.seed, epoch, "views"), positions, settings.seed, epoch, images.fill)
+        views.append(augment(pixels, settings.augmentation, draw))
+    return torch.stack(views)
 
 
-def _grid(rows: list[list[np.ndarray]], names: list[str]) -> Figure:
-    columns = max(len(row) for row in rows)
-    figure = Figure(figsize=(1.0 + 0.75 * columns, 0.75 * len(rows)), layout="constrained")
-    axes = figure.subplots(len(rows), columns, squeeze=False)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for row, name, line in zip(rows, names, axes, strict=False):
-        for pixels, axis in zip(row, line, strict=False):
-            axis.imshow(pixels, interpolation="nearest")
-        # A class name may hold $ or other markup, which Matplotlib must show and not read.
-        line[0].text(
-            -0.15, 0.5, name[:24].replace("$", r"\$"), transform=line[0].transAxes, ha="right", va="center"
-        )
+def _augmented(images: ImageData, settings: RunSettings) -> Iterator[Row]:
+    if not settings.augmentation:
+        return
+    rows = sample_rows(images, 1)[:AUGMENTED_IMAGES]
+    for number, row in enumerate(rows):
+        for view in augmented_views(images, rows, settings)[:, number]:
+            yield _row("augmented", "train", images.train, row, view)
+
+
+def _errors(images: ImageData, predictions: Mapping[str, SplitPredictions]) -> list[Row]:
+    mistakes = []
+    for name in ("val", "test"):
+        if name in predictions:
+            answers = predictions[name]
+            wrong = np.flatnonzero(~answers.correct)
+            sure = answers.probability[wrong].max(axis=1)
+            mistakes += [(-float(p), name, int(i)) for p, i in zip(sure, answers.index[wrong], strict=True)]
+    rows = []
+    for _, name, index in sorted(mistakes)[:MOST_ERRORS]:
+        split: Split = getattr(images, name)
+        rows.append(_row("error", name, split, int(np.searchsorted(split.index, index))))
+    return rows
+
+
+def show_samples(images: ImageData) -> Figure:
+    """Draw training images of up to 20 classes, one row for each class."""
+    shown = np.linspace(0, len(images.classes) - 1, min(len(images.classes), MOST_CLASSES_SHOWN))
+    labels = sorted({int(label) for label in shown.round()})
+    chosen = [row for row in sample_rows(images) if int(images.train.targets[row]) in labels]
+    rows = [[r for r in chosen if int(images.train.targets[r]) == label] for label in labels]
+    pictures = [[images.train.pixels[r].cpu() for r in row] for row in rows]
+    return _mosaic(pictures, [images.classes[label] for label in labels])
+
+
+def show_augmented(images: ImageData, settings: RunSettings) -> Figure:
+    """Draw some training images as they are, and beside them as augmentation changes them."""
+    rows = sample_rows(images, 1)[:AUGMENTED_IMAGES]
+    views = augmented_views(images, rows, settings).cpu()
+    pictures = [[images.train.pixels[row].cpu(), *views[:, i]] for i, row in enumerate(rows)]
+    names = [images.classes[int(images.train.targets[row])] for row in rows]
+    return _mosaic(pictures, names, ["as it is", *(f"epoch {epoch + 1}" for epoch in range(VIEWS))])
+
+
+def _mosaic(
+    pictures: Sequence[Sequence[Tensor]], row_names: Sequence[str], column_names: Sequence[str] = ()
+) -> Figure:
+    """Draw pictures uint8 [S, S, 3] in rows, with their names beside and above them."""
+    side = pictures[0][0].shape[0]
+    step = side + max(1, side // 16)
+    columns = max(len(row) for row in pictures)
+    canvas = np.full((len(pictures) * step, columns * step, 3), 255, dtype=np.uint8)
+    for top, row in enumerate(pictures):
+        for left, picture in enumerate(row):
+            canvas[top * step :, left * step :][:side, :side] = picture.numpy()
+    figure, axes = plt.subplots(
+        figsize=(0.8 * columns + 1.5, 0.8 * len(pictures) + 0.3), layout="constrained"
+    )
+    plt.close(figure)  # a notebook shows what a cell returns; an open figure would be shown twice
+    axes.imshow(canvas, interpolation="nearest")
+    for set_ticks, names in ((axes.set_yticks, row_names), (axes.set_xticks, column_names)):
+        places = [i * step + side / 2 for i in range(len(names))]
+        set_ticks(places, [_short(name) for name in names], parse_math=False)  # "$" is a dollar sign
+    axes.tick_params(length=0, labeltop=True, labelbottom=False)
+    axes.spines[:].set_visible(False)
     return figure
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"

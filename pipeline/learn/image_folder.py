@@ -2,17 +2,32 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.errors import DataError, did_you_mean
-from pipeline.learn.contents import Contents, Part, clean_name
+from pipeline.learn.contents import Contents, Files, Part, clean_name
 from pipeline.learn.decoding import open_image
 
 LAYOUT = "train/<class>/* and test/<class>/*, or <class>/* alone"
 PART_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 IGNORED = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """Images of the user's own."""
+
+    def contents(self, data_dir: str) -> Contents:
+        """See ``list_folder``."""
+        return list_folder(data_dir)
+
+    def files(self, data_dir: str) -> Files:
+        """Return every file that may be an image; see ``list_folder``."""
+        parts = list_folder(data_dir).parts.values()
+        return [file for part in parts for file in zip(part.files, part.paths, strict=True)]
 
 
 def list_folder(data_dir: str) -> Contents:
@@ -68,7 +83,7 @@ def _part_folders(data_dir: str, root: Path) -> dict[str, Path]:
 
 
 def _classes(folder: Path) -> dict[str, list[str]]:
-    return {path.name: sorted(_files(path, set())) for path in _folders(folder)}
+    return {path.name: list(files_below(path)) for path in _folders(folder)}
 
 
 def _folders(root: Path) -> list[Path]:
@@ -79,18 +94,18 @@ def _hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in IGNORED
 
 
-def _files(folder: str | Path, seen: set[tuple[int, int]]) -> Iterator[str]:
-    """Yield every file below a folder that is not hidden; links are followed, but never in circles."""
-    identity = Path(folder).stat()
-    if (identity.st_dev, identity.st_ino) in seen:
+def files_below(folder: str | Path, seen: frozenset[tuple[int, int]] = frozenset()) -> Iterator[str]:
+    """Yield every file below a folder that is not hidden, sorted; links are followed, never in circles."""
+    about = Path(folder).stat()
+    if (about.st_dev, about.st_ino) in seen:
         return
-    seen.add((identity.st_dev, identity.st_ino))
+    seen |= {(about.st_dev, about.st_ino)}
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda e: e.name):
             if _hidden(entry.name):
                 continue
             if _is_folder(entry):
-                yield from _files(entry.path, seen)
+                yield from files_below(entry.path, seen)
             else:
                 yield entry.path
 
@@ -120,4 +135,4 @@ def _part(root: Path, classes: list[str], by_class: dict[str, list[str]]) -> Par
     targets = np.repeat(np.arange(len(classes), dtype=np.int64), [len(by_class[label]) for label in classes])
     start = len(os.path.join(root, ""))  # noqa: PTH118 (the root folder ends in a slash already)
     names = [clean_name(path[start:]) for path in paths]
-    return Part(targets, lambda position: open_image(paths[position]), names)
+    return Part(targets, lambda position: open_image(paths[position]), names, paths)

@@ -1,22 +1,68 @@
-"""Where a data set comes from: its name, its images before decoding, and its fingerprint.
+"""Where a data set comes from: its name, its images before decoding, its fingerprint, its limits.
 
 The parent process asks these questions for every run, so PyTorch is not imported to answer them.
 """
 
-import hashlib
+import importlib.util
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import psutil
 from PIL import Image
 
 from pipeline.errors import DataError, did_you_mean
-from pipeline.learn.contents import Contents, Part
-from pipeline.learn.image_folder import list_folder
+from pipeline.learn import cifar, torchvision_sets
+from pipeline.learn.contents import Contents, Files, Part, Source, cache_folder
+from pipeline.learn.decoded import LARGEST_NATIVE_SIDE, Decoder
+from pipeline.learn.fingerprints import files_fingerprint
+from pipeline.learn.image_folder import ImageFolder
+from pipeline.learn.splitting import refuse_small_classes, split
+from pipeline.records import write_json
 from pipeline.settings import RunSettings
 
+COPIES_OF_A_BATCH = 4  # as float32: the images, what normalising them takes, and the first activations
 
-def known_datasets() -> list[str]:
-    """Return every name that ``dataset`` may have."""
-    return ["digits", "image_folder"]
+
+@dataclass(frozen=True)
+class Digits:
+    """scikit-learn's 1,797 handwritten digits, 8x8 grey levels 0 to 16 (Alpaydin & Kaynak 1998)."""
+
+    def contents(self, data_dir: str) -> Contents:
+        """Return the digits; they come with scikit-learn, so ``data_dir`` does not matter."""
+        from sklearn.datasets import load_digits  # takes seconds, which the fingerprint does not need
+
+        digits = load_digits()
+        pixels = np.rint(digits.images * (255 / 16)).astype(np.uint8)
+        part = Part(digits.target.astype(np.int64), lambda i: Image.fromarray(pixels[i]))
+        names = [str(name) for name in digits.target_names]
+        return Contents("digits", "digits", "scikit-learn's handwritten digits", names, {"train": part})
+
+    def files(self, data_dir: str) -> Files:
+        """Return the file that scikit-learn reads, found without importing it."""
+        package = importlib.util.find_spec("sklearn")
+        folder = Path(package.origin).parent if package and package.origin else Path()
+        return [("digits", str(folder / "datasets" / "data" / "digits.csv.gz"))]
+
+
+SOURCES: dict[str, Source] = {
+    "digits": Digits(),
+    "image_folder": ImageFolder(),
+    **cifar.SETS,
+    **torchvision_sets.SETS,
+}
+
+
+def source(settings: RunSettings) -> Source:
+    """Return where a data set can be had. Raises DataError when its name is not known."""
+    name = settings.dataset
+    if name not in SOURCES:
+        hint = did_you_mean(name, SOURCES, 3) or f" Known are {', '.join(SOURCES)}."
+        raise DataError(f"dataset {name!r} is not known.{hint} For images of your own: image_folder.")
+    return SOURCES[name]
 
 
 def find(settings: RunSettings) -> Contents:
@@ -24,37 +70,51 @@ def find(settings: RunSettings) -> Contents:
 
     Raises DataError when there is no such data set, or it cannot be had.
     """
-    if settings.dataset == "image_folder":
-        return list_folder(settings.data_dir)
-    if settings.dataset == "digits":
-        return list_digits()
-    raise DataError(
-        f"dataset is {settings.dataset!r}, which is not known."
-        f"{did_you_mean(settings.dataset, known_datasets(), 3)}"
-    )
-
-
-def list_digits() -> Contents:
-    """List scikit-learn's 1,797 handwritten digits, 8x8 grey levels 0 to 16 (Alpaydin & Kaynak 1998)."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    pixels = np.rint(digits.images * (255 / 16)).astype(np.uint8)
-    part = Part(digits.target.astype(np.int64), lambda i: Image.fromarray(pixels[i]))
-    return Contents(
-        "digits",
-        "digits",
-        "scikit-learn's handwritten digits",
-        [str(c) for c in digits.target_names],
-        {"train": part},
-    )
+    return source(settings).contents(settings.data_dir)
 
 
 def fingerprint(settings: RunSettings) -> str:
-    """Return a hash of the content of a data set, wherever it lies."""
-    contents = find(settings)
-    state = hashlib.sha256()
-    for name, part in contents.parts.items():
-        for i in range(len(part)):
-            state.update(f"{name} {part.name(i)}".encode())
-    return state.hexdigest()
+    """Return a SHA-256 of the content of a data set, the same wherever it lies.
+
+    A data set that is not there yet is downloaded. Raises DataError as ``find`` does.
+    """
+    files = source(settings).files(settings.data_dir)
+    return files_fingerprint(f"{settings.dataset} {os.path.abspath(settings.data_dir)}", files)  # noqa: PTH100
+
+
+def check(settings: RunSettings) -> None:
+    """Raise DataError for everything about data and memory that can be refused before work starts."""
+    refuse_small_classes(*_summary(settings), settings)
+    if settings.dataset == "image_folder":
+        contents = find(settings)
+        splits, key = split(contents, settings), fingerprint(settings)
+        Decoder.of(contents, splits, key, image_size=settings.image_size).refuse_without_room()
+    _refuse_without_memory(settings)
+
+
+def _summary(settings: RunSettings) -> tuple[str, list[str], dict[str, list[int]]]:
+    """Return place, classes and counts of a data set, kept on disk where reading it takes long."""
+    if settings.dataset == "image_folder":
+        contents = find(settings)
+        return contents.place, contents.classes, contents.counts
+    path = cache_folder("contents") / f"{fingerprint(settings)}.json"
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        return known["place"], known["classes"], known["counts"]
+    except (OSError, ValueError, KeyError, TypeError):
+        contents = find(settings)
+    with suppress(OSError):  # without it, the next time takes as long as this one
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, {"place": contents.place, "classes": contents.classes, "counts": contents.counts})
+    return contents.place, contents.classes, contents.counts
+
+
+def _refuse_without_memory(settings: RunSettings) -> None:
+    side = settings.image_size or LARGEST_NATIVE_SIDE
+    needed = COPIES_OF_A_BATCH * settings.batch_size * 3 * side * side * 4
+    available = psutil.virtual_memory().available
+    if needed > available:
+        raise DataError(
+            f"batch_size {settings.batch_size} at {side} pixels needs {needed / 1e9:.1f} GB for the images "
+            f"alone, and {available / 1e9:.1f} GB of memory are free; lower batch_size or image_size."
+        )

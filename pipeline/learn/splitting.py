@@ -1,7 +1,7 @@
 """Which images are train, val and test: stratified, seeded, and told in a sentence."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +42,7 @@ def split(contents: Contents, settings: RunSettings) -> Splits:
     by class: test first, then val, then the subset that ``max_train_images`` asks for.
     Raises DataError when a class has too few images for that.
     """
-    _refuse_small_classes(contents, settings)
+    refuse_small_classes(contents.place, contents.classes, contents.counts, settings)
     targets = contents.parts["train"].targets
     chosen: dict[str, Selection] = {}
     rest = np.arange(len(targets))
@@ -99,27 +99,30 @@ def _random(seed: int, purpose: str) -> np.random.RandomState:
     return np.random.RandomState(np.frombuffer(digest, dtype="<u4"))
 
 
-def _refuse_small_classes(contents: Contents, settings: RunSettings) -> None:
-    if len(contents.classes) < 2:
-        found = f"one class, {contents.classes[0]!r}" if contents.classes else "no class"
-        raise DataError(
-            f"{contents.place}: holds {found}; it needs at least two, each in a folder of its own."
-        )
-    made = [name for name in ("val", "test") if name not in contents.parts]
-    for name, part in contents.parts.items():
-        needed = 1 + (len(made) if name == "train" else 0)
-        counts = np.bincount(part.targets, minlength=len(contents.classes))
-        if counts.min() < needed:
-            smallest, found = contents.classes[int(counts.argmin())], int(counts.min())
-            shares = f" (one each for {', '.join(['train', *made])})" if needed > 1 else ""
+def refuse_small_classes(
+    place: str, classes: list[str], counts: Mapping[str, Sequence[int]], settings: RunSettings
+) -> None:
+    """Raise DataError when the classes, or the images of one, are too few to split.
+
+    ``counts`` gives the images of each class in each part that the data bring.
+    """
+    if len(classes) < 2:
+        found = f"one class, {classes[0]!r}" if classes else "no class"
+        raise DataError(f"{place}: holds {found}; it needs at least two, each in a folder of its own.")
+    made = [name for name in ("val", "test") if name not in counts]
+    for part, images in counts.items():
+        needed = 1 + (len(made) if part == "train" else 0)
+        smallest, fewest = min(zip(classes, images, strict=True), key=lambda pair: pair[1])
+        if fewest < needed:
+            shares = f" (one each for {_join(['train', *made])})" if needed > 1 else ""
             raise DataError(
-                f"{contents.place}: class {smallest!r} has {found} image{'' if found == 1 else 's'} in {name}; "
+                f"{place}: class {smallest!r} has {fewest} {'image' if fewest == 1 else 'images'} in {part}; "
                 f"it needs at least {needed}{shares}. Add images or remove the class."
             )
-    if settings.max_train_images is not None and settings.max_train_images < len(contents.classes):
+    if settings.max_train_images is not None and settings.max_train_images < len(classes):
         raise DataError(
-            f"{contents.place}: max_train_images is {settings.max_train_images}, but there are "
-            f"{len(contents.classes)} classes; it must be at least {len(contents.classes)}."
+            f"{place}: max_train_images is {settings.max_train_images}, but there are {len(classes)} "
+            f"classes; it must be at least {len(classes)}."
         )
 
 

@@ -1,0 +1,249 @@
+"""Fetch an archive from the first mirror that answers, go on where it stopped, and trust nothing unhashed."""
+
+import hashlib
+import logging
+import os
+import shutil
+import sys
+import tarfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from filelock import FileLock
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from pipeline.errors import DataError, one_line
+from pipeline.records import replacing
+
+log = logging.getLogger(__name__)
+
+OFFLINE_VARIABLE = "HEADSTART_OFFLINE"
+TIMEOUT_SECONDS = 30
+CHUNK_BYTES = 1 << 18
+# A mirror slower than this is left for the next one, as long as there is a next one.
+SLOW_BYTES_PER_SECOND = 200_000
+PATIENCE_SECONDS = 20
+
+Report = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A .tar.gz with known content: ``members`` maps each file of ``folder`` to its md5."""
+
+    file: str
+    md5: str
+    mirrors: tuple[str, ...]
+    folder: str
+    members: Mapping[str, str]
+
+    def is_unpacked(self, root: Path) -> bool:
+        """Whether all files are there, whatever they hold."""
+        return all((root / self.folder / name).is_file() for name in self.members)
+
+    def obtain(self, root: Path) -> Path:
+        """Return the folder of the unpacked archive, fetched and unpacked when it is not there yet.
+
+        Raises DataError when it cannot be had, or is damaged.
+        """
+        if not self.is_unpacked(root):
+            with self._lock(root):
+                if not self.is_unpacked(root):
+                    self._unpack(self._fetched(root), root)
+        return root / self.folder
+
+    def obtain_verified(self, root: Path) -> Path:
+        """As ``obtain``, with the md5 of every file checked; damaged ones are named and unpacked again."""
+        folder = self.obtain(root)
+        damaged = [name for name, md5 in self.members.items() if file_md5(folder / name) != md5]
+        if damaged:
+            log.warning("%s: damaged; it is unpacked again.", folder / damaged[0])
+            with self._lock(root):
+                self._unpack(self._fetched(root), root)
+        return folder
+
+    @contextmanager
+    def _lock(self, root: Path) -> Iterator[None]:
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            with FileLock(root / f".{self.file}.lock"):
+                yield
+        except OSError as error:
+            raise DataError(
+                f"{root}: cannot hold the data: {one_line(error.strerror or error, 120)}. "
+                "Set data_dir to a folder with room, where you may write."
+            ) from None
+
+    def _fetched(self, root: Path) -> Path:
+        """Return the archive, whole and with the right md5."""
+        path = root / self.file
+        if not path.exists():
+            refuse_offline(str(path), self.mirrors[0], f"Put the archive there by hand (md5 {self.md5})")
+            fetch(self.mirrors, path, self.md5)
+        elif (found := file_md5(path)) != self.md5:
+            raise DataError(
+                f"{path}: md5 is {found}, expected {self.md5}: the download is damaged. "
+                "Delete it and run again, or put the archive there by hand."
+            )
+        return path
+
+    def _unpack(self, path: Path, root: Path) -> None:
+        """Copy the known members out; no name that the archive holds is ever used as a path."""
+        folder = root / self.folder
+        folder.mkdir(exist_ok=True)
+        try:
+            with tarfile.open(path) as archive:
+                for name, md5 in self.members.items():
+                    packed = archive.extractfile(f"{self.folder}/{name}")
+                    if packed is None:
+                        raise KeyError(f"{name} is not a file")
+                    with replacing(folder / name, "wb") as file:
+                        shutil.copyfileobj(packed, file)
+                    if file_md5(folder / name) != md5:
+                        raise KeyError(f"{name} has another md5")
+        except (KeyError, tarfile.TarError, EOFError) as error:
+            raise DataError(
+                f"{path}: does not hold what it should: {one_line(error, 120)}. Delete it and run again."
+            ) from None
+
+
+def offline() -> bool:
+    """Whether HEADSTART_OFFLINE forbids every connection."""
+    return os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0")
+
+
+def refuse_offline(place: str, url: str, remedy: str) -> None:
+    """Raise DataError if no connection may be made: say what would have been fetched, and what to do."""
+    if offline():
+        raise DataError(
+            f"{place}: missing, and {OFFLINE_VARIABLE} forbids to fetch {url}. "
+            f"{remedy}, or unset {OFFLINE_VARIABLE}."
+        )
+
+
+def file_md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+class _MirrorError(Exception):
+    """A mirror did not give the file."""
+
+
+def fetch(mirrors: tuple[str, ...], path: Path, md5: str, slow: float = SLOW_BYTES_PER_SECOND) -> None:
+    """Fetch ``path`` from the first mirror that has it; what an earlier try left is kept and continued.
+
+    Raises DataError, with what each mirror said, when none gives a file with the right ``md5``.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    problems = {}
+    # Slow mirrors are left at first; if that was all of them, the second round takes its time.
+    for pace in (slow, 0):
+        for url in mirrors:
+            try:
+                with _progress(path.name) as report:
+                    _fetch_from(url, partial, report, pace)
+                _refuse_wrong_md5(partial, md5)
+            except _MirrorError as error:
+                problems[url] = str(error)
+                continue
+            partial.replace(path)
+            return
+    tried = "; ".join(f"{urlsplit(url).netloc}: {problem}" for url, problem in problems.items())
+    raise DataError(
+        f"{path}: no mirror gave it ({tried}). Try again later, or put the archive there by hand (md5 {md5})."
+    )
+
+
+def _refuse_wrong_md5(partial: Path, md5: str) -> None:
+    found = file_md5(partial)
+    if found != md5:
+        partial.unlink()
+        raise _MirrorError(f"md5 is {found}")
+
+
+def _fetch_from(url: str, partial: Path, report: Report, pace: float) -> None:
+    """Append to ``partial`` until the mirror has no more; a broken connection is taken up again."""
+    while True:
+        before = partial.stat().st_size if partial.exists() else 0
+        try:
+            if _append(url, partial, before, report, pace):
+                return
+            problem = "the connection broke"
+        except urllib.error.HTTPError as error:
+            if error.code == 416 and before:  # nothing left to send
+                return
+            raise _MirrorError(f"HTTP {error.code} {error.reason}") from None
+        except (HTTPException, urllib.error.URLError, TimeoutError, ConnectionError) as error:
+            problem = one_line(getattr(error, "reason", None) or error or type(error).__name__, 100)
+        if (partial.stat().st_size if partial.exists() else 0) == before:
+            raise _MirrorError(problem)
+
+
+def _append(url: str, partial: Path, start: int, report: Report, pace: float) -> bool:
+    """Write what the mirror sends from byte ``start`` on. Returns whether that was all of it."""
+    headers = {"User-Agent": "headstart"} | ({"Range": f"bytes={start}-"} if start else {})
+    request = urllib.request.Request(url, headers=headers)
+    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
+        if answer.status != 206:  # this mirror cannot start in the middle
+            start = 0
+        length = answer.headers.get("Content-Length")
+        total = start + int(length) if length else None
+        with partial.open("r+b" if start else "wb") as file:
+            file.seek(start)
+            done = start + _copy(answer, file.write, start, total, report, pace)
+    return total is None or done >= total
+
+
+def _copy(
+    answer: HTTPResponse,
+    write: Callable[[bytes], object],
+    start: int,
+    total: int | None,
+    report: Report,
+    pace: float,
+) -> int:
+    began, done = time.monotonic(), 0
+    while chunk := answer.read1(CHUNK_BYTES):
+        write(chunk)
+        done += len(chunk)
+        report(start + done, total)
+        seconds = time.monotonic() - began
+        if seconds > PATIENCE_SECONDS and done / seconds < pace:
+            raise _MirrorError(f"only {done / seconds / 1000:.0f} kB/s")
+    return done
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[Report]:
+    """Show a bar in a terminal, and a line for each tenth elsewhere, on stderr."""
+    if sys.stderr.isatty():
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+            task = progress.add_task(name, total=None)
+            yield lambda done, total: progress.update(task, completed=done, total=total)
+        return
+    shown = -1
+
+    def report(done: int, total: int | None) -> None:
+        nonlocal shown
+        if total and 10 * done // total > shown:
+            shown = 10 * done // total
+            print(f"{name}: {done / 1e6:.0f} of {total / 1e6:.0f} MB", file=sys.stderr, flush=True)
+
+    yield report

@@ -1,0 +1,92 @@
+"""Hash the content of many files once; while nothing about them changes, only look at them.
+
+``cache/fingerprints/`` keeps, for each folder, the hash of each file with the size, times and inode
+that it had. A file that changed within the last seconds is never trusted, because the next change
+might not move its clock.
+"""
+
+import hashlib
+import json
+import os
+import stat
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+from pipeline.learn.contents import Files, cache_folder
+from pipeline.records import write_json
+
+TRUSTED_AFTER_SECONDS = 2
+UNREADABLE = "unreadable"
+
+
+def files_fingerprint(place: str, files: Files) -> str:
+    """Return the SHA-256 of the names and the content of ``files``, in any order.
+
+    ``place`` only names the cache. A file that cannot be read counts as such.
+    """
+    started = time.time()
+    states = [_state(path) for _, path in files]
+    overall = _hash("\n".join(f"{name}\0{state}" for (name, _), state in zip(files, states, strict=True)))
+    cache = cache_folder("fingerprints")
+    key = _hash(place)[:24]
+    known = _read(cache / f"{key}.json")
+    if known.get("state") == overall:
+        return str(known["fingerprint"])
+    hashes = _hashes(files, states, _read(cache / f"{key}-files.json"))
+    fingerprint = _hash("\n".join(sorted(f"{name}\0{hashes[path][1]}" for name, path in files)))
+    if max((_changed(state) for state in states), default=0.0) < started - TRUSTED_AFTER_SECONDS:
+        with suppress(OSError, ValueError):  # without a cache, the next time takes as long as this one
+            cache.mkdir(parents=True, exist_ok=True)
+            write_json(cache / f"{key}-files.json", hashes)
+            write_json(cache / f"{key}.json", {"state": overall, "fingerprint": fingerprint})
+    return fingerprint
+
+
+def _hashes(files: Files, states: list[str], known: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return state and SHA-256 of each path, read again only where the state is another."""
+
+    def entry(path: str, state: str) -> tuple[str, list[str]]:
+        kept = known.get(path)
+        return path, kept if kept and kept[0] == state else [state, _content_hash(path)]
+
+    paths = [path for _, path in files]
+    with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
+        return dict(pool.map(entry, paths, states))
+
+
+def _state(path: str) -> str:
+    try:
+        about = os.stat(path)  # noqa: PTH116 (a Path for each of a million files costs seconds)
+    except OSError:
+        return UNREADABLE
+    if not stat.S_ISREG(about.st_mode):
+        return UNREADABLE
+    return f"{about.st_size} {about.st_mtime_ns} {about.st_ctime_ns} {about.st_ino}"
+
+
+def _changed(state: str) -> float:
+    return 0.0 if state == UNREADABLE else max(map(int, state.split()[1:3])) / 1e9
+
+
+def _content_hash(path: str) -> str:
+    try:
+        if not os.path.isfile(path):  # noqa: PTH113 (as above)
+            return UNREADABLE
+        with open(path, "rb") as file:  # noqa: PTH123 (as above)
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return UNREADABLE
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _read(path: Path) -> dict[str, list[str]]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
