@@ -39,15 +39,9 @@ class Configuration:
         return self.get(name, True) if own is None else own
 
     def date(self) -> str:
-        """Return the date as people write it: "November 22, 2026"; other text is left alone."""
+        """Return the date as it stands, or today's for "today"."""
         text = str(self.get("date", ""))
-        try:
-            day = Date.today() if text in ("today", "now") else Date.fromisoformat(text)
-        except ValueError:
-            return text
-        if self.get("date-format", "long") == "iso":
-            return day.isoformat()
-        return f"{day:%B} {day.day}, {day.year}"
+        return Date.today().isoformat() if text in ("today", "now") else text
 
     def texts(self, name: str) -> list[str]:
         """Return an option that is one text or a list of them, as a list."""

@@ -1,38 +1,32 @@
-"""The list of contents beside the page, in Quarto's markup."""
+"""The list of contents of the page, in Quarto's markup."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from html import escape
 
-from pipeline.report.embedded.references import Label
+from pipeline.report.embedded.headings import top_level
 from pipeline.report.embedded.tree import Node, classes, identifier, node, nodes, raw, raw_inline, walk
 
 
-def contents(blocks: list[Node], labels: dict[str, Label], depth: int, numbered: bool) -> list[Node]:
+def contents(blocks: list[Node], numbers: Mapping[str, str], depth: int) -> list[Node]:
     """Return the headings down to ``depth`` as a nested list of links."""
-    level = 0
+    base, level = top_level(blocks), 0
     result: list[Node] = []
-    for header in _listed(blocks, depth):
-        wanted = min(header["c"][0], level + 1)
+    for header in nodes(blocks):
+        if header["t"] != "Header" or header["c"][0] > depth or "unlisted" in classes(header):
+            continue
+        wanted = min(header["c"][0] - base + 1, level + 1)
         deeper = wanted > level
         opening = "<ul>\n<li>" if deeper else "</li>\n</ul>\n" * (level - wanted) + "</li>\n<li>"
-        number = labels[identifier(header)].number if numbered and identifier(header) in labels else ""
-        result += [raw("html", opening), _entry(header, number)]
+        result += [raw("html", opening), _entry(header, numbers.get(identifier(header), ""))]
         level = wanted
     return [*result, raw("html", "</li>\n</ul>\n" * level)]
 
 
-def _listed(blocks: list[Node], depth: int) -> Iterator[Node]:
-    for element in nodes(blocks):
-        if element["t"] == "Header" and element["c"][0] <= depth and "unlisted" not in classes(element):
-            yield element
-
-
 def _entry(header: Node, number: str) -> Node:
     target = escape(identifier(header))
-    opening = f'<a href="#{target}" id="toc-{target}" class="nav-link" data-scroll-target="#{target}">'
     shown = f'<span class="header-section-number">{number}</span> ' if number else ""
-    words = walk(header["c"][2], _without_links)
-    return node("Plain", [raw_inline("html", opening + shown), *words, raw_inline("html", "</a>")])
+    opening = raw_inline("html", f'<a href="#{target}" id="toc-{target}">{shown}')
+    return node("Plain", [opening, *walk(header["c"][2], _without_links), raw_inline("html", "</a>")])
 
 
 def _without_links(element: Node) -> list[Node]:

@@ -62,6 +62,8 @@ def execute(
     """
     check_kernel()
     _check_parameters(document, parameters)
+    if not any(isinstance(block, Cell) or block.expressions() for block in document.blocks):
+        return Results()
     runner = _Runner(document, configuration.root)
     with runner.client.setup_kernel(env={**os.environ, **environment}):
         runner.run_code(_setup_code(configuration))

@@ -13,7 +13,7 @@ from pipeline.errors import RenderError, one_line
 API = (1, 23, 1)
 READ = ("--from", "markdown", "--to", "json")
 WRITE = {
-    "html": ("--from", "json", "--to", "html5", "--section-divs", "--number-sections", "--mathml"),
+    "html": ("--from", "json", "--to", "html5", "--mathml"),
     "typst": ("--from", "json", "--to", "typst"),
 }
 

@@ -90,7 +90,7 @@ def _layout(configuration: Configuration) -> dict[str, str]:
     """Return the arguments of the template for the options that are set."""
     found: dict[str, str] = {}
     if configuration.get("number-sections", False):
-        found["section-numbering"] = quoted(configuration.get("section-numbering", "1.1.a"))
+        found["section-numbering"] = quoted("1.1.1")
     if configuration.get("toc", False):
         found |= {"toc": "true", "toc-depth": str(configuration.get("toc-depth", 3))}
         found["toc-title"] = quoted(configuration.get("toc-title", "Table of contents"))

@@ -96,7 +96,7 @@ def _float(element: Node) -> Iterator[Node]:
     numbered = {
         "fig": 'kind: "quarto-float-fig", supplement: "Figure"',
         "tbl": 'kind: "quarto-float-tbl", supplement: "Table"',
-        "sub": 'kind: "quarto-subfloat-fig", supplement: none, numbering: "(a)"',
+        "sub": 'kind: "quarto-subfloat-fig", supplement: [], numbering: "(a)"',
     }[kind]
     if not label:
         numbered = 'kind: "quarto-unnumbered", supplement: none, numbering: none'
@@ -119,9 +119,8 @@ def _tabset(element: Node) -> Iterator[Node]:
 
 def _callout(element: Node, kind: str) -> Iterator[Node]:
     title, content = callout_parts(element)
-    icon = "false" if attributes(element).get("icon") == "false" else "true"
     yield from _anchor(identifier(element))
-    yield raw("typst", f'#callout(kind: "{kind}", icon: {icon}, title: [')
+    yield raw("typst", f'#callout(kind: "{kind}", title: [')
     yield node("Plain", title or text(CALLOUT_WORDS[kind]))
     yield raw("typst", "], body: [")
     yield from content
@@ -171,4 +170,4 @@ def _table(element: Node) -> Node:
     widths = column_widths(attributes(element))
     if len(widths) == len(columns):
         columns = [[align, node("ColWidth", w)] for (align, _), w in zip(columns, widths, strict=True)]
-    return node("Table", ["", [], []], caption, columns, *rest)
+    return node("Table", attr("", ["typst:no-figure"]), caption, columns, *rest)

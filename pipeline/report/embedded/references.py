@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.report.embedded.cells import make_float
 from pipeline.report.embedded.checks import REFERENCES
+from pipeline.report.embedded.headings import section_numbers
 from pipeline.report.embedded.origins import Origins
 from pipeline.report.embedded.tree import (
     Node,
@@ -41,30 +42,19 @@ class Label:
 
 @dataclass
 class Numbering:
-    """Counts sections, figures and tables in the order of the document."""
+    """Counts figures and tables in the order of the document."""
 
     labels: dict[str, Label] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=lambda: {"fig": 0, "tbl": 0})
-    sections: list[int] = field(default_factory=list)
     parts: int = 0
 
     def read(self, blocks: list[Node]) -> dict[str, Label]:
         """Return the label of every element that can be cited."""
+        self.labels |= {key: Label("sec", number) for key, number in section_numbers(blocks).items()}
         for element in nodes(blocks):
-            if element["t"] == "Header":
-                self._section(element)
-            elif has_class(element, "Div", "headstart-float") and identifier(element):
+            if has_class(element, "Div", "headstart-float") and identifier(element):
                 self._float(element)
         return self.labels
-
-    def _section(self, header: Node) -> None:
-        if "unnumbered" in classes(header):
-            return
-        level = header["c"][0]
-        self.sections = [*self.sections, *([0] * level)][:level]
-        self.sections[-1] += 1
-        number = ".".join(map(str, self.sections))
-        self.labels[identifier(header)] = Label("sec", number)
 
     def _float(self, element: Node) -> None:
         kind = attributes(element)["kind"]

@@ -1,19 +1,20 @@
 """Render a document: run it once, then write each format."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.report.embedded import pandoc, paper, web
-from pipeline.report.embedded.assembly import RawHtml, assemble
+from pipeline.report.embedded.assembly import RawHtml, assemble, visible_outputs
 from pipeline.report.embedded.cells import CellBuilder
 from pipeline.report.embedded.checks import check_tree, select_format
 from pipeline.report.embedded.configuration import Configuration, read_configuration
-from pipeline.report.embedded.document import Document, read_document
+from pipeline.report.embedded.document import Cell, Document, read_document
 from pipeline.report.embedded.execution import Results, execute
+from pipeline.report.embedded.headings import on_paper, section_numbers
 from pipeline.report.embedded.neutral import mark_callouts
 from pipeline.report.embedded.origins import Origins
 from pipeline.report.embedded.outputs import Output, read_outputs
@@ -57,35 +58,49 @@ def render(
     results = execute(document, parameters, next(iter(configurations.values())), environment)
     with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
         outputs = read_outputs(document, results, Path(folder))
-        executed = Executed(document, results, outputs, Path(folder))
-        return _write_all(executed, configurations)
+        return write_formats(Executed(document, results, outputs, Path(folder)), configurations)
 
 
-def _write_all(
+def write_formats(
     executed: Executed, configurations: Mapping[str, Configuration]
 ) -> tuple[dict[str, bytes], list[str]]:
-    """Write the formats side by side: Pandoc and Typst run outside Python's lock."""
+    """Return each format's content, and warnings; Pandoc and Typst work on them side by side."""
     with ThreadPoolExecutor(len(configurations)) as pool:
         pending = {
             name: pool.submit(_write_page if name == "html" else _write_pdf, executed, configuration)
             for name, configuration in configurations.items()
         }
         done = {name: future.result() for name, future in pending.items()}
-    return {name: content for name, (content, _) in done.items()}, [w for _, w in done.values() if w]
+    warnings = [
+        *_without_alternative(executed, next(iter(configurations.values()))),
+        *(warning for _, warning in done.values() if warning),
+    ]
+    return {name: content for name, (content, _) in done.items()}, warnings
+
+
+def _without_alternative(executed: Executed, configuration: Configuration) -> Iterator[str]:
+    """Yield a warning for each cell whose figure says nothing to those who cannot see it."""
+    for number, outputs in executed.outputs.items():
+        cell = executed.document.blocks[number]
+        assert isinstance(cell, Cell)
+        shown = visible_outputs(cell, outputs, configuration)
+        if any(output.kind == "image" for output in shown) and not cell.option("fig-alt"):
+            yield f"{executed.document.name}:{cell.line}: {cell} draws a figure, but has no fig-alt."
 
 
 def _write_page(executed: Executed, configuration: Configuration) -> tuple[bytes, str]:
     html = RawHtml()
     blocks, titles, labels = _blocks(executed, configuration, html)
+    numbers = section_numbers(blocks) if configuration.get("number-sections", False) else {}
     written = WebBlocks(labels).write(blocks)
-    page = web.write_page(written, titles, labels, configuration, html, executed.folder)
+    page = web.write_page(written, titles, numbers, configuration, html, executed.folder)
     return page.encode(), ""
 
 
 def _write_pdf(executed: Executed, configuration: Configuration) -> tuple[bytes, str]:
     blocks, titles, _ = _blocks(executed, configuration, RawHtml())
     written = PaperBlocks(_origins(executed)).write(blocks)
-    source = paper.write_source(written, titles, configuration)
+    source = paper.write_source(on_paper(written), titles, configuration)
     pdf, problem = paper.compile_pdf(source, executed.folder, configuration)
     return pdf, f"The PDF is tagged, but not fully accessible: {problem}" if problem else ""
 

@@ -43,11 +43,6 @@ NUMBERS = Allowed("a list of numbers", lambda v: isinstance(v, list) and all(NUM
 INCLUDES = Allowed("a file, {file: ...}, {text: ...} or a list of them", _is_includes)
 MAPPING = Allowed("keys and values", lambda v: isinstance(v, dict))
 LENGTHS = Allowed("keys and values, as {x: 2cm, y: 2.5cm}", MAPPING.accepts)
-THEME = Allowed(
-    "a theme name, a list of them, or {light: ..., dark: ...}; not an .scss file",
-    lambda v: ".scss" not in str(v) and isinstance(v, str | list | dict),
-)
-
 CELL_OPTIONS: dict[str, Allowed] = {
     "label": TEXT,
     "tags": TEXTS,
@@ -84,7 +79,6 @@ DOCUMENT_OPTIONS: dict[str, Allowed] = {
     "subtitle": TEXT,
     "author": TEXTS,
     "date": TEXT,
-    "date-format": _only("long", "iso"),
     "abstract": TEXT,
     "abstract-title": TEXT,
     "description": TEXT,
@@ -111,8 +105,7 @@ DOCUMENT_OPTIONS: dict[str, Allowed] = {
 }
 
 HTML_OPTIONS: dict[str, Allowed] = {
-    "theme": THEME,
-    "respect-user-color-scheme": BOOL,
+    "theme": _only("none"),
     "css": TEXTS,
     "pagetitle": TEXT,
     "code-fold": _only(True, False, "show"),
@@ -120,17 +113,14 @@ HTML_OPTIONS: dict[str, Allowed] = {
     "code-copy": _only(False),
     "code-overflow": _only("scroll"),
     "anchor-sections": _only(False),
-    "smooth-scroll": BOOL,
-    "toc-location": _only("left", "right"),
+    "smooth-scroll": _only(False),
     "embed-resources": _only(True),
     "html-math-method": _only("mathml"),
-    "page-layout": _only("article"),
     "lightbox": _only(False),
     "link-external-icon": _only(False),
     "link-external-newwindow": _only(False),
     "email-obfuscation": _only("none"),
     "format-links": _only(False),
-    "minimal": BOOL,
 }
 
 TYPST_OPTIONS: dict[str, Allowed] = {
@@ -139,7 +129,7 @@ TYPST_OPTIONS: dict[str, Allowed] = {
     "mainfont": TEXT,
     "fontsize": TEXT,
     "codefont": TEXTS,
-    "section-numbering": _only("1.1.a", "1.1", "1.1.1"),
+    "section-numbering": _only("1.1.1"),
     "pdf-standard": TEXTS,
     "keep-typ": _only(False),
     "columns": _only(1),

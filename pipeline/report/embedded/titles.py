@@ -7,7 +7,7 @@ from pipeline.report.embedded.configuration import Configuration
 from pipeline.report.embedded.origins import Origins
 from pipeline.report.embedded.tree import Node, attributes, blocks_of, has_class, node, plain_text
 
-KEYS = ("title", "subtitle", "abstract", "author", "date", "description")
+KEYS = ("title", "subtitle", "abstract", "author", "date", "description", "pagetitle")
 
 
 @dataclass
@@ -18,6 +18,7 @@ class Titles:
     authors: list[str] = field(default_factory=list)
     date: str = ""
     description: str = ""
+    page_title: str = ""
 
     def inlines(self, key: str) -> list[Node]:
         """Return the title or subtitle as inlines."""
@@ -38,6 +39,7 @@ def read_titles(
     """
     titles = Titles(authors=configuration.texts("author"), date=configuration.date())
     titles.description = str(configuration.get("description", ""))
+    titles.page_title = str(configuration.get("pagetitle", ""))
     rest: list[Node] = []
     for block in tree["blocks"]:
         if has_class(block, "Div", "headstart-title"):
@@ -60,5 +62,7 @@ def _set(titles: Titles, key: str, value: Node, configuration: Configuration, or
     elif key == "date":
         options = {**configuration.options, "date": plain_text(value)}
         titles.date = Configuration(configuration.format, configuration.root, options).date()
+    elif key == "pagetitle":
+        titles.page_title = plain_text(value)
     else:
         titles.description = plain_text(value)

@@ -1,7 +1,11 @@
-"""The HTML page: one file that holds its styles, scripts and images."""
+"""The HTML page: one file that holds its styles, scripts and images.
+
+Its skeleton is the one that Quarto writes with ``theme: none``, so that one style sheet fits both.
+"""
 
 import re
 import string
+from collections.abc import Mapping
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -10,10 +14,10 @@ from pipeline.report.embedded import pandoc
 from pipeline.report.embedded.assembly import RawHtml
 from pipeline.report.embedded.configuration import Configuration
 from pipeline.report.embedded.contents import contents
-from pipeline.report.embedded.references import Label
+from pipeline.report.embedded.headings import with_numbers
 from pipeline.report.embedded.self_contained import embed_images, refuse_requests
 from pipeline.report.embedded.titles import Titles
-from pipeline.report.embedded.tree import Node, node, raw, walk
+from pipeline.report.embedded.tree import Node, node, raw
 
 ASSETS = resources.files("pipeline.report.embedded") / "assets"
 PART = "<!--headstart-part-->"
@@ -24,32 +28,31 @@ HEADER_CELL = re.compile(r"<th(?=[\s>])")
 def write_page(
     blocks: list[Node],
     titles: Titles,
-    labels: dict[str, Label],
+    numbers: Mapping[str, str],
     configuration: Configuration,
     html: RawHtml,
     figures: Path,
 ) -> str:
-    """Return the whole page.
+    """Return the whole page; ``numbers`` are those of the sections, empty to show none.
 
     Images are read from ``figures`` (what cells drew) or from the folder of the document. Raises
     RenderError when the page would need anything from outside itself.
     """
-    title, subtitle, abstract, listed, body = _parts(blocks, titles, labels, configuration)
+    title, subtitle, abstract, listed, body = _parts(blocks, titles, numbers, configuration)
     page = string.Template(_asset("page.html")).substitute(
         language=escape(str(configuration.get("lang", "en"))),
         generator=f"Headstart with Pandoc {pandoc.version()}",
-        page_title=escape(str(configuration.get("pagetitle") or titles.text("title") or "Report")),
+        page_title=escape(titles.page_title or titles.text("title") or "Report"),
         metadata=_metadata(titles),
         base_style=_asset("page.css"),
         style=configuration.files("css"),
         in_header=configuration.files("include-in-header"),
         before_body=configuration.files("include-before-body"),
+        title_block=_title_block(title, subtitle, abstract, titles, configuration),
+        contents=_navigation(listed, configuration),
+        body=TABLE_HEAD.sub(lambda head: HEADER_CELL.sub('<th scope="col"', head[0]), body),
         after_body=configuration.files("include-after-body"),
         script=_asset("page.js"),
-        body_class="quarto-light has-dark" if _has_dark(configuration) else "quarto-light",
-        contents=_sidebar(listed, configuration),
-        title_block=_title_block(title, subtitle, abstract, titles, configuration),
-        body=TABLE_HEAD.sub(lambda head: HEADER_CELL.sub('<th scope="col"', head[0]), body),
     )
     page = embed_images(html.restore(page), (figures, configuration.root))
     refuse_requests(page)
@@ -61,32 +64,20 @@ def _asset(name: str) -> str:
 
 
 def _parts(
-    blocks: list[Node], titles: Titles, labels: dict[str, Label], configuration: Configuration
+    blocks: list[Node], titles: Titles, numbers: Mapping[str, str], configuration: Configuration
 ) -> list[str]:
     """Return title, subtitle, abstract, contents and body as HTML, from one call of Pandoc."""
     mark = raw("html", PART)
-    numbered = bool(configuration.get("number-sections", False))
-    listed = contents(blocks, labels, configuration.get("toc-depth", 3), numbered)
+    listed = contents(blocks, numbers, configuration.get("toc-depth", 3))
     parts = [
         [node("Plain", titles.inlines("title"))],
         [node("Plain", titles.inlines("subtitle"))],
         titles.blocks.get("abstract", []),
         listed if configuration.get("toc", False) else [],
-        blocks if numbered else _without_numbers(blocks),
+        with_numbers(blocks, numbers),
     ]
     joined = [block for part in parts for block in (*part, mark)]
     return [part.strip() for part in pandoc.write(joined[:-1], "html").split(PART)]
-
-
-def _without_numbers(blocks: list[Node]) -> list[Node]:
-    def visit(element: Node) -> list[Node]:
-        if element["t"] != "Header":
-            return [element]
-        level, (label, names, pairs), inlines = element["c"]
-        return [node("Header", level, [label, [*names, "unnumbered"], pairs], inlines)]
-
-    changed: list[Node] = walk(blocks, visit)
-    return changed
 
 
 def _metadata(titles: Titles) -> str:
@@ -95,47 +86,26 @@ def _metadata(titles: Titles) -> str:
     return "\n".join(f'<meta name="{name}" content="{escape(text)}">' for name, text in pairs if text)
 
 
-def _has_dark(configuration: Configuration) -> bool:
-    theme = configuration.get("theme")
-    return isinstance(theme, dict) and "dark" in theme
-
-
-def _sidebar(listed: str, configuration: Configuration) -> str:
+def _navigation(listed: str, configuration: Configuration) -> str:
     if not listed:
         return ""
     title = escape(str(configuration.get("toc-title", "Table of contents")))
-    return (
-        '<div id="quarto-margin-sidebar" class="sidebar margin-sidebar">\n'
-        f'<nav id="TOC" role="doc-toc" class="toc-active" aria-labelledby="toc-title">\n'
-        f'<h2 id="toc-title">{title}</h2>\n{listed}\n</nav>\n</div>'
-    )
+    return f'<nav id="TOC" role="doc-toc">\n<h2 id="toc-title">{title}</h2>\n{listed}\n</nav>'
 
 
 def _title_block(
     title: str, subtitle: str, abstract: str, titles: Titles, configuration: Configuration
 ) -> str:
-    heading = f'<h1 class="title">{title}</h1>' if title else ""
-    lead = f'<p class="subtitle lead">{subtitle}</p>' if subtitle else ""
+    """Return the block with title, author, date and abstract; nothing when there is none of them."""
     abstract_title = escape(str(configuration.get("abstract-title", "Abstract")))
-    summary = (
-        f'<div class="abstract">\n<div class="block-title">{abstract_title}</div>\n{abstract}\n</div>'
+    lines = [
+        f'<h1 class="title">{title}</h1>' if title else "",
+        f'<p class="subtitle">{subtitle}</p>' if subtitle else "",
+        *(f'<p class="author">{escape(author)}</p>' for author in titles.authors),
+        f'<p class="date">{escape(titles.date)}</p>' if titles.date else "",
+        f'<div class="abstract">\n<div class="abstract-title">{abstract_title}</div>\n{abstract}\n</div>'
         if abstract
-        else ""
-    )
-    authors = "".join(f"<p>{escape(author)}</p>" for author in titles.authors)
-    date = f'<p class="date">{escape(titles.date)}</p>' if titles.date else ""
-    facts = _fact("Author" if len(titles.authors) == 1 else "Authors", authors) + _fact("Published", date)
-    return (
-        '<header id="title-block-header" class="quarto-title-block default">\n'
-        f'<div class="quarto-title">\n{heading}\n{lead}\n</div>\n'
-        f'<div class="quarto-title-meta">\n{facts}</div>\n{summary}\n</header>'
-    )
-
-
-def _fact(name: str, content: str) -> str:
-    if not content:
-        return ""
-    return (
-        f'<div>\n<div class="quarto-title-meta-heading">{name}</div>\n'
-        f'<div class="quarto-title-meta-contents">{content}</div>\n</div>\n'
-    )
+        else "",
+    ]
+    shown = "\n".join(line for line in lines if line)
+    return f'<header id="title-block-header">\n{shown}\n</header>' if shown else ""

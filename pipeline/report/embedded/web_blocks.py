@@ -49,7 +49,7 @@ class WebBlocks:
         if kind == "Image":
             return [_image(element)]
         if kind == "Table":
-            return [div([_with_widths(element)], "", "table-scroll")]
+            return [_with_widths(element)]
         if kind != "Div":
             return [element]
         if "headstart-float" in classes(element):
@@ -85,7 +85,7 @@ class WebBlocks:
         described = f' aria-describedby="{label}-caption"' if label else ""
         body = [raw("html", f"<div{described}>"), *content, raw("html", "</div>")]
         inner = [*figcaption, *body] if kind == "tbl" else [*body, *figcaption]
-        opening = raw("html", f'<figure class="quarto-{name} quarto-{name}-{reference} figure">')
+        opening = raw("html", f'<figure class="quarto-{name} quarto-{name}-{reference}">')
         wrapped = [opening, *inner, raw("html", "</figure>")]
         return [div(wrapped, label, "quarto-float", "quarto-figure", "quarto-figure-center")]
 
@@ -126,7 +126,7 @@ def _image(element: Node) -> Node:
     (identifier_, names, pairs), inlines, target = element["c"]
     own = dict(pairs)
     own["alt"] = own.pop("fig-alt", own.get("alt", plain_text(inlines)))
-    return node("Image", attr(identifier_, [*names, "img-fluid", "figure-img"], own), inlines, target)
+    return node("Image", attr(identifier_, [*names, "img-fluid"], own), inlines, target)
 
 
 def _with_widths(element: Node) -> Node:
@@ -136,7 +136,7 @@ def _with_widths(element: Node) -> Node:
     if len(widths) == len(columns):
         columns = [[align, node("ColWidth", w)] for (align, _), w in zip(columns, widths, strict=True)]
     kept = {key: value for key, value in pairs if key != "tbl-colwidths"}
-    return node("Table", attr(label, [*names, "caption-top", "table"], kept), caption, columns, *rest)
+    return node("Table", attr(label, [*names, "caption-top"], kept), caption, columns, *rest)
 
 
 def _callout(element: Node, kind: str) -> list[Node]:
