@@ -1,5 +1,7 @@
 """Checkpoints: what a killed run needs to go on from its last epoch, bit for bit."""
 
+import hashlib
+import io
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from pipeline.settings import RunSettings
 
 VERSION = 1
 WITHOUT_EFFECT = {"data_dir", "num_workers", "device", "precision"}
+DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def key(settings: RunSettings, fingerprint: str, precision: str) -> str:
@@ -20,9 +23,12 @@ def key(settings: RunSettings, fingerprint: str, precision: str) -> str:
 
 
 def write(path: Path, key: str, state: dict[str, Any]) -> None:
-    """Write a checkpoint; a reader finds the old one or the whole new one, never half."""
+    """Write a checkpoint behind its SHA-256; a reader finds the old one or the whole new one."""
+    content = io.BytesIO()
+    torch.save({"key": key, **state}, content)
     with replacing(path, "wb") as file:
-        torch.save({"key": key, **state}, file)
+        file.write(hashlib.sha256(content.getbuffer()).digest())
+        file.write(content.getbuffer())
 
 
 def read(path: Path, key: str, device: torch.device) -> dict[str, Any] | None:
@@ -33,7 +39,7 @@ def read(path: Path, key: str, device: torch.device) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        state = _read_checked(path, device)
         found = state.pop("key")
     except Exception as error:  # noqa: BLE001 (a damaged file fails in any way)
         print(f"{path}: the checkpoint is damaged ({one_line(error, 80)}); training starts afresh.")
@@ -41,4 +47,15 @@ def read(path: Path, key: str, device: torch.device) -> dict[str, Any] | None:
     if found != key:
         print(f"{path}: the checkpoint is of other settings or data; training starts afresh.")
         return None
-    return dict(state)
+    return state
+
+
+def _read_checked(path: Path, device: torch.device) -> dict[str, Any]:
+    """PyTorch does not look at the checksums in its files, so this one is checked here."""
+    content = memoryview(path.read_bytes())
+    if hashlib.sha256(content[DIGEST_BYTES:]).digest() != content[:DIGEST_BYTES]:
+        raise ValueError("its checksum is wrong")
+    state: dict[str, Any] = torch.load(
+        io.BytesIO(content[DIGEST_BYTES:]), map_location=device, weights_only=True
+    )
+    return state

@@ -41,9 +41,10 @@ def schedule(settings: RunSettings, step: int, steps: int, steps_per_epoch: int)
     2018, arXiv 1803.09820); ``cosine`` falls along half a wave (Loshchilov & Hutter 2017, arXiv
     1608.03983). A function of the step alone: a resumed run needs no state for it.
     """
-    done = (step + 1) / steps
     if settings.schedule == "one_cycle":
-        return START + (1 - START) * done / RISE if done < RISE else (1 - step / steps) / (1 - RISE)
+        rise = START + (1 - START) * (step + 1) / (RISE * steps)
+        fall = (1 - step / steps) / (1 - RISE)
+        return min(1.0, rise, fall)
     warmup = settings.warmup_epochs * steps_per_epoch
     if step < warmup:
         return (step + 1) / (warmup + 1)
