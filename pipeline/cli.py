@@ -164,7 +164,9 @@ def render(options: argparse.Namespace) -> int:
         formats,
         options.engine,
     )
-    for path in rendered.files:
+    for warning in rendered.warnings:
+        print(f"headstart: {warning}", file=sys.stderr)
+    for path in rendered.files.values():
         print(path)
     print(f"Rendered by {rendered.engine}.")
     return 1 if any(not record.complete for record in execution.records(experiment)) else 0
