@@ -50,9 +50,12 @@ class Estimate:
 
 
 def wilson(right: float | np.ndarray, images: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the Wilson score interval of a proportion (or of arrays of them) at 95 %."""
+    """Return the Wilson score interval of a proportion (or of arrays of them) at 95 %.
+
+    Its ends are exactly 0 or 1 where no or all images are right, which rounding would miss.
+    """
     low, high = proportion_confint(right, images, alpha=1 - LEVEL, method="wilson")
-    return np.asarray(low), np.asarray(high)
+    return np.where(np.equal(right, 0), 0.0, low), np.where(np.equal(right, images), 1.0, high)
 
 
 def accuracy(splits: Sequence[SplitPredictions]) -> Estimate:

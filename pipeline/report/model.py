@@ -117,7 +117,8 @@ class ModelGroup:
     @property
     def contestant(self) -> Contestant:
         """What tests against other models need."""
-        return Contestant(self.key, self.test, self.chosen_position)
+        correct = np.stack([split.correct for split in self.test])
+        return Contestant(self.key, correct, self.chosen_position)
 
     @cached_property
     def metrics_per_seed(self) -> list[Metrics]:

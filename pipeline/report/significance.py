@@ -12,8 +12,7 @@ import numpy as np
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from pipeline.records import SplitPredictions
-from pipeline.report.intervals import grouped_sums, mean_correct, percentiles, resampled_mean, wilson
+from pipeline.report.intervals import grouped_sums, percentiles, resampled_mean, wilson
 
 ALPHA = 0.05
 
@@ -98,24 +97,38 @@ class Contestant:
     """What a pairwise test needs to know of a model."""
 
     name: str
-    splits: Sequence[SplitPredictions]  # one per seed
-    chosen: int  # which of them is tested
+    correct: np.ndarray  # bool [seeds, images]: which images each seed got right
+    chosen: int  # which seed is tested
 
     @property
     def accuracies(self) -> tuple[float, ...]:
-        return tuple(float(split.correct.mean()) for split in self.splits)
+        return tuple(float(accuracy) for accuracy in self.correct.mean(axis=1))
+
+    @property
+    def chosen_correct(self) -> np.ndarray:
+        return self.correct[self.chosen]
+
+    @property
+    def mean_correct(self) -> np.ndarray:
+        """The share of seeds that got each image right, float32 [images]."""
+        return self.correct.mean(axis=0, dtype=np.float32)
 
 
 def pairwise(models: Sequence[Contestant]) -> list[PairTest]:
     """Test each pair of models once, in order; p values are Holm-corrected over all these pairs."""
     pairs = [(a, b) for i, a in enumerate(models) for b in models[i + 1 :]]
-    tables = [_table(a.splits[a.chosen].correct, b.splits[b.chosen].correct) for a, b in pairs]
+    return tested(pairs)
+
+
+def tested(pairs: Sequence[tuple["Contestant", "Contestant"]]) -> list[PairTest]:
+    """Test these pairs; p values are Holm-corrected over them together."""
+    tables = [_table(a.chosen_correct, b.chosen_correct) for a, b in pairs]
     p_values = [mcnemar_exact(table) for table in tables]
     return [
         PairTest(
             first=a.name,
             second=b.name,
-            difference=accuracy_difference(a.splits, b.splits),
+            difference=paired_difference(a.mean_correct, b.mean_correct),
             both=int(table[0, 0]),
             only_first=int(table[0, 1]),
             only_second=int(table[1, 0]),
@@ -153,12 +166,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in multipletests(p_values, alpha=ALPHA, method="holm")[1]]
 
 
-def accuracy_difference(first: Sequence[SplitPredictions], second: Sequence[SplitPredictions]) -> Difference:
-    """Return the difference of mean accuracies with a paired bootstrap interval over images.
+def paired_difference(a: np.ndarray, b: np.ndarray) -> Difference:
+    """Return the difference of two mean accuracies with a paired bootstrap interval over images.
 
-    Where no image tells the two apart a bootstrap has nothing to draw: the interval is Newcombe's.
+    Each value is the share of seeds that got one image right, float [images]. Where no image tells the
+    two apart a bootstrap has nothing to draw: the interval is Newcombe's.
     """
-    a, b = mean_correct(first), mean_correct(second)
     if not np.any(a != b):
         return class_differences(a, b, np.zeros(len(a), int), 1)[0]
     low, high = percentiles(resampled_mean(a - b))
@@ -181,11 +194,15 @@ class ClassDifference:
         return self.p_holm < ALPHA and self.difference.excludes_zero
 
 
-def per_class(first: Contestant, second: Contestant, classes: int) -> list[ClassDifference]:
-    """Compare two models class by class, leaving out classes without test images."""
-    target = first.splits[0].target
-    a, b = mean_correct(first.splits), mean_correct(second.splits)
-    chosen_a, chosen_b = first.splits[first.chosen].correct, second.splits[second.chosen].correct
+def per_class(
+    first: Contestant, second: Contestant, target: np.ndarray, classes: int
+) -> list[ClassDifference]:
+    """Compare two models class by class, leaving out classes without test images.
+
+    ``target`` holds the class of each image, int [images].
+    """
+    a, b = first.mean_correct, second.mean_correct
+    chosen_a, chosen_b = first.chosen_correct, second.chosen_correct
     present = [k for k in range(classes) if np.any(target == k)]
     differences = class_differences(a, b, target, classes)
     p_values = holm([mcnemar_exact(_table(chosen_a[target == k], chosen_b[target == k])) for k in present])

@@ -135,7 +135,9 @@ class Study:
         """Return first minus second, class by class, for the classes that have test images."""
         found = self._per_class.get((first.key, second.key))
         if found is None:
-            found = significance.per_class(first.contestant, second.contestant, len(self.classes))
+            found = significance.per_class(
+                first.contestant, second.contestant, self.targets, len(self.classes)
+            )
             self._per_class[first.key, second.key] = found
         return found
 

@@ -9,8 +9,12 @@ from collections.abc import Sequence
 NBSP = "\u00a0"
 MINUS = "\u2212"
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-# Pandoc takes a backslash before any ASCII punctuation for "as it stands"; these never need it.
-_SPECIAL = re.compile(r"([!-+\-.:<-@\[-`{-~])")
+# Pandoc takes a backslash before any ASCII punctuation for "as it stands". Some characters always need
+# it; others only at the start (lists, quotes), doubled (dashes, dots) or in an address or an emoji.
+_SPECIAL = re.compile(
+    r"""[\\`*_{}\[\]<>|~^$@#&"']|^[-+:%=!(.]|(?<=[-.=:])[-.=:]|[-.=:](?=[-.=:])|:(?=[\w/+-])|(?<=www)\."""
+)
+_LIST = re.compile(r"^(\w+)([.)])")
 _JOINERS = "\u200c\u200d"  # hold letters and emoji together in some scripts
 
 
@@ -20,7 +24,7 @@ def escape_markdown(text: str) -> str:
     Nothing in it can become markup, mathematics, code, a link, a citation, a shortcode, raw HTML or
     Typst, or a table cell's end. Line breaks and control characters become spaces.
     """
-    return _SPECIAL.sub(r"\\\1", flat(text))
+    return _LIST.sub(r"\1\\\2", _SPECIAL.sub(r"\\\g<0>", flat(text)))
 
 
 def flat(text: str) -> str:

@@ -1,0 +1,194 @@
+"""Compare two reports: what changed in the settings, and paired differences on the same test images.
+
+Each side is a ``results.json``, or a params file whose whole runs are read (none is started). Models
+are matched by model and mode, in the order of their params files.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import InputError, one_line
+from pipeline.report.labels import WITHOUT_EFFECT
+from pipeline.report.results import SCHEMA_VERSION, plain, results, unpacked
+from pipeline.report.significance import Contestant, PairTest, tested
+from pipeline.report.study import Study
+from pipeline.settings import Experiment
+
+
+@dataclass(frozen=True)
+class Change:
+    """One setting of one model that is not what it was; None where a side does not have it."""
+
+    model: str
+    setting: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True)
+class ModelChange:
+    """One model on both sides: mean accuracies, and the test of second against first.
+
+    ``test`` is seen from the second side (positive: it got better) and None where the test images
+    are not the same.
+    """
+
+    key: str
+    label: str
+    before: float
+    after: float
+    test: PairTest | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that two reports differ in."""
+
+    first: str
+    second: str
+    same_images: bool
+    settings: list[Change]
+    causes: list[str]  # other things that changed: the images, the training code, ...
+    models: list[ModelChange]
+    only_first: list[str]
+    only_second: list[str]
+    answers: tuple[list[str], list[str]]
+
+    def to_json(self) -> str:
+        """Return the comparison for a machine; numbers unrounded, differences as fractions."""
+        return json.dumps(plain(dataclasses.asdict(self)), indent=1, ensure_ascii=False, allow_nan=False)
+
+    def to_markdown(self) -> str:
+        """Return the comparison for a reader, as for a pull request."""
+        from pipeline.report.diff_text import markdown
+
+        return markdown(self)
+
+
+def diff(first: str | Path, second: str | Path) -> Comparison:
+    """Compare two ``results.json`` or params files.
+
+    Raises InputError for a file that is missing, damaged or neither.
+    """
+    return compare(Side(str(first), load(Path(first))), Side(str(second), load(Path(second))))
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Return the results that a ``results.json`` holds, or that a params file's whole runs give."""
+    if path.suffix != ".json":
+        from pipeline.execution import records
+
+        experiment = Experiment.from_yaml(path)
+        return results(Study.from_records(experiment, records(experiment)), engine="none")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        found = content.get("schema_version")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file. Give a results.json or a params file.") from None
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: not a results.json ({one_line(error, 120)}).") from None
+    if found != SCHEMA_VERSION:
+        raise InputError(
+            f"{path}: schema_version is {found!r}, this Headstart reads {SCHEMA_VERSION}. "
+            "Make the report again."
+        )
+    return dict(content)
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of two results, with what the comparison asks of it."""
+
+    name: str
+    results: Mapping[str, Any]
+
+    @cached_property
+    def runs(self) -> dict[str, Mapping[str, Any]]:
+        return {run["run_id"]: run for run in self.results["runs"]}
+
+    @cached_property
+    def models(self) -> dict[str, Mapping[str, Any]]:
+        return {model["key"]: model for model in self.results["models"]}
+
+    @property
+    def images(self) -> Mapping[str, Any]:
+        return self.results.get("test_images") or {}
+
+    def chosen(self, key: str) -> Mapping[str, Any]:
+        return self.runs[self.models[key]["chosen"]]
+
+    def contestant(self, key: str) -> Contestant:
+        """Return which images each seed of a model got right."""
+        model = self.models[key]
+        correct = [unpacked(self.runs[run]["test_correct"], self.images["count"]) for run in model["runs"]]
+        return Contestant(self.name, np.stack(correct), model["runs"].index(model["chosen"]))
+
+
+def compare(first: Side, second: Side) -> Comparison:
+    """Compare two sides. Raises InputError when one lacks what a results.json holds."""
+    try:
+        return _compare(first, second)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{first.name} and {second.name}: one is not a whole results.json ({one_line(repr(error), 80)}). "
+            "Make its report again."
+        ) from None
+
+
+def _compare(first: Side, second: Side) -> Comparison:
+    shared = [key for key in first.models if key in second.models]
+    same_images = bool(first.images) and first.images == second.images
+    tests: Sequence[PairTest | None] = [None] * len(shared)
+    if same_images:
+        tests = tested([(second.contestant(key), first.contestant(key)) for key in shared])
+    return Comparison(
+        first=first.name,
+        second=second.name,
+        same_images=same_images,
+        settings=[change for key in shared for change in _setting_changes(first, second, key)],
+        causes=_causes(first, second, shared),
+        models=[
+            ModelChange(
+                key,
+                second.models[key]["label"],
+                first.models[key]["accuracy"]["value"],
+                second.models[key]["accuracy"]["value"],
+                test,
+            )
+            for key, test in zip(shared, tests, strict=True)
+        ],
+        only_first=[model["label"] for key, model in first.models.items() if key not in shared],
+        only_second=[model["label"] for key, model in second.models.items() if key not in shared],
+        answers=(list(first.results["answer"]), list(second.results["answer"])),
+    )
+
+
+def _setting_changes(first: Side, second: Side, key: str) -> list[Change]:
+    before, after = first.chosen(key)["settings"], second.chosen(key)["settings"]
+    left_out = {"seed", *WITHOUT_EFFECT}
+    label = second.models[key]["label"]
+    changed = [
+        Change(label, name, before.get(name), after.get(name))
+        for name in dict.fromkeys((*before, *after))
+        if name not in left_out and before.get(name) != after.get(name)
+    ]
+    seeds = [sorted(side.runs[run]["seed"] for run in side.models[key]["runs"]) for side in (first, second)]
+    return [*changed, *([Change(label, "seeds", *seeds)] if seeds[0] != seeds[1] else [])]
+
+
+def _causes(first: Side, second: Side, shared: Sequence[str]) -> list[str]:
+    """Return which parts of the runs' identity, other than settings, differ for some shared model."""
+    pairs = [(first.chosen(key)["hashes"], second.chosen(key)["hashes"]) for key in shared]
+    parts = dict.fromkeys(part for before, after in pairs for part in (*before, *after))
+    return [
+        part
+        for part in parts
+        if part != "settings" and any(before.get(part) != after.get(part) for before, after in pairs)
+    ]

@@ -1,0 +1,105 @@
+"""A comparison of two reports as Markdown: for a pull request, read on GitHub or by Pandoc."""
+
+from typing import Any
+
+from pipeline.report.diff import Change, Comparison, ModelChange
+from pipeline.report.text import (
+    escape_markdown,
+    p_value,
+    percent,
+    points_range,
+    signed,
+)
+
+CAUSES = {
+    "data": "the images",
+    "source": "the training code",
+    "code": "the training code",
+    "weights": "the pretrained weights",
+    "hardware": "the device or its precision",
+}
+
+
+def markdown(found: Comparison) -> str:
+    """Return headings, the verdict in one sentence, a table of models and a list of changes."""
+    first, second = escape_markdown(found.first), escape_markdown(found.second)
+    parts = [f"## {first} → {second}", escape_markdown(_summary(found)), _table(found), _settings(found)]
+    parts += [_only(found.only_first, "Only in the first"), _only(found.only_second, "Only in the second")]
+    parts.append(_answers(found))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _summary(found: Comparison) -> str:
+    if not found.models:
+        return "The two have no model in common."
+    if not found.same_images:
+        return "The test images are not the same, so the differences below cannot be tested in pairs."
+    better = [m.label for m in found.models if m.test and m.test.distinguishable and m.after > m.before]
+    worse = [m.label for m in found.models if m.test and m.test.distinguishable and m.after < m.before]
+    parts = [f"better beyond noise: {'; '.join(better)}"] if better else []
+    parts += [f"worse beyond noise: {'; '.join(worse)}"] if worse else []
+    if not parts:
+        return "No model is better or worse beyond noise on the same test images."
+    rest = len(found.models) - len(better) - len(worse)
+    text = ". ".join(part[0].upper() + part[1:] for part in parts)
+    return f"{text}. Not distinguishable: {rest}." if rest else f"{text}."
+
+
+def _table(found: Comparison) -> str:
+    if not found.models:
+        return ""
+    head = "| Model | First | Second | Difference | 95 % interval | p | |\n|---|--:|--:|--:|:-:|--:|---|"
+    return "\n".join([head, *(_row(model) for model in found.models)])
+
+
+def _row(model: ModelChange) -> str:
+    cells = [escape_markdown(model.label), percent(model.before), percent(model.after)]
+    cells.append(f"{signed(model.after - model.before)} points")
+    if model.test is None:
+        return f"| {' | '.join([*cells, '', '', 'other images'])} |"
+    low, high = model.test.difference.low, model.test.difference.high
+    cells += [points_range(low, high), p_value(model.test.p_holm).replace("<", "\\<"), _finding(model)]
+    return f"| {' | '.join(cells)} |"
+
+
+def _finding(model: ModelChange) -> str:
+    assert model.test is not None
+    if model.test.distinguishable:
+        return "better" if model.after > model.before else "worse"
+    return "seeds overlap" if model.test.significant else "within noise"
+
+
+def _settings(found: Comparison) -> str:
+    """List changed settings, once where all shared models changed alike."""
+    lines = []
+    alike: dict[tuple[str, str, str], list[Change]] = {}
+    for change in found.settings:
+        alike.setdefault((change.setting, _shown(change.before), _shown(change.after)), []).append(change)
+    for (setting, before, after), changes in alike.items():
+        everywhere = len(changes) == len(found.models) > 1
+        where = "all models" if everywhere else "; ".join(change.model for change in changes)
+        lines.append(f"- {escape_markdown(f'{setting}: {before} → {after} ({where})')}")
+    lines += [f"- {CAUSES.get(cause, escape_markdown(cause))} changed" for cause in found.causes]
+    if not lines:
+        return "### What changed\n\nNothing in the settings of the models that both have."
+    return "### What changed\n\n" + "\n".join(lines)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)
+
+
+def _only(labels: list[str], heading: str) -> str:
+    return f"{heading}: {escape_markdown('; '.join(labels))}." if labels else ""
+
+
+def _answers(found: Comparison) -> str:
+    before, after = found.answers
+    if before == after or not before or not after:
+        return ""
+    return (
+        f"### The answer\n\nBefore: {escape_markdown(' '.join(before))}\n\n"
+        f"After: {escape_markdown(' '.join(after))}"
+    )

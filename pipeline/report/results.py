@@ -1,0 +1,180 @@
+"""results.json: everything the report says, for machines. Numbers are unrounded, fractions between 0 and 1.
+
+``runs`` and ``answer`` are the contract others rely on; the rest repeats the report's evidence.
+"""
+
+import base64
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.records import RunRecord, SplitPredictions, write_json
+from pipeline.report import statistics
+from pipeline.report.model import ModelGroup
+from pipeline.report.study import Study
+from pipeline.report.verdict import answer, pair_of, recommendations, verdict
+
+SCHEMA_VERSION = 1
+SCORES = ("accuracy", "precision_macro", "recall_macro", "f1_macro")
+
+
+def write(path: Path, study: Study, engine: str) -> None:
+    """Write results.json, whole or not at all; folders are made as needed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, results(study, engine))
+
+
+def results(study: Study, engine: str) -> dict[str, Any]:
+    """Return the content of results.json. ``engine`` names the renderer of the report."""
+    best, best_transfer = study.best, study.best_transfer
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "experiment": study.experiment.name,
+        "title": study.experiment.title,
+        "engine": engine,
+        "classes": study.classes,
+        "dataset": study.dataset.model_dump() if study.dataset else None,
+        "test_images": _test_images(study),
+        "runs": [_run(study, record) for record in _records(study)],
+        "models": [_model(group) for group in study.models],
+        "best": best.key if best else None,
+        "best_transfer": best_transfer.key if best_transfer else None,
+        "answer": [sentence.text for sentence in answer(study)],
+        "verdict": [
+            {"section": section, **sentence.as_dict}
+            for section, sentences in {"answer": answer(study), **verdict(study)}.items()
+            for sentence in sentences
+        ],
+        "recommendations": [
+            {"situation": found.situation, "choice": found.choice, **found.sentence.as_dict}
+            for found in recommendations(study)
+        ],
+        "tests": study.tests,
+        "per_class": _per_class(study),
+        "agreement": study.agreement,
+        "missed_by_all": study.missed_by_all,
+        "label_issues": study.label_issues,
+    }
+    return {key: plain(value) for key, value in content.items()}
+
+
+def plain(value: Any) -> Any:
+    """Return what JSON can hold of dataclasses, arrays and numbers; NaN and infinity become null."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(content) for key, content in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [plain(content) for content in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _records(study: Study) -> list[RunRecord]:
+    """Return all runs, failed ones and those apart included, in the order of the params file."""
+    found = {
+        (record.settings.model_dump_json()): record
+        for record in (*study.records, *study.failures, *study.apart)
+    }
+    asked = [settings.model_dump_json() for settings in study.experiment.runs]
+    ordered = [found.pop(settings) for settings in asked if settings in found]
+    return [*ordered, *found.values()]
+
+
+def _run(study: Study, record: RunRecord) -> dict[str, Any]:
+    details = record.details
+    content: dict[str, Any] = {
+        "run_id": record.run_id,
+        "label": study.names[record.run_id],
+        "model": record.settings.model,
+        "mode": record.settings.mode,
+        "seed": record.settings.seed,
+        "status": details.status,
+        "settings": record.settings.model_dump(),
+        "hashes": details.hashes,
+    }
+    if not record.complete:
+        failure = details.failure
+        return {**content, "failure": failure.model_dump(exclude={"traceback"}) if failure else None}
+    test = record.split("test")
+    return {
+        **content,
+        "test": scores(test),
+        "val": scores(record.split("val")),
+        "test_correct": packed(test.correct),
+        "best_epoch": details.best_epoch,
+        "stop_reason": details.stop_reason,
+        "timings": details.timings.model_dump() if details.timings else None,
+        "environment": details.environment.model_dump() if details.environment else None,
+    }
+
+
+def scores(split: SplitPredictions) -> dict[str, Any]:
+    """Return the headline scores and the confusion matrix (rows true) of one run on one split."""
+    metrics = statistics.metrics(split)
+    return {
+        **{name: getattr(metrics, name) for name in SCORES},
+        "confusion_matrix": metrics.confusion_matrix,
+    }
+
+
+def _model(group: ModelGroup) -> dict[str, Any]:
+    return {
+        "key": group.key,
+        "label": group.label,
+        "model": group.name,
+        "mode": group.mode,
+        "runs": [record.run_id for record in group.records],
+        "chosen": group.chosen.run_id,
+        "val_accuracy": group.val_accuracy,
+        "accuracy": {**plain(group.accuracy), "covers": group.accuracy.covers},
+        "f1_macro": {**plain(group.f1_macro), "covers": group.f1_macro.covers},
+        "precision_macro": group.mean("precision_macro"),
+        "recall_macro": group.mean("recall_macro"),
+        "per_class": {
+            name: getattr(group.metrics, name) for name in ("precision", "recall", "f1", "support")
+        },
+        "calibration": group.calibration,
+        "coverage": group.coverage,
+        "learning": group.learning,
+        "cost": group.cost,
+        "without_duplicates": group.without_duplicates,
+        "most_confused": group.most_confused(),
+        "confident_mistakes": group.confident_mistakes(),
+    }
+
+
+def _per_class(study: Study) -> dict[str, Any] | None:
+    pair = pair_of(study)
+    if pair is None:
+        return None
+    first, second = pair
+    return {"first": first.key, "second": second.key, "classes": study.per_class(first, second)}
+
+
+def _test_images(study: Study) -> dict[str, Any] | None:
+    """Return how many test images there are, and a digest that other results share if theirs are the same."""
+    if not study.models:
+        return None
+    test, dataset = study.models[0].test[0], study.dataset
+    digest = hashlib.sha256(dataset.fingerprint.encode() if dataset else b"")
+    digest.update(test.index.astype("<i8").tobytes() + test.target.astype("<i8").tobytes())
+    return {"count": len(test.index), "digest": digest.hexdigest()}
+
+
+def packed(correct: np.ndarray) -> str:
+    """Return one bit per image, right or wrong, as base64: what paired tests between reports need."""
+    return base64.b64encode(np.packbits(correct).tobytes()).decode("ascii")
+
+
+def unpacked(text: str, images: int) -> np.ndarray:
+    """Return what ``packed`` was given, bool [images]. Raises ValueError for text it did not write."""
+    bits = np.unpackbits(np.frombuffer(base64.b64decode(text, validate=True), np.uint8))
+    if not images <= len(bits) < images + 8:
+        raise ValueError(f"holds {len(bits)} bits for {images} images")
+    return bits[:images].astype(bool)

@@ -1,0 +1,23 @@
+"""Made-up studies, written once for all tests of the report."""
+
+from collections.abc import Callable
+
+import pytest
+
+from pipeline.report.study import Study
+from tests.made_records import made_study
+
+StudyOf = Callable[[str], Study]
+
+
+@pytest.fixture(scope="session")
+def study_of(tmp_path_factory: pytest.TempPathFactory) -> StudyOf:
+    """Return the study of one of ``made_records.KINDS``."""
+    kept: dict[str, Study] = {}
+
+    def study(kind: str) -> Study:
+        if kind not in kept:
+            kept[kind] = made_study(tmp_path_factory.mktemp(kind), kind)
+        return kept[kind]
+
+    return study

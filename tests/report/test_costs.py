@@ -1,0 +1,44 @@
+"""Costs over seeds, ratios that are not noise, and the Pareto front."""
+
+import pytest
+
+from pipeline.report.costs import Measured, pareto_front
+from tests.report.conftest import StudyOf
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "expected"),
+    [
+        (Measured(4, 4, 4), Measured(2, 2, 2), 2.0),
+        (Measured(2, 2, 2), Measured(4, 4, 4), 0.5),
+        (Measured(2.1, 2.1, 2.1), Measured(2, 2, 2), None),  # within 10 %
+        (Measured(4, 1.5, 6), Measured(2, 1, 3), None),  # seeds overlap
+        (Measured(4, 4, 4), Measured(0, 0, 0), None),
+    ],
+)
+def test_ratios_are_only_given_beyond_noise(mine: Measured, theirs: Measured, expected: float | None) -> None:
+    assert mine.ratio(theirs) == expected
+
+
+def test_pareto_front_leaves_out_what_another_beats() -> None:
+    assert pareto_front([1, 2, 3, 2], [0.7, 0.8, 0.75, 0.8]) == [True, True, False, True]
+
+
+def test_equal_score_at_a_higher_cost_is_not_on_the_front() -> None:
+    assert pareto_front([1, 2], [0.8, 0.8]) == [True, False]
+
+
+def test_costs_are_means_over_seeds(study_of: StudyOf) -> None:
+    group = study_of("transfer_wins").models[0]
+    cost = group.cost
+    assert cost is not None
+    assert cost.train_seconds == Measured(96.0, 95.0, 97.0)
+    assert cost.parameter_bytes == 4 * cost.total_parameters
+    assert cost.energy_joules is None
+
+
+def test_pareto_of_a_study_marks_the_front(study_of: StudyOf) -> None:
+    study = study_of("transfer_wins")
+    on = {group.key: kept for group, _, kept in study.pareto(lambda cost: cost.train_seconds.value)}
+    assert on["efficientnet_lite0-fine_tune"]
+    assert not on["resnet18-scratch"]

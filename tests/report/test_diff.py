@@ -1,0 +1,126 @@
+"""Two reports are compared: settings, paired tests, and what neither shares."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pypandoc
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.report.diff import Comparison, diff
+from pipeline.report.results import write
+from pipeline.report.study import Study
+from tests.made_records import Made, MadeData, write_experiment
+
+DATA = MadeData(train=100, val=100, test=500, near_duplicates=0)
+CUSTOM, TUNED = Made(accuracy=0.8, seeds=(0, 1)), Made("resnet18", "fine_tune", 0.85)
+
+
+def written(folder: Path, name: str, *models: Made, data: MadeData = DATA) -> Path:
+    """Write the results.json of made-up runs."""
+    study = Study.from_records(*write_experiment(folder / name, name, data, models))
+    write(folder / f"{name}.json", study, "embedded")
+    return folder / f"{name}.json"
+
+
+def changed(folder: Path) -> Comparison:
+    better = replace(CUSTOM, accuracy=0.9, settings={"epochs": 20, "augmentation": ["flip"]})
+    probe = Made("vgg16", "linear_probe", 0.7)
+    return diff(written(folder, "a", CUSTOM, TUNED), written(folder, "b", better, probe))
+
+
+def test_changed_settings_are_listed_with_both_values(tmp_path: Path) -> None:
+    found = {(c.setting, str(c.before), str(c.after)) for c in changed(tmp_path).settings}
+    assert found == {("epochs", "10", "20"), ("augmentation", "[]", "['flip']")}
+
+
+def test_the_same_test_images_are_tested_in_pairs(tmp_path: Path) -> None:
+    found = changed(tmp_path)
+    assert found.same_images
+    (model,) = found.models
+    assert (model.before, model.after) == (pytest.approx(0.798), pytest.approx(0.898))
+    assert model.test is not None
+    assert model.test.difference.value == pytest.approx(0.1)
+    assert model.test.difference.low > 0
+    assert model.test.distinguishable
+
+
+def test_models_of_one_side_only_are_named(tmp_path: Path) -> None:
+    found = changed(tmp_path)
+    assert (found.only_first, found.only_second) == (["resnet18, fine-tuned"], ["vgg16, linear probe"])
+
+
+def test_a_report_does_not_differ_from_itself(tmp_path: Path) -> None:
+    path = written(tmp_path, "a", CUSTOM, TUNED)
+    found = diff(path, path)
+    assert (found.settings, found.causes, found.only_first, found.only_second) == ([], [], [], [])
+    assert not any(model.test and model.test.distinguishable for model in found.models)
+    assert "No model is better or worse beyond noise" in found.to_markdown()
+
+
+def test_other_test_images_are_not_tested_in_pairs(tmp_path: Path) -> None:
+    first = written(tmp_path, "a", CUSTOM)
+    second = written(tmp_path, "b", CUSTOM, data=replace(DATA, test=400))
+    found = diff(first, second)
+    assert not found.same_images
+    assert found.models[0].test is None
+    assert "cannot be tested in pairs" in found.to_markdown()
+
+
+def test_more_seeds_are_a_change(tmp_path: Path) -> None:
+    found = diff(written(tmp_path, "a", CUSTOM), written(tmp_path, "b", replace(CUSTOM, seeds=(0,))))
+    assert [(c.setting, c.before, c.after) for c in found.settings] == [("seeds", [0, 1], [0])]
+
+
+def test_markdown_becomes_a_table_and_a_list(tmp_path: Path) -> None:
+    markdown = changed(tmp_path).to_markdown()
+    page = pypandoc.convert_text(markdown, "html", format="gfm")
+    assert page.count("<tr>") == 2
+    assert "epochs: 10 → 20 (custom_cnn)" in page
+    assert "Better beyond noise: custom_cnn." in page
+
+
+def test_json_holds_unrounded_numbers(tmp_path: Path) -> None:
+    found = json.loads(changed(tmp_path).to_json())
+    assert found["models"][0]["test"]["p_holm"] < 0.001
+    assert found["settings"][0] == {
+        "model": "custom_cnn",
+        "setting": "augmentation",
+        "before": [],
+        "after": ["flip"],
+    }
+
+
+def test_a_change_that_is_alike_everywhere_is_said_once(tmp_path: Path) -> None:
+    longer = [replace(made, settings={"epochs": 20}) for made in (CUSTOM, TUNED)]
+    found = diff(written(tmp_path, "a", CUSTOM, TUNED), written(tmp_path, "b", *longer))
+    assert found.to_markdown().count("epochs") == 1
+    assert "(all models)" in found.to_markdown()
+
+
+def test_all_failed_runs_leave_nothing_to_compare(tmp_path: Path) -> None:
+    failed = written(tmp_path, "a", replace(TUNED, failed_seeds=(0,)))
+    assert "The two have no model in common" in diff(failed, failed).to_markdown()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "not a results.json"),
+        ("[1]", "not a results.json"),
+        ('{"schema_version": 9}', "schema_version is 9, this Headstart reads 1"),
+        ('{"schema_version": 1}', "not a whole results.json"),
+    ],
+)
+def test_what_is_no_results_file_is_refused_in_one_line(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=message) as caught:
+        diff(path, path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nothing\.json: no such file"):
+        diff(tmp_path / "nothing.json", tmp_path / "nothing.json")

@@ -1,0 +1,123 @@
+"""Numbers as people read them, and hostile names that Markdown must show as written."""
+
+import html
+import re
+from collections.abc import Sequence
+
+import pypandoc
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.report import text
+from pipeline.report.text import NBSP, escape_markdown, flat
+from tests.made_records import HOSTILE_CLASSES
+
+ASCII = "".join(map(chr, range(32, 127)))
+HOSTILE = (
+    *HOSTILE_CLASSES,
+    "1. list", "a) list", "iv. roman", "(1) list", "(@) example", "- list", "+ list", "* list", "# heading",
+    "> quote", "| line block", ": definition", "% title", "~~~", "```", "***", "---", "===", "::: div",
+    "    code", "a -- b --- c ... 'q' \"Q\"", "[^1]: note", "http://example.com/x_y", "www.example.com",
+    "me@example.com", "&amp; &lt; &#35;", "H~2~O x^2^", "==mark==", "word:smile:", ":smile: x", "@fig-1 [@x]",
+    "\\newpage", "\\(x\\)", "$$x$$", "{.class}", "![x](y)", "<!-- c -->", "`{python} 1`", "{{< video x >}}",
+    "{{{< x >}}}", "trailing\\", "10% off; a/b?", "-", "_", "=", "+", "!", "(", ".", "1.", "é ü 日本 👩‍👩‍👧",
+    "#import \"x\": *", "https://a.b/?c=d&e=f#g", "a:b ::c", "custom_cnn", "x = y == z", "..", "Mr. X (Y).",
+)  # fmt: skip
+
+
+def shown_as(names: Sequence[str], reader: str = "markdown") -> list[str]:
+    """Return what a reader of the HTML sees of names that are a paragraph each."""
+    markdown = "\n\n".join(escape_markdown(name) for name in names)
+    page = pypandoc.convert_text(markdown, "html", format=reader, extra_args=["--wrap=none"]).strip()
+    assert page.count("<") == 2 * len(names), page
+    return [html.unescape(found) for found in re.findall("<p>(.*)</p>", page)]
+
+
+@pytest.mark.parametrize("reader", ["markdown", "markdown+emoji+autolink_bare_uris+mark", "gfm"])
+def test_hostile_names_are_shown_as_written(reader: str) -> None:
+    assert shown_as(HOSTILE, reader) == [flat(name) for name in HOSTILE]
+
+
+def test_hostile_names_are_shown_as_written_within_a_sentence_a_table_and_a_list() -> None:
+    names = [escape_markdown(name) for name in HOSTILE]
+    sentences = "\n\n".join(f"The class “{name}” is hard ({name})." for name in names)
+    table = "| Class | n |\n|---|--:|\n" + "\n".join(f"| {name} | 1 |" for name in names)
+    items = "\n".join(f"- {name}" for name in names)
+    plain = pypandoc.convert_text(sentences, "plain", format="markdown", extra_args=["--wrap=none"])
+    cells = pypandoc.convert_text(table, "html", format="markdown", extra_args=["--wrap=none"])
+    bullets = pypandoc.convert_text(items, "html", format="markdown", extra_args=["--wrap=none"])
+    assert plain.split("\n\n") == [f"The class “{flat(n)}” is hard ({flat(n)})." for n in HOSTILE[:-1]] + [
+        f"The class “{flat(HOSTILE[-1])}” is hard ({flat(HOSTILE[-1])}).\n"
+    ]
+    found = [html.unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", cells)]
+    assert found[::2] == [flat(name) for name in HOSTILE]
+    assert [html.unescape(b) for b in re.findall(r"<li>(.*?)</li>", bullets)] == [flat(n) for n in HOSTILE]
+
+
+def test_hostile_names_survive_typst() -> None:
+    markdown = "\n\n".join(escape_markdown(name) for name in HOSTILE)
+    typst = pypandoc.convert_text(markdown, "typst", format="markdown")
+    back = pypandoc.convert_text(typst, "plain", format="typst", extra_args=["--wrap=none"])
+    shown = back.rstrip("\n").replace("…", "...").split("\n\n")
+    assert shown == [flat(name) for name in HOSTILE]
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.text(alphabet=ASCII + "é\n\t", min_size=1, max_size=30).filter(flat), min_size=20))
+def test_any_text_is_shown_as_written(names: list[str]) -> None:
+    assert shown_as(names) == [flat(name) for name in names]
+
+
+def test_shortcodes_are_broken_up() -> None:
+    assert "{{<" not in escape_markdown("{{< include secret >}}")
+
+
+def test_control_characters_and_line_breaks_become_spaces() -> None:
+    assert flat(" a\nb\x00\u202ec\td ") == "a b c d"
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (text.percent(0.90125), "90.1 %"),
+        (text.percent(1.0), "100.0 %"),
+        (text.percent_range(0.886, 0.9123), "88.6 to 91.2 %"),
+        (text.points(-0.0213), "2.1 points"),
+        (text.points_range(-0.004, 0.0213), "−0.4 to +2.1 points"),
+        (text.signed(-0.0004), "0.0"),
+        (text.p_value(1e-9), "p < 0.001"),
+        (text.p_value(0.0312), "p = 0.031"),
+        (text.p_value(0.5), "p = 0.50"),
+        (text.duration(0.42), "0.42 s"),
+        (text.duration(9.96), "10.0 s"),
+        (text.duration(59.7), "1 min"),
+        (text.duration(95), "1 min 35 s"),
+        (text.duration(3599.6), "1 h"),
+        (text.duration(3900), "1 h 5 min"),
+        (text.latency(0.0098), "9.8 ms"),
+        (text.latency(0.00004), "0.04 ms"),
+        (text.latency(2.5), "2.5 s"),
+        (text.quantity(12810), "12,810"),
+        (text.quantity(3384558), "3.38 M"),
+        (text.quantity(15.47e9), "15.5 G"),
+        (text.data_size(13538232), "13.5 MB"),
+        (text.data_size(12), "12 bytes"),
+        (text.energy(1800), "0.5 Wh"),
+        (text.times(4.32), "4.3 times"),
+        (text.times(17.8), "18 times"),
+        (text.number_word(3), "three"),
+        (text.number_word(1200), "1,200"),
+        (text.plural(1, "image"), "1 image"),
+        (text.plural(2000, "image"), "2,000 images"),
+        (text.plural(2, "class", "classes"), "2 classes"),
+        (text.join([]), ""),
+        (text.join(["a"]), "a"),
+        (text.join(["a", "b"], "or"), "a or b"),
+        (text.join(["a", "b", "c"]), "a, b and c"),
+        (text.opened("the custom CNN"), "The custom CNN"),
+        (text.opened("resnet18 from scratch"), "resnet18 from scratch"),
+    ],
+)
+def test_numbers_and_words_read_well(found: str, expected: str) -> None:
+    assert found.replace(NBSP, " ") == expected
