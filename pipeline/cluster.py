@@ -4,60 +4,65 @@ Each task runs Papermill in a process of its own on its worker. A worker that di
 given to another by Dask; on shared storage that one goes on from the last checkpoint.
 """
 
-import importlib.metadata
+import asyncio
 import io
-import os
-import platform
+import shutil
 import tarfile
+import tempfile
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pipeline import remote
 from pipeline.errors import InputError, one_line
-from pipeline.identity import source_hash
-from pipeline.jobs import Event, Job, run_in_process
+from pipeline.jobs import Job
+from pipeline.remote import Call, Outcome
+from pipeline.settings import RunSettings
 
 if TYPE_CHECKING:
     from distributed import Client
 
     from pipeline.progress import Progress
 
-TOPIC = "headstart"
-COMPARED_PACKAGES = ("torch", "torchvision", "numpy", "papermill", "timm")
-CONNECT_SECONDS = 30
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What comes back from a worker: last words of a dead process, and the run if not shared."""
-
-    last_words: str
-    archive: bytes | None
+CONNECT_SECONDS = 30.0
+APPEAR_SECONDS = 90.0  # a network file system may hide a new folder for a minute
 
 
 def run_on_cluster(jobs: Sequence[Job], url: str, progress: "Progress") -> None:
     """Run jobs on the workers of the Dask scheduler at ``url``.
 
-    Raises InputError when it does not answer, has no workers, or their versions differ from these.
+    Raises InputError when it does not answer, has no workers, or their versions or hardware are
+    other ones than here.
     """
+    with _connected(url) as client, _storage_token(jobs[0].runs_dir) as token:
+        call = Call(token, remote.versions())
+        _refuse_other_versions(client, call)
+        _refuse_other_hardware(client, jobs)
+        executor = client.get_executor(pure=False)
+        with _live(client, call, progress) as finished:
+            try:
+                futures = {executor.submit(remote.run_on_worker, job, call): job for job in jobs}
+                _settle_all(futures, progress, finished)
+            except BaseException:
+                client.run(remote.stop_runs, token, [job.run_id for job in jobs], on_error="ignore")
+                raise
+
+
+def _settle_all(futures: "dict[Future[Outcome], Job]", progress: "Progress", finished: set[str]) -> None:
     from pipeline.execution import settle
 
-    with _connected(url) as client, _storage_token(jobs[0]) as token:
-        _refuse_other_versions(client)
-        client.subscribe_topic(TOPIC, lambda event: progress.show(event[1]))
-        executor = client.get_executor(pure=False)
-        futures: dict[Future[Outcome], Job] = {
-            executor.submit(run_on_worker, job, token): job for job in jobs
-        }
-        for future in as_completed(futures):
-            job, outcome = futures[future], _outcome(future)
-            if outcome.archive is not None:
-                unpack(outcome.archive, Path(job.runs_dir))
-            settle(job, outcome.last_words, progress)
+    for future in as_completed(futures):
+        job, outcome = futures[future], _outcome(future)
+        if outcome.archive is not None:
+            unpack(outcome.archive, job)
+        elif not outcome.last_words:
+            _wait_for(job.final / "record.json")
+        finished.add(job.run_id)
+        settle(job, outcome.last_words, progress)
 
 
 def _outcome(future: "Future[Outcome]") -> Outcome:
@@ -65,7 +70,31 @@ def _outcome(future: "Future[Outcome]") -> Outcome:
     try:
         return future.result()
     except Exception as error:  # noqa: BLE001 (whatever ended it, the other runs go on)
-        return Outcome(f"its task was given up by Dask: {type(error).__name__}: {one_line(error)}", None)
+        return Outcome(f"its task was given up by Dask: {type(error).__name__}: {one_line(error)}")
+
+
+def _wait_for(path: Path) -> None:
+    """Wait until a file that another machine has written is seen here too."""
+    end = time.monotonic() + APPEAR_SECONDS
+    while not path.is_file() and time.monotonic() < end:
+        list(path.parent.parent.iterdir())  # opening a folder makes NFS ask the server again
+        time.sleep(0.2)
+
+
+@contextmanager
+def _live(client: "Client", call: Call, progress: "Progress") -> Iterator[set[str]]:
+    """Show the events of one call here; those of runs in the set come too late to be shown."""
+    finished: set[str] = set()
+
+    def show(event: tuple[float, dict[str, Any]]) -> None:
+        if event[1]["run_id"] not in finished:
+            progress.show(event[1])
+
+    client.subscribe_topic(remote.topic(call.token), show)
+    try:
+        yield finished
+    finally:
+        client.unsubscribe_topic(remote.topic(call.token))
 
 
 @contextmanager
@@ -76,41 +105,67 @@ def _connected(url: str) -> "Iterator[Client]":
         raise InputError(
             "--scheduler needs Dask: pip install 'headstart[dask]' here and on the workers."
         ) from None
-    try:
-        client = Client(url, timeout=CONNECT_SECONDS)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise InputError(
-            f"--scheduler {url}: does not answer ({one_line(error, 120)}). Start one: dask scheduler"
-        ) from None
-    with client:
+    kind = _kind_of_server(url)
+    if kind != "Scheduler":
+        raise InputError(f"--scheduler {url}: is a Dask {kind}; give the address of its scheduler.")
+    with Client(url, timeout=CONNECT_SECONDS, set_as_default=False) as client:
         if not client.scheduler_info()["workers"]:
             raise InputError(f"--scheduler {url}: has no workers. Start some: dask worker {url} --nthreads 1")
         yield client
 
 
-def versions() -> dict[str, str]:
-    """Return what must be equal here and on every worker for their runs to be the same."""
-    packages = {name: importlib.metadata.version(name) for name in COMPARED_PACKAGES}
-    python = ".".join(platform.python_version_tuple()[:2])
-    return {"Python": python, **packages, "Headstart's training code": source_hash()[:8]}
+def _kind_of_server(url: str) -> str:
+    """Return what answers at ``url``: "Scheduler", as it should be, or "Worker" or "Nanny".
+
+    Dask's own Client waits for ever for a server of another kind, so it is not asked first.
+    """
+    from distributed.core import rpc
+    from distributed.security import Security
+
+    async def ask() -> str:
+        arguments = Security().get_connection_args("client")
+        async with rpc(url, timeout=CONNECT_SECONDS, connection_args=arguments) as server:
+            return str((await server.identity())["type"])
+
+    try:
+        return asyncio.run(asyncio.wait_for(ask(), CONNECT_SECONDS))
+    except Exception as error:  # noqa: BLE001 (addresses, sockets, TLS and protocol fail in many ways)
+        why = one_line(error, 120) or f"nothing that speaks Dask, within {CONNECT_SECONDS:.0f} s"
+        raise InputError(f"--scheduler {url}: does not answer ({why}). Start one: dask scheduler") from None
 
 
-def _refuse_other_versions(client: "Client") -> None:
-    here = versions()
-    for address, there in client.run(versions).items():
-        for name, version in here.items():
-            if there.get(name) != version:
+def _refuse_other_versions(client: "Client", call: Call) -> None:
+    for address, there in client.run(remote.versions, on_error="return").items():
+        if isinstance(there, Exception):
+            wrong = f"Headstart cannot be used there ({one_line(there, 120)})"
+        else:
+            wrong = remote.other_version(there, call.versions)
+        if wrong:
+            raise InputError(f"worker {address}: {wrong}. Install the same in both places.")
+
+
+def _refuse_other_hardware(client: "Client", jobs: Sequence[Job]) -> None:
+    """A run's identity holds the device and its precision: the report would not find others."""
+    for device, precision, here in sorted({_hardware(job) for job in jobs}):
+        found = client.run(remote.hardware, device, precision, on_error="return")
+        for address, there in found.items():
+            if wrong := remote.other_hardware(one_line(there, 200), here):
                 raise InputError(
-                    f"worker {address}: {name} is {there.get(name)}, here it is {version}. "
-                    "Install the same version in both places."
+                    f"worker {address}: {wrong}. Set precision to fp32 or start Headstart "
+                    "on a machine like the workers."
                 )
 
 
+def _hardware(job: Job) -> tuple[str, str, str]:
+    settings = RunSettings(**job.settings)
+    return settings.device, settings.precision, job.hashes["hardware"]
+
+
 @contextmanager
-def _storage_token(job: Job) -> Iterator[str]:
+def _storage_token(runs_dir: str) -> Iterator[str]:
     """Make a file in the folder of runs: a worker that sees it shares the storage."""
     token = uuid.uuid4().hex
-    path = token_path(job.runs_dir, token)
+    path = remote.token_path(runs_dir, token)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     try:
@@ -119,68 +174,10 @@ def _storage_token(job: Job) -> Iterator[str]:
         path.unlink(missing_ok=True)
 
 
-def token_path(runs_dir: str, token: str) -> Path:
-    """Return where the token of one call lies."""
-    return Path(runs_dir) / ".locks" / f"storage-{token}"
-
-
-def run_on_worker(job: Job, token: str) -> Outcome:
-    """Make one run on the Dask worker that calls this, and return it unless storage is shared."""
-    from distributed import get_worker
-
-    worker = get_worker()
-    shared = token_path(job.runs_dir, token).is_file()
-    here = job if shared else _moved(job, Path(worker.local_directory))
-    here = replace(here, threads=int(os.environ.get("HEADSTART_THREADS", "1")))
-
-    def emit(event: Event) -> None:
-        worker.log_event(TOPIC, event)
-
-    if wrong := _wrong_data(here):
-        return Outcome(f"on worker {worker.address}, {wrong}", None)
-    last_words = run_in_process(here, emit)
-    return Outcome(last_words, None if shared or last_words else packed(here.final))
-
-
-def _moved(job: Job, local: Path) -> Job:
-    """Return the job as it runs on a machine that does not see our folders."""
-    runs = local / "runs"
-    runs.mkdir(parents=True, exist_ok=True)
-    folder = job.folder if Path(job.folder).is_dir() else str(Path.cwd())
-    return replace(job, runs_dir=str(runs), folder=folder)
-
-
-def _wrong_data(job: Job) -> str:
-    """Return what is wrong with the images on this worker, or ""."""
-    from pipeline.learn import sources
-    from pipeline.settings import RunSettings
-
-    settings = RunSettings(**job.settings)
-    settings = settings.model_copy(update={"data_dir": str(Path(job.folder) / settings.data_dir)})
-    try:
-        found = sources.fingerprint(settings)
-    except InputError as error:
-        return one_line(error)
-    return (
-        ""
-        if found == job.hashes["data"]
-        else f"the images in {settings.data_dir} are not those of this experiment"
-    )
-
-
-def packed(folder: Path) -> bytes:
-    """Return a whole run as a tar archive."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        archive.add(folder, arcname=folder.name)
-    return buffer.getvalue()
-
-
-def unpack(content: bytes, runs_dir: Path) -> None:
-    """Unpack a run that a worker sent, whole or not at all."""
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        name = archive.getnames()[0]
-        incoming = runs_dir / f".{uuid.uuid4().hex}.partial"
-        archive.extractall(incoming, filter="data")
-    (incoming / name).rename(runs_dir / name)
-    incoming.rmdir()
+def unpack(content: bytes, job: Job) -> None:
+    """Unpack a run that a worker sent into its final place, whole or not at all."""
+    with tempfile.TemporaryDirectory(prefix=f".{job.run_id}.", dir=job.runs_dir) as incoming:
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            archive.extractall(incoming, filter="data")
+        shutil.rmtree(job.final, ignore_errors=True)  # of an earlier try that failed
+        (Path(incoming) / job.run_id).rename(job.final)

@@ -190,7 +190,7 @@ def settle(job: Job, last_words: str, progress: Progress) -> None:
 def record_death(job: Job, last_words: str) -> None:
     """Record a run as failed whose process ended before it could do so itself."""
     job.partial.mkdir(parents=True, exist_ok=True)
-    failure = Failure(kind="ProcessDied", message=f"{last_words}. Try a smaller batch_size or image_size")
+    failure = Failure(kind="ProcessDied", message=last_words)
     settings = RunSettings(**job.settings)
     commit(
         job,

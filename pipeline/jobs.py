@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from pipeline.records import RUN_FOLDER_VARIABLE
 Event = dict[str, Any]
 Emit = Callable[[Event], None]
 POLL_SECONDS = 0.1
-_running: "set[subprocess.Popen[bytes]]" = set()
+_running: "dict[subprocess.Popen[bytes], str]" = {}  # which run each process makes
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,12 @@ def run_in_process(job: Job, emit: Emit) -> str:
             cwd=job.folder,
             start_new_session=True,  # Ctrl-C reaches the parent alone, which then stops it in order
         )
-        _running.add(process)
+        _running[process] = job.run_id
         try:
             _follow(process, job, emit)
         finally:
             _stop(process)
-            _running.discard(process)
+            del _running[process]
         log.seek(0)
         return _last_words(process.returncode, log.read().decode("utf-8", errors="replace"))
 
@@ -156,8 +156,14 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 def stop_all() -> None:
     """End every run of this process: the threads that follow them then return."""
-    for process in tuple(_running):
-        process.terminate()
+    stop(tuple(_running.values()))
+
+
+def stop(run_ids: Collection[str]) -> None:
+    """End those of this process's runs that are named."""
+    for process, run_id in tuple(_running.items()):
+        if run_id in run_ids:
+            process.terminate()
 
 
 def _last_words(code: int, log: str) -> str:
@@ -165,7 +171,7 @@ def _last_words(code: int, log: str) -> str:
         return ""
     if code < 0:
         name = signal.Signals(-code).name
-        why = " (the system ended it, as it does when memory runs out)" if name == "SIGKILL" else ""
-        return f"its process was ended by {name}{why}"
+        memory = " as it is when memory runs out. Try a smaller batch_size or image_size"
+        return f"its process was ended by {name}{memory if name == 'SIGKILL' else ''}"
     lines = log.strip().splitlines()
     return f"its process ended with code {code}: {one_line(lines[-1]) if lines else 'no output'}"
