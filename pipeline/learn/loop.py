@@ -1,7 +1,7 @@
 """The parts of a pass over the images: the loss of a batch, the count of right answers, val passes."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,15 +53,19 @@ class Tally:
         return Scores(self.loss, float(self._correct) / max(1, self.images), self.images)
 
 
-def forward(
-    module: Any, images: Tensor, targets: Tensor, settings: RunSettings, hardware: Hardware
+def training_loss(
+    network: Callable[[Tensor], Any],
+    images: Tensor,
+    targets: Tensor,
+    settings: RunSettings,
+    hardware: Hardware,
 ) -> tuple[Tensor, Tensor]:
     """Return the mean training loss [] and the logits [B, classes] of a batch.
 
-    A module that answers ``(logits, auxiliary logits, ...)`` learns from all of them.
+    A network that answers ``(logits, auxiliary logits, ...)`` learns from all of them.
     """
     with hardware.autocast():
-        output = module(images)
+        output = network(images)
     logits, *auxiliary = output if isinstance(output, tuple) else (output,)
     loss = F.cross_entropy(logits.float(), targets, label_smoothing=settings.label_smoothing)
     for extra in auxiliary:

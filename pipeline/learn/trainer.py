@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from pipeline.learn import checkpoint, loop, optimizers
+from pipeline.learn import checkpoint, compiling, loop, optimizers
 from pipeline.learn.hardware import Hardware
 from pipeline.records import RunFolder
 from pipeline.settings import RunSettings
@@ -91,6 +91,8 @@ class Trainer:
         self.steps_per_epoch = examples.steps_per_epoch(settings.batch_size)
         self.optimizer = optimizers.build(groups, settings, hardware.device)
         self.average = self._start_average() if settings.weight_averaging else None
+        images_seen = settings.epochs * self.steps_per_epoch * settings.batch_size
+        self.forward = compiling.forward(module, settings, hardware, images_seen)
 
     def _start_average(self) -> AveragedModel:
         window = AVERAGE_WINDOW * self.settings.epochs * self.steps_per_epoch / AVERAGE_EVERY
@@ -155,7 +157,7 @@ class Trainer:
         self.module.train()
         for step, (images, targets) in enumerate(batches):
             self._set_learning_rate(epoch, step)
-            loss, logits = loop.forward(self.module, images, targets, self.settings, self.hardware)
+            loss, logits = loop.training_loss(self.forward, images, targets, self.settings, self.hardware)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizers.clip(self.module, self.settings)
