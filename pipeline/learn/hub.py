@@ -12,15 +12,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from pipeline.errors import ModelError, one_line
+from pipeline.learn.downloads import OFFLINE_VARIABLE, TIMEOUT_SECONDS, offline
 
-OFFLINE_VARIABLE = "HEADSTART_OFFLINE"
-TIMEOUT_SECONDS = 30
 TRIES = 3
-
-
-def is_offline() -> bool:
-    """Whether every connection is forbidden."""
-    return os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0")
 
 
 def cached_path(url: str) -> Path:
@@ -39,7 +33,7 @@ def url_hash(url: str) -> str:
 def require_reachable(url: str) -> None:
     """Raise ModelError when a file is not in the cache and no connection may be made."""
     path = cached_path(url)
-    if is_offline() and not path.is_file():
+    if offline() and not path.is_file():
         raise ModelError(
             f"{path}: missing, and offline (--offline, {OFFLINE_VARIABLE}) it is not fetched from {url}. "
             "Put the file there by hand, or set weights: path/to/file."
@@ -53,16 +47,26 @@ def fetch(url: str) -> Path:
     """
     path = cached_path(url)
     require_reachable(url)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):  # another run may be fetching the same file
-        if path.is_file() and _is_whole(path, url):
-            return path
-        if path.is_file():
-            print(f"{path}: damaged (its SHA-256 is not {url_hash(url)}…); it is replaced.", flush=True)
-            path.unlink()
-            require_reachable(url)
-        _download(url, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):  # another run may be fetching the same file
+            _ensure_whole(url, path)
+    except OSError as error:
+        raise ModelError(
+            f"{path}: cannot be written or read ({one_line(error.strerror or error, 120)}). "
+            "Set TORCH_HOME to a folder where you may write, or weights: path/to/file."
+        ) from None
     return path
+
+
+def _ensure_whole(url: str, path: Path) -> None:
+    if path.is_file() and _is_whole(path, url):
+        return
+    if path.is_file():
+        print(f"{path}: damaged (its SHA-256 is not {url_hash(url)}…); it is replaced.", flush=True)
+        path.unlink()
+        require_reachable(url)
+    _download(url, path)
 
 
 def _is_whole(path: Path, url: str) -> bool:

@@ -31,7 +31,7 @@ def check(settings: RunSettings) -> None:
         return
     family = _family(settings.model)
     if weights.is_file_name(settings.weights):
-        weights.require_file(Path(str(settings.weights)))
+        weights.check_file(Path(str(settings.weights)))
     family.check(settings)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ModelError, one_line
 from pipeline.learn import hub, weights
+from pipeline.learn.downloads import offline
 from pipeline.learn.listing import Listing, cached_listing
 from pipeline.learn.preprocessing import Preprocessing
 from pipeline.learn.published import IMAGENET, IMAGENET_MEAN, IMAGENET_STD, Published
@@ -86,7 +87,7 @@ def check(settings: RunSettings) -> None:
         )
     if entry["hub"] is None:
         hub.require_reachable(entry["url"])
-    elif hub.is_offline() and _cached_hub_file(entry) is None:
+    elif offline() and _cached_hub_file(entry) is None:
         raise _unreachable(settings, "offline, nothing is fetched")
 
 
@@ -125,7 +126,7 @@ def _download(settings: RunSettings, entry: dict[str, Any]) -> Path:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     from huggingface_hub import hf_hub_download
 
-    if hub.is_offline():
+    if offline():
         raise _unreachable(settings, "offline, nothing is fetched")
     problem = ""
     for name in _hub_files(entry):

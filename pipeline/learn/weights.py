@@ -47,6 +47,17 @@ def require_file(path: Path) -> Path:
     return path
 
 
+def check_file(path: Path) -> None:
+    """Raise ModelError, before any work, when a file of the user's own holds no usable tensors."""
+    stat = require_file(path).stat()
+    _check_file(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=64)
+def _check_file(path: Path, _modified: int, _size: int) -> None:
+    read_state(path)
+
+
 def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file; asked again, only its time and size are looked at."""
     try:

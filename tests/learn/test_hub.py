@@ -70,6 +70,15 @@ def test_unreachable_server_is_one_line(address: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_cache_that_cannot_be_written_is_one_line(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "file"))
+    with pytest.raises(ModelError, match=r"cannot be written or read .*Set TORCH_HOME"):
+        hub.fetch(f"{address}/{NAME}")
+
+
 def test_offline_makes_no_connection(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADSTART_OFFLINE", "1")
     with pytest.raises(ModelError, match="offline"):

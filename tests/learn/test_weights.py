@@ -127,6 +127,12 @@ def test_cut_off_file_is_damaged(published: dict, tmp_path: Path, suffix: str, k
     assert "damaged" in refusal(file)
 
 
+def test_damaged_file_is_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "x.pth").write_bytes(b"nothing")
+    with pytest.raises(ModelError, match="damaged"):
+        models.check(RunSettings(model=MODEL, mode="fine_tune", weights=str(tmp_path / "x.pth")))
+
+
 def test_garbage_is_damaged(tmp_path: Path) -> None:
     for suffix in ("pth", "safetensors"):
         (tmp_path / f"x.{suffix}").write_bytes(b"<html>404 not found</html>" * 50)
