@@ -104,6 +104,7 @@ def _refuse_unreadable(
 def _parts(contents: Contents, splits: Splits, decoded: Decoded, device: torch.device) -> dict[str, Split]:
     """Cut what was decoded, train first, then val, then test, into its splits."""
     images = torch.from_numpy(decoded.pixels).permute(0, 3, 1, 2)
+    pixel_bytes = decoded.pixels[:1].nbytes
     parts, first_row, first_image = {}, 0, 0
     for name, selection in splits.items():
         source = contents.parts[selection.part]
@@ -115,6 +116,7 @@ def _parts(contents: Contents, splits: Splits, decoded: Decoded, device: torch.d
             torch.from_numpy(source.targets[positions]).to(device),
             index,
             [source.files[i] for i in positions] if source.files else [],
+            (decoded.path, first_row * pixel_bytes),
         )
         _refuse_emptied_classes(contents, name, parts[name])
         first_row, first_image = end, first_image + len(selection)
@@ -149,11 +151,12 @@ Channels = tuple[float, float, float]
 
 def _statistics(pixels: Tensor) -> tuple[Channels, Channels]:
     """Return mean and standard deviation of each channel of uint8 [n, S, S, 3], for values in 0..1."""
-    sums = torch.zeros(2, 3, dtype=torch.float64)
+    counts = torch.zeros(3, 256, dtype=torch.float64)
     for block in pixels.split(1024):
-        values = block.reshape(-1, 3).float() / 255
-        sums += torch.stack([values.sum(0), values.square().sum(0)]).double().cpu()
-    mean, square = (sums / pixels[..., 0].numel()).tolist()
+        for channel in range(3):
+            counts[channel] += torch.bincount(block[..., channel].flatten(), minlength=256).cpu()
+    shares, values = counts / counts[0].sum(), torch.arange(256) / 255
+    mean, square = (shares @ values.double()).tolist(), (shares @ values.double().square()).tolist()
     # Images may be all of one colour; half a grey level is no contrast to divide by.
     std = [max((s - m * m), 0.0) ** 0.5 or 0.002 for m, s in zip(mean, square, strict=True)]
     return (mean[0], mean[1], mean[2]), (std[0], std[1], std[2])

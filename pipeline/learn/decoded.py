@@ -45,9 +45,11 @@ class Decoded:
     """Square RGB images: ``pixels`` uint8 [n, side, side, 3], mapped from a file.
 
     ``positions`` int64 [n] says which of the images asked for each one is; ``unreadable`` gives the
-    reason for the others. ``native_size`` is height and width, or None when sizes differ.
+    reason for the others. ``native_size`` is height and width, or None when sizes differ. ``path`` is
+    the file that holds the pixels and nothing else.
     """
 
+    path: str
     pixels: np.ndarray
     positions: np.ndarray
     unreadable: dict[int, str]
@@ -144,7 +146,8 @@ class Decoder:
         refuse_without_room(folder.parent, self.count * stored * stored * 3)
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
-            write_json(partial / "images.json", self._write_pixels(partial / "pixels.bin", side, expected))
+            about = self._write_pixels(partial / "pixels.bin", side, expected)
+            write_json(partial / "images.json", {"about": about, "sha256": digest(about)})
             shutil.rmtree(folder, ignore_errors=True)
             partial.rename(folder)
         except BaseException:
@@ -174,7 +177,7 @@ class Decoder:
             "side": side or min(expected or (1, 1)),
             "count": self.count,
             "native_size": sizes.pop() if len(sizes) == 1 else None,
-            "unreadable": unreadable,
+            "unreadable": {str(image): reason for image, reason in unreadable.items()},
             "blocks": blocks,
         }
 
@@ -225,15 +228,19 @@ def read_decoded(folder: Path) -> Decoded | None:
     if not folder.is_dir():
         return None
     try:
-        about = json.loads((folder / "images.json").read_text(encoding="utf-8"))
+        content = json.loads((folder / "images.json").read_text(encoding="utf-8"))
+        about = content["about"]
+        if digest(about) != content["sha256"]:
+            raise ValueError("images.json has another checksum")
         if about["format"] != FORMAT:
             return None
-        pixels = _checked_pixels(folder / "pixels.bin", about["blocks"])
+        path = folder / "pixels.bin"
+        pixels = _checked_pixels(path, about["blocks"])
         unreadable = {int(image): reason for image, reason in about["unreadable"].items()}
         positions = np.setdiff1d(np.arange(about["count"]), np.array([*unreadable], dtype=np.int64))
         shape = (len(positions), about["side"], about["side"], 3)
         size = tuple(about["native_size"]) if about["native_size"] else None
-        return Decoded(pixels.reshape(shape), positions, unreadable, size)
+        return Decoded(str(path.absolute()), pixels.reshape(shape), positions, unreadable, size)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         log.warning("%s: damaged (%s); its images are decoded again.", folder, one_line(error, 120))
         return None

@@ -1,7 +1,8 @@
 """Splits of a data set as a network sees them: batches, in memory or streamed, augmented or not."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -25,13 +26,15 @@ class Split:
 
     ``images`` uint8 [n, 3, H, H], channels last in memory; ``targets`` int64 [n]; ``index`` int64 [n]
     counts within the split, unreadable images included, so it names the same image for every model;
-    ``files`` are relative to the data folder, or empty.
+    ``files`` are relative to the data folder, or empty; ``stored`` is where the images lie on disk, as
+    path and first byte.
     """
 
     images: Tensor
     targets: Tensor
     index: np.ndarray
     files: Sequence[str] = field(default=(), repr=False)
+    stored: tuple[str, int] = ("", 0)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -99,9 +102,9 @@ class ImageData:
         images = pixels.permute(0, 3, 1, 2)
         if size is not None and images.shape[-1] != size:
             images = _resize(images, size, self.preprocessing.interpolation)
-        scale = 1 / (255 * torch.tensor(std, device=images.device))
-        shift = -torch.tensor(mean, device=images.device) / torch.tensor(std, device=images.device)
-        x = images.float().mul_(scale[:, None, None]).add_(shift[:, None, None])
+        scale = (1 / (255 * torch.tensor(std)))[:, None, None].to(images.device, non_blocking=True)
+        shift = (torch.tensor(mean) / torch.tensor(std))[:, None, None].to(images.device, non_blocking=True)
+        x = images.float().mul_(scale).sub_(shift)
         return x if self.hardware.channels_last else x.contiguous()
 
     @property
@@ -114,31 +117,34 @@ class ImageData:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield pixels uint8 [B, H, H, 3] and positions int64 [B] of each batch, on the device."""
         device = self.hardware.device
-        rows = chosen.pixels.flatten(1)
         if self.streamed:
             pinned = device.type == "cuda"
-            reader: Iterable[tuple[Tensor, Tensor]] = DataLoader(
-                _Rows(rows, batches), None, num_workers=num_workers, pin_memory=pinned
-            )
-        else:
-            on_device = (positions.to(device, non_blocking=True) for positions in batches)
-            reader = ((rows.index_select(0, positions), positions) for positions in on_device)
-        for pixels, positions in reader:
-            images = pixels.to(device, non_blocking=True).view(-1, *chosen.pixels.shape[1:])
-            yield images, positions.to(device, non_blocking=True)
+            stored = _StoredImages(chosen, batches)
+            for pixels, positions in DataLoader(stored, None, num_workers=num_workers, pin_memory=pinned):
+                yield pixels.to(device, non_blocking=True), positions.to(device, non_blocking=True)
+            return
+        rows = chosen.pixels.flatten(1)
+        for order in batches:
+            positions = order.to(device, non_blocking=True)
+            yield rows.index_select(0, positions).view(-1, *chosen.pixels.shape[1:]), positions
 
 
-class _Rows(Dataset[tuple[Tensor, Tensor]]):
-    """Batches of images that lie on disk; each worker process reads whole batches."""
+class _StoredImages(Dataset[tuple[Tensor, Tensor]]):
+    """The batches of a split that stays on disk; each worker process maps the file itself."""
 
-    def __init__(self, rows: Tensor, batches: Sequence[Tensor]) -> None:
-        self.rows, self.batches = rows, batches
+    def __init__(self, split: Split, batches: Sequence[Tensor]) -> None:
+        self.file, self.shape, self.batches = split.stored, tuple(split.pixels.shape), batches
 
     def __len__(self) -> int:
         return len(self.batches)
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
-        return self.rows.index_select(0, self.batches[step]), self.batches[step]
+        return torch.from_numpy(self._pixels[self.batches[step].numpy()]), self.batches[step]
+
+    @cached_property
+    def _pixels(self) -> np.ndarray:
+        path, offset = self.file
+        return np.memmap(path, dtype=np.uint8, mode="r", offset=offset, shape=self.shape)
 
 
 def _slices(count: int, batch_size: int, keep_single: bool) -> list[slice]:

@@ -51,6 +51,7 @@ def list_folder(data_dir: str) -> Contents:
     _refuse_unusable_classes(data_dir, files)
     parts = {name: _part(root, classes, by_class) for name, by_class in files.items()}
     shown = [clean_name(label) for label in classes]
+    _refuse_names_shown_alike(data_dir, shown)
     return Contents("image_folder", data_dir, "a folder of image files", shown, parts)
 
 
@@ -128,6 +129,12 @@ def _refuse_unusable_classes(data_dir: str, files: dict[str, dict[str, list[str]
                 f"{data_dir}: class {clean_name(label)!r} is in {where}, but not in {other}. "
                 "Both need the same class folders; add the missing one or remove the other."
             )
+
+
+def _refuse_names_shown_alike(data_dir: str, shown: list[str]) -> None:
+    for label in shown:
+        if shown.count(label) > 1:
+            raise DataError(f"{data_dir}: two class folders are both shown as {label!r}; rename one.")
 
 
 def _part(root: Path, classes: list[str], by_class: dict[str, list[str]]) -> Part:

@@ -50,29 +50,31 @@ def split(contents: Contents, settings: RunSettings) -> Splits:
         if name in contents.parts:
             chosen[name] = Selection(name, np.arange(len(contents.parts[name])))
             continue
-        taken = stratified_choice(targets[rest], fraction * len(rest), settings.split_seed, name)
+        leave = 2 if name == "test" and "val" not in contents.parts else 1  # for train, and val
+        taken = stratified_choice(targets[rest], fraction * len(rest), settings.split_seed, name, leave)
         chosen[name] = Selection("train", rest[taken])
         rest = rest[~taken]
     available = len(rest)
     if settings.max_train_images is not None and settings.max_train_images < available:
-        taken = stratified_choice(
-            targets[rest], settings.max_train_images, settings.split_seed, "train", leave=0
-        )
+        taken = stratified_choice(targets[rest], settings.max_train_images, settings.split_seed, "train")
         rest = rest[taken]
     note = _note(contents, settings, len(rest), available, chosen)
     return Splits(Selection("train", rest), chosen["val"], chosen["test"], note)
 
 
 def stratified_choice(
-    targets: np.ndarray, count: float, seed: int, purpose: str, leave: int = 1
+    targets: np.ndarray, count: float, seed: int, purpose: str, leave: int = 0
 ) -> np.ndarray:
     """Choose ``count`` of the images, each class in proportion to its size.
 
     ``targets`` int64 [n] names every class at least once. Returns bool [n]. Each class gets its
-    exact share, rounded up or down, but at least one image, and keeps at least ``leave``.
+    exact share, rounded up or down, but at least one image, and keeps at least ``leave``, even if
+    that makes the sum another; without ``leave``, the sum is ``count`` and the largest classes give way.
     """
     classes, members = np.unique(targets, return_inverse=True)
-    quotas = _quotas(np.bincount(members), count, leave)
+    sizes = np.bincount(members)
+    quotas = _quotas(sizes, count)
+    quotas = np.clip(quotas, 1, np.maximum(sizes - leave, 1)) if leave else _summing_to(quotas, sizes, count)
     random = _random(seed, purpose)
     chosen = np.zeros(len(targets), dtype=bool)
     for label in range(len(classes)):
@@ -81,15 +83,19 @@ def stratified_choice(
     return chosen
 
 
-def _quotas(sizes: np.ndarray, count: float, leave: int) -> np.ndarray:
+def _quotas(sizes: np.ndarray, count: float) -> np.ndarray:
     """Share ``count`` among classes by largest remainder, within one image of proportion."""
     exact = sizes * (count / sizes.sum())
     quotas = np.floor(exact).astype(np.int64)
     missing = max(0, round(count) - int(quotas.sum()))
     quotas[np.argsort(quotas - exact, kind="stable")[:missing]] += 1
-    quotas = np.clip(quotas, 1, np.maximum(sizes - leave, 1))
+    return quotas
+
+
+def _summing_to(quotas: np.ndarray, sizes: np.ndarray, count: float) -> np.ndarray:
+    quotas = np.clip(quotas, 1, sizes)
     while quotas.sum() > max(round(count), len(sizes)):
-        quotas[np.argmax(np.where(quotas > 1, quotas - exact, -np.inf))] -= 1
+        quotas[np.argmax(quotas)] -= 1
     return quotas
 
 
