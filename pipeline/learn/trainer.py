@@ -11,12 +11,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pipeline.learn import checkpoint, compiling, loop, optimizers
 from pipeline.learn.hardware import Hardware
+from pipeline.learn.reporting import Reporter
 from pipeline.records import RunFolder
 from pipeline.settings import RunSettings
 
 AVERAGE_EVERY = 5  # steps between two updates of the average of the weights
 AVERAGE_WINDOW = 0.05  # the average looks back over about this share of all steps
-VAL_BATCH = 1024
 
 Row = dict[str, float]
 
@@ -84,10 +84,11 @@ class Trainer:
         run: RunFolder,
         hardware: Hardware,
         progress: Progress,
+        val_batch: int = 1024,
     ):
         self.module, self.examples = module, examples
         self.settings, self.run, self.hardware = settings, run, hardware
-        self.progress, self.first_epoch = progress, progress.epoch
+        self.progress, self.first_epoch, self.val_batch = progress, progress.epoch, val_batch
         self.steps_per_epoch = examples.steps_per_epoch(settings.batch_size)
         self.optimizer = optimizers.build(groups, settings, hardware.device)
         self.average = self._start_average() if settings.weight_averaging else None
@@ -113,10 +114,11 @@ class Trainer:
 
         With a key it writes a checkpoint after each epoch. ``epochs_to_come`` are another stage's.
         """
+        reporter = Reporter(self.run, self.last_epoch + epochs_to_come)
         while (reason := self._stop_reason()) is None:
-            row = self._train_epoch(self.progress.epoch)
+            row = self._train_epoch(self.progress.epoch, reporter)
             self.progress.add(row, self.evaluated)
-            self._report(row, self.last_epoch + epochs_to_come)
+            reporter.epoch(row)
             if checkpoint_key is not None:
                 checkpoint.write(self.run.checkpoint_path, checkpoint_key, self.state())
         self.module.load_state_dict(self.progress.best_weights)
@@ -131,14 +133,14 @@ class Trainer:
             return f"val loss did not fall for {patience} {'epoch' if patience == 1 else 'epochs'}"
         return None
 
-    def _train_epoch(self, epoch: int) -> Row:
+    def _train_epoch(self, epoch: int, reporter: Reporter) -> Row:
         """Train and validate once; ``epoch`` counts from 0."""
         # Seeded by epoch, dropout draws the same in a run that was killed and went on.
         torch.manual_seed(self.settings.seed * 100_003 + epoch)
         started = time.perf_counter()
-        train = self._train_pass(epoch)
+        train = self._train_pass(epoch, reporter)
         trained = time.perf_counter()
-        val = loop.evaluate(self.evaluated, self.examples.batches("val", VAL_BATCH), self.hardware)
+        val = loop.evaluate(self.evaluated, self.examples.batches("val", self.val_batch), self.hardware)
         loop.refuse_divergence("val", val.loss, f"in epoch {epoch + 1}", self.optimizer)
         return {
             "epoch": epoch + 1,
@@ -146,14 +148,14 @@ class Trainer:
             "train_accuracy": train.accuracy,
             "val_loss": val.loss,
             "val_accuracy": val.accuracy,
-            "learning_rate": self._highest_rate(),
+            "learning_rate": self._learning_rate(),
             "epoch_seconds": time.perf_counter() - started,
             "images_per_second": train.images / (trained - started),
         }
 
-    def _train_pass(self, epoch: int) -> loop.Scores:
+    def _train_pass(self, epoch: int, reporter: Reporter) -> loop.Scores:
         batches = self.examples.train_batches(self.settings.seed, epoch, self.settings)
-        tally = loop.Tally(self.hardware.device)
+        tally, started = loop.Tally(self.hardware.device), time.perf_counter()
         self.module.train()
         for step, (images, targets) in enumerate(batches):
             self._set_learning_rate(epoch, step)
@@ -164,6 +166,7 @@ class Trainer:
             self.optimizer.step()
             self._average_weights(step)
             tally.add(loss, logits, targets)
+            reporter.steps(epoch + 1, tally.images, (step + 1) / self.steps_per_epoch, started)
             if step % loop.CHECK_EVERY == 0:  # on a GPU each look at the loss waits for it
                 where = f"in epoch {epoch + 1} by step {step + 1}"
                 loop.refuse_divergence("training", tally.loss, where, self.optimizer)
@@ -176,8 +179,10 @@ class Trainer:
         factor = optimizers.schedule(self.settings, done, steps, self.steps_per_epoch)
         optimizers.set_learning_rate(self.optimizer, factor)
 
-    def _highest_rate(self) -> float:
-        return max(float(group["lr"]) for group in self.optimizer.param_groups)
+    def _learning_rate(self) -> float:
+        """Return the rate of the last step, before any group's own factor."""
+        group = self.optimizer.param_groups[0]
+        return self.settings.learning_rate * float(group["lr"]) / float(group["highest_lr"])
 
     def _average_weights(self, step: int) -> None:
         if self.average is not None and step % AVERAGE_EVERY == 0:
@@ -201,26 +206,3 @@ class Trainer:
             self.average.load_state_dict(state["average"])
         self.progress = Progress(**{f.name: state[f.name] for f in fields(Progress)})
         self.first_epoch = state["first_epoch"]
-
-    def _report(self, row: Row, last: int) -> None:
-        """Print an epoch in one line, and tell the process that started the run."""
-        epoch = int(row["epoch"])
-        eta = row["epoch_seconds"] * (last - epoch)
-        print(
-            f"epoch {epoch:>{len(str(last))}}/{last}"
-            f"  train loss {row['train_loss']:.4f} accuracy {row['train_accuracy']:6.2%}"
-            f"  val loss {row['val_loss']:.4f} accuracy {row['val_accuracy']:6.2%}"
-            f"  lr {row['learning_rate']:.2e}"
-            f"  {row['images_per_second']:,.0f} images/s  ETA {clock(eta)}",
-            flush=True,
-        )
-        told = ("train_loss", "val_loss", "val_accuracy", "images_per_second")
-        shown = {key: row[key] for key in told}
-        self.run.report_progress(stage="train", epoch=epoch, epochs=last, eta_seconds=eta, **shown)
-
-
-def clock(seconds: float) -> str:
-    """Return seconds as m:ss or h:mm:ss."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import nn
 
 from pipeline.learn import checkpoint
-from pipeline.learn.features import FeatureData
+from pipeline.learn.features import FeatureData, evaluation_batch
 from pipeline.learn.hardware import Hardware
 from pipeline.learn.trainer import Progress, Trainer
 from pipeline.records import RunFolder
@@ -98,7 +98,8 @@ class _Fit:
 
     def _stage(self, module: Any, examples: Any, settings: RunSettings, done: Progress) -> Trainer:
         groups = self.network.parameter_groups(settings)
-        return Trainer(module, groups, examples, settings, self.run, self.hardware, done)
+        val_batch = evaluation_batch(self.images, self.hardware)
+        return Trainer(module, groups, examples, settings, self.run, self.hardware, done, val_batch)
 
     def _some_images(self) -> torch.Tensor:
         """Return some random training images float [N, 3, S, S], as the network sees them."""

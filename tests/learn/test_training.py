@@ -10,6 +10,7 @@ import torch
 
 from pipeline.errors import RunError
 from pipeline.learn import training
+from pipeline.learn.reporting import Reporter, clock
 from pipeline.learn.trainer import Progress, Trainer
 from pipeline.records import HISTORY_COLUMNS
 from pipeline.settings import RunSettings
@@ -23,6 +24,11 @@ def fit(chosen: RunSettings, name: str = "run", machine: Any = tiny.CPU) -> tupl
     return network, training.fit(
         network, tiny.images(chosen, machine), chosen, tiny.run(Path.cwd(), name), machine
     )
+
+
+def val_loss(network: torch.nn.Module, chosen: RunSettings) -> float:
+    x, y = next(tiny.images(chosen).batches("val", 1000))
+    return float(torch.nn.functional.cross_entropy(network.eval()(x), y))
 
 
 def results(history: pd.DataFrame) -> pd.DataFrame:
@@ -80,10 +86,10 @@ class KilledError(BaseException):
 def kill_after(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     once = Trainer._train_epoch
 
-    def train_epoch(self: Trainer, number: int) -> dict[str, float]:
+    def train_epoch(self: Trainer, number: int, reporter: Reporter) -> dict[str, float]:
         if number == epoch:
             raise KilledError
-        return once(self, number)
+        return once(self, number, reporter)
 
     monkeypatch.setattr(Trainer, "_train_epoch", train_epoch)
 
@@ -171,9 +177,7 @@ def test_best_epoch_is_kept_and_has_the_lowest_val_loss() -> None:
     network, fitted = fit(chosen)
     history = fitted.history.set_index("epoch")
     assert fitted.best_epoch == history["val_loss"].idxmin()
-    x, y = next(tiny.images(chosen).batches("val", 1000))
-    loss = torch.nn.functional.cross_entropy(network.eval()(x), y)
-    assert loss.item() == pytest.approx(history["val_loss"].min(), rel=1e-5)
+    assert val_loss(network, chosen) == pytest.approx(history["val_loss"].min(), rel=1e-5)
 
 
 def test_infinite_loss_ends_the_run_in_one_line() -> None:
@@ -186,17 +190,16 @@ def test_infinite_loss_ends_the_run_in_one_line() -> None:
 
 
 def test_label_smoothing_is_for_training_alone() -> None:
-    (_, plain), (_, smooth) = fit(tiny.settings(), "a"), fit(tiny.settings(label_smoothing=0.9), "b")
-    assert smooth.history["train_loss"].iloc[-1] > plain.history["train_loss"].iloc[-1]
-    assert smooth.history["val_loss"].iloc[-1] > plain.history["val_loss"].iloc[-1]
+    chosen = tiny.settings(label_smoothing=0.9)
+    network, fitted = fit(chosen)
+    assert val_loss(network, chosen) == pytest.approx(fitted.history["val_loss"].min(), rel=1e-5)
+    assert fitted.history["train_loss"].iloc[-1] != pytest.approx(val_loss(network, chosen), rel=1e-3)
 
 
 def test_averaged_weights_are_those_that_are_evaluated_and_kept() -> None:
     chosen = tiny.settings(weight_averaging=True, epochs=4)
     network, fitted = fit(chosen)
-    x, y = next(tiny.images(chosen).batches("val", 1000))
-    loss = torch.nn.functional.cross_entropy(network.eval()(x), y)
-    assert loss.item() == pytest.approx(fitted.history["val_loss"].min(), rel=1e-5)
+    assert val_loss(network, chosen) == pytest.approx(fitted.history["val_loss"].min(), rel=1e-5)
     plain, _ = fit(tiny.settings(epochs=4), "plain")
     assert not torch.equal(plain.head.weight, network.head.weight)
 
@@ -214,6 +217,28 @@ def test_each_epoch_is_reported_to_the_parent_and_printed(capsys: pytest.Capture
     assert all(
         word in printed[0] for word in ("epoch 1/2", "train loss", "accuracy", "lr", "images/s", "ETA")
     )
+
+
+def test_long_epochs_tell_how_far_they_have_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.learn.reporting.SECONDS_BETWEEN_EVENTS", 0.0)
+    fit(tiny.settings(epochs=1))
+    lines = (Path("run") / "progress.jsonl").read_text(encoding="utf-8").splitlines()
+    events = [json.loads(line) for line in lines]
+    assert len(events) == 5  # four steps and the epoch
+    assert all(e["images_per_second"] > 0 and e["eta_seconds"] >= 0 for e in events)
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0.4, "0:00"), (61, "1:01"), (3725, "1:02:05")])
+def test_clock_shows_minutes_and_hours(seconds: float, shown: str) -> None:
+    assert clock(seconds) == shown
+
+
+@pytest.mark.parametrize("mode", ["scratch", "fine_tune"])
+def test_history_has_the_learning_rate_of_the_settings(mode: str) -> None:
+    own = {} if mode == "scratch" else {"model": "resnet18"}
+    chosen = tiny.settings(mode=mode, optimizer="sgd", schedule="constant", learning_rate=0.02, **own)
+    _, fitted = fit(chosen)
+    assert fitted.history["learning_rate"].tolist() == pytest.approx([0.02] * len(fitted.history))
 
 
 def test_linear_probe_leaves_the_backbone_as_it_was() -> None:
