@@ -86,7 +86,10 @@ def load(path: Path) -> dict[str, Any]:
         from pipeline.execution import records
 
         experiment = Experiment.from_yaml(path)
-        return results(Study.from_records(experiment, records(experiment)), engine="none")
+        study = Study.from_records(experiment, records(experiment))
+        if not study.models:
+            raise InputError(f"{path}: none of its runs is whole. Run 'headstart run {path}' first.")
+        return results(study, engine="none")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         found = content.get("schema_version")

@@ -4,6 +4,7 @@
 network, and what each costs; ``verdict`` argues it part by part.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from pipeline.report.rules import answer as answering
@@ -19,6 +20,7 @@ from pipeline.report.rules.limits import limits
 from pipeline.report.rules.phrases import pair_of
 from pipeline.report.rules.pretraining import pretraining
 from pipeline.report.rules.recommendations import Recommendation
+from pipeline.report.rules.robustness import robustness
 from pipeline.report.rules.sentence import Sentence, paragraph
 from pipeline.report.rules.spending import spending
 from pipeline.report.study import Study
@@ -34,13 +36,13 @@ __all__ = [
     "verdict",
 ]
 
-SECTIONS = {
+SECTIONS: dict[str, Callable[[Study], list[Sentence]]] = {
     "data": data,
     "learning": curves,
     "accuracy": accuracy,
     "pretraining": pretraining,
     "classes": classes,
-    "errors": errors,
+    "errors": lambda study: [*errors(study), *robustness(study)],
     "calibration": confidence,
     "cost": spending,
     "limits": limits,

@@ -92,7 +92,7 @@ def test_transfer_wins(study_of: StudyOf) -> None:
     assert "2,000 test images right (mean of three seeds), 10.0 points more than the custom CNN" in text
     assert "exact McNemar test, Holm-corrected" in text
     assert "takes 4.3 times as long to train" in said(study, "answer.cost.winner")
-    assert "is worth 14.0 points" in said(study, "answer.pretraining.gain")
+    assert "on one and the same network, gave 14.0 points" in said(study, "answer.pretraining.gain")
 
 
 def test_scratch_wins(study_of: StudyOf) -> None:
@@ -163,6 +163,16 @@ def test_pretraining_may_hurt(tmp_path: Path) -> None:
 def test_fine_tuning_may_lose_against_frozen_features(tmp_path: Path) -> None:
     study = study_with(tmp_path, Made("resnet18", "linear_probe", 0.9), Made("resnet18", "fine_tune", 0.7))
     assert "loses 20.0 points against leaving its features frozen" in said(study, "pretraining.tuning.loss")
+
+
+def test_a_change_of_image_size_is_not_hidden_in_the_gain(tmp_path: Path) -> None:
+    models = (Made(), Made("resnet18", "scratch", 0.6), Made("resnet18", "fine_tune", 0.9, input_size=128))
+    study = study_with(tmp_path, *models)
+    text = said(study, "answer.pretraining.gain")
+    assert text.startswith(
+        "Pretraining and a change of image size together, on one and the same network, gave"
+    )
+    assert "gets 90.0 % at 128 pixels against 60.0 % from scratch at 32 pixels" in text
 
 
 def test_the_best_from_scratch_speaks_for_that_side(tmp_path: Path) -> None:

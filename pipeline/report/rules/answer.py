@@ -3,9 +3,11 @@
 from pipeline.report.model import ModelGroup, best
 from pipeline.report.rules.half_answer import nothing_finished, one_side
 from pipeline.report.rules.phrases import (
+    at_size,
     averaged,
     evidence_of,
     named_test_words,
+    sizes_differ,
     test_images,
     test_words,
     tie_words,
@@ -14,7 +16,7 @@ from pipeline.report.rules.price import bill, bill_evidence, deciding_bill
 from pipeline.report.rules.sentence import Sentence
 from pipeline.report.significance import PairTest
 from pipeline.report.study import Study
-from pipeline.report.text import number_word, percent, points
+from pipeline.report.text import NBSP, number_word, percent, points
 
 NO_SAME_NETWORK = "no network ran both with and without its pretrained weights"
 
@@ -96,28 +98,43 @@ def _pretraining(study: Study, own: ModelGroup, transfer: ModelGroup) -> Sentenc
         text = f"{question} these runs cannot say: {NO_SAME_NETWORK}."
         return Sentence(text, "answer.pretraining.unknown")
     if pair == (transfer, own):
+        mixed = "of architecture mixed in"
+        if sizes_differ(transfer, own):
+            mixed = f"but that of image size mixed in ({_size(transfer)} against {_size(own)}{NBSP}pixels)"
         text = (
             "Both are the same network with and without its pretrained weights, so this is what "
-            "pretraining itself does here, with no difference of architecture mixed in."
+            f"pretraining itself does here, with no difference {mixed}."
         )
         return Sentence(text, "answer.pretraining.same-network", references=["fig-three-ways"])
     return same_network_gain(study, *pair)
+
+
+def _size(group: ModelGroup) -> int:
+    return group.model.input_size if group.model else 0
 
 
 def same_network_gain(study: Study, warm: ModelGroup, cold: ModelGroup) -> Sentence:
     """Say what pretraining gave one network, from its pretrained and its from-scratch model."""
     test = study.test(warm, cold)
     evidence, references = evidence_of(test), ["fig-three-ways", "tbl-tests"]
-    figures = f"{percent(warm.accuracy.value)} against {percent(cold.accuracy.value)} from scratch"
+    figures = (
+        f"{percent(warm.accuracy.value)}{at_size(warm, cold)} against {percent(cold.accuracy.value)} from "
+        f"scratch{at_size(cold, warm)}"
+    )
+    what = (
+        "Pretraining and a change of image size together"
+        if sizes_differ(warm, cold)
+        else "Pretraining itself"
+    )
     if not test.distinguishable:
         text = (
-            f"Pretraining itself made no difference that these runs can see: on one and the same network, "
+            f"{what} made no difference that these runs can see: on one and the same network, "
             f"{warm.spoken} gets {figures}, {tie_words(test)}."
         )
         return Sentence(text, "answer.pretraining.tie", evidence, references)
-    verb, kind = ("is worth", "gain") if test.difference.value > 0 else ("costs", "loss")
+    verb, kind = ("gave", "gain") if test.difference.value > 0 else ("cost", "loss")
     text = (
-        f"Pretraining itself, on one and the same network, {verb} {points(test.difference.value)}: "
+        f"{what}, on one and the same network, {verb} {points(test.difference.value)}: "
         f"{warm.spoken} gets {figures} ({test_words(test)})."
     )
     return Sentence(text, f"answer.pretraining.{kind}", evidence, references)

@@ -6,6 +6,7 @@ from pipeline.report.model import ModelGroup
 from pipeline.report.significance import ALPHA, PairTest
 from pipeline.report.study import Study
 from pipeline.report.text import (
+    NBSP,
     join,
     number_word,
     p_value,
@@ -79,6 +80,19 @@ def evidence_of(test: PairTest) -> dict[str, Any]:
         "alpha": ALPHA,
         "distinguishable": test.distinguishable,
     }
+
+
+def sizes_differ(first: ModelGroup, second: ModelGroup) -> bool:
+    """Whether two models saw the images at different sizes."""
+    sizes = {group.model.input_size for group in (first, second) if group.model}
+    return len(sizes) > 1
+
+
+def at_size(group: ModelGroup, other: ModelGroup) -> str:
+    """Return " at 128 pixels" where the two models saw the images at different sizes."""
+    if group.model is None or not sizes_differ(group, other):
+        return ""
+    return f" at {group.model.input_size}{NBSP}pixels"
 
 
 def test_images(study: Study) -> str:

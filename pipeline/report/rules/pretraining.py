@@ -1,7 +1,7 @@
 """What pretraining gave and what fine-tuning added, on one and the same network."""
 
 from pipeline.report.model import ModelGroup
-from pipeline.report.rules.phrases import evidence_of, test_words, tie_words
+from pipeline.report.rules.phrases import at_size, evidence_of, test_words, tie_words
 from pipeline.report.rules.sentence import Sentence
 from pipeline.report.significance import PairTest
 from pipeline.report.study import Study
@@ -32,7 +32,8 @@ def _network(study: Study, name: str, ways: dict[str, ModelGroup]) -> list[Sente
 
 def _against_scratch(study: Study, name: str, warm: ModelGroup, cold: ModelGroup, way: str) -> Sentence:
     test = study.test(warm, cold)
-    a, b = percent(warm.accuracy.value), percent(cold.accuracy.value)
+    a = f"{percent(warm.accuracy.value)}{at_size(warm, cold)}"
+    b = f"{percent(cold.accuracy.value)}{at_size(cold, warm)}"
     if not test.distinguishable:
         text = (
             f"With the pretrained weights of {name}, {way} gives {a}, and training it from scratch {b}: "
@@ -50,7 +51,8 @@ def _against_scratch(study: Study, name: str, warm: ModelGroup, cold: ModelGroup
 
 def _tuning(study: Study, name: str, tuned: ModelGroup, probe: ModelGroup) -> Sentence:
     test = study.test(tuned, probe)
-    a, b = percent(tuned.accuracy.value), percent(probe.accuracy.value)
+    a = f"{percent(tuned.accuracy.value)}{at_size(tuned, probe)}"
+    b = f"{percent(probe.accuracy.value)}{at_size(probe, tuned)}"
     size = points(test.difference.value)
     if not test.distinguishable:
         text = (
