@@ -104,9 +104,9 @@ def _float(element: Node) -> Iterator[Node]:
         yield raw("typst", '#counter(figure.where(kind: "quarto-subfloat-fig")).update(0)')
     yield raw("typst", "#figure([")
     yield from content
-    yield raw("typst", f"], caption: figure.caption(position: {position}, [")
-    yield node("Plain", caption)
-    yield raw("typst", f"]), {numbered})" + (f" <{label}>" if label else ""))
+    closing = f"]), {numbered})" + (f" <{label}>" if label else "")
+    opening = raw_inline("typst", f"], caption: figure.caption(position: {position}, [")
+    yield node("Plain", [opening, *caption, raw_inline("typst", closing)])
 
 
 def _tabset(element: Node) -> Iterator[Node]:

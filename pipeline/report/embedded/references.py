@@ -119,7 +119,7 @@ class Resolver:
     def _link(self, citation: dict[str, Any]) -> Iterator[Node]:
         label, target = self._label(citation)
         if citation["citationSuffix"]:
-            suffix = plain_text(citation["citationSuffix"])
+            suffix = plain_text(citation["citationSuffix"]).strip()
             raise self.origins.refuse(f"the text '{suffix}' after the reference '@{target}'", f"@{target}")
         words = text(label.words.replace(" ", "\u00a0"))
         if citation["citationMode"]["t"] == "SuppressAuthor":

@@ -8,7 +8,10 @@ from urllib.parse import unquote
 
 from pipeline.errors import RenderError, one_line
 
-IMAGE = re.compile(r'(<img [^>]*?src=")(?!data:)([^"]+)(")')
+# Scripts are matched to be left alone: they may write tags of their own.
+IMAGE = re.compile(
+    r'<script\b.*?</script>|(<img\s[^>]*?\bsrc=")(?!data:)([^"]+)(")', re.DOTALL | re.IGNORECASE
+)
 TYPES = {".svg": "svg+xml", ".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".gif": "gif", ".webp": "webp"}
 SCRIPT = re.compile(r"(<script\b[^>]*>).*?</script>", re.DOTALL | re.IGNORECASE)
 
@@ -24,7 +27,12 @@ REQUEST = re.compile(
 
 def embed_images(page: str, folders: tuple[Path, ...]) -> str:
     """Return the page with each image file, looked for in ``folders``, inside it as base64."""
-    return IMAGE.sub(lambda match: match[1] + _data_uri(unescape(match[2]), folders) + match[3], page)
+
+    def embedded(match: re.Match[str]) -> str:
+        opening, source, closing = match.groups()
+        return f"{opening}{_data_uri(unescape(source), folders)}{closing}" if source else match[0]
+
+    return IMAGE.sub(embedded, page)
 
 
 def refuse_requests(page: str) -> None:

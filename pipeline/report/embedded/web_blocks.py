@@ -68,24 +68,17 @@ class WebBlocks:
         """Return figure and caption as Quarto nests them; a table's caption stands above it."""
         caption, content = float_parts(element)
         label, kind = identifier(element), attributes(element)["kind"]
-        reference = "tbl" if kind == "tbl" else "fig"
-        name = "subfloat" if kind == "sub" else "float"
+        if not label:
+            return [_unnumbered(caption, content)]
+        name = f"quarto-{'sub' if kind == 'sub' else ''}float"
+        group_name = f"{name}-{'tbl' if kind == 'tbl' else 'fig'}"
         place = "top" if kind == "tbl" else "bottom"
-        words = [*self._number(label), *caption]
-        caption_id = f' id="{label}-caption"' if label else ""
-        figcaption = [
-            raw(
-                "html",
-                f'<figcaption class="quarto-{name}-caption-{place} quarto-{name}-caption '
-                f'quarto-{name}-{reference}"{caption_id}>',
-            ),
-            node("Plain", words),
-            raw("html", "</figcaption>"),
-        ]
-        described = f' aria-describedby="{label}-caption"' if label else ""
-        body = [raw("html", f"<div{described}>"), *content, raw("html", "</div>")]
+        names = f"{name}-caption-{place} {name}-caption {group_name}"
+        figcaption = _figcaption([*self._number(label), *caption], f' class="{names}" id="{label}-caption"')
+        described = raw("html", f'<div aria-describedby="{label}-caption">')
+        body = [described, *content, raw("html", "</div>")]
         inner = [*figcaption, *body] if kind == "tbl" else [*body, *figcaption]
-        opening = raw("html", f'<figure class="quarto-{name} quarto-{name}-{reference}">')
+        opening = raw("html", f'<figure class="quarto-float {group_name}">')
         wrapped = [opening, *inner, raw("html", "</figure>")]
         return [div(wrapped, label, "quarto-float", "quarto-figure", "quarto-figure-center")]
 
@@ -120,6 +113,15 @@ class WebBlocks:
                 "panel-tabset",
             )
         ]
+
+
+def _unnumbered(caption: list[Node], content: list[Node]) -> Node:
+    figure = [raw("html", "<figure>"), *content, *_figcaption(caption), raw("html", "</figure>")]
+    return div(figure, "", "quarto-figure", "quarto-figure-center")
+
+
+def _figcaption(words: list[Node], names: str = "") -> list[Node]:
+    return [raw("html", f"<figcaption{names}>"), node("Plain", words), raw("html", "</figcaption>")]
 
 
 def _image(element: Node) -> Node:
