@@ -52,7 +52,7 @@ def _referred(experiment: Experiment) -> set[str]:
 
 def _runs_in(folder: Path) -> Iterator[Path]:
     """Yield the folders that a run made: whole ones hold record.json, begun ones are named .partial."""
-    for path in sorted(folder.glob("*")) + sorted(folder.glob(".*.partial")):
+    for path in sorted(folder.glob("[!.]*")) + sorted(folder.glob(".*.partial")):
         if path.is_dir() and (path.name.endswith(".partial") or (path / "record.json").is_file()):
             yield path
 

@@ -1,0 +1,86 @@
+"""The command line: exit codes, one-line errors, and nothing lost."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli import main
+
+
+def error_of(capfd: pytest.CaptureFixture[str]) -> str:
+    lines = capfd.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    return lines[0]
+
+
+@pytest.mark.parametrize("command", ["run", "render", "report", "why"])
+def test_bad_params_file_exits_2_in_one_line(
+    workplace: Path, capfd: pytest.CaptureFixture[str], command: str
+) -> None:
+    Path("x.yaml").write_text("models: [{model: custom_cnn, epoch: 3}]", encoding="utf-8")
+
+    assert main([command, "x.yaml"]) == 2
+    assert error_of(capfd) == "headstart: x.yaml: models[0]: unknown key 'epoch'. Did you mean 'epochs'?"
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ("models: [{model: resnet81}]", "resnet18"),
+        ("dataset: cifar11\nmodels: [custom_cnn]", "cifar10"),
+        ("dataset: image_folder\ndata_dir: nowhere\nmodels: [custom_cnn]", "nowhere"),
+    ],
+)
+def test_bad_model_or_data_exits_2_and_names_a_remedy(
+    workplace: Path, capfd: pytest.CaptureFixture[str], settings: str, expected: str
+) -> None:
+    Path("x.yaml").write_text(settings, encoding="utf-8")
+
+    assert main(["run", "x.yaml"]) == 2
+    assert expected in error_of(capfd)
+    assert not list(Path("runs").glob("*-*"))
+
+
+def test_folder_without_permission_exits_2(workplace: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("file").touch()
+    Path("x.yaml").write_text("runs_dir: file/runs\nmodels: [custom_cnn]", encoding="utf-8")
+
+    assert main(["run", "x.yaml"]) == 2
+    assert "file/runs: cannot be made" in error_of(capfd)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["fly"], ["run", "--jobs", "0"], ["run", "--jobs", "two"], ["report", "--engine", "word"]],
+)
+def test_bad_arguments_exit_2(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+
+
+def test_unknown_format_exits_2(workplace: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "x.yaml", "--to", "docx"]) == 2
+    assert "'docx' is unknown; it must be html, pdf or html,pdf." in error_of(capfd)
+
+
+def test_debug_shows_the_traceback(workplace: Path) -> None:
+    with pytest.raises(Exception, match="no such file"):
+        main(["run", "none.yaml", "--debug"])
+
+
+def test_clean_asks_first_and_keeps_what_params_refer_to(
+    workplace: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("runs/old-scratch-s0-12345678", "runs/.begun-scratch-s0-12345678.partial", "runs/mine"):
+        Path(name).mkdir(parents=True)
+    Path("runs/old-scratch-s0-12345678/record.json").write_text("{}", encoding="utf-8")
+    Path("x.yaml").write_text("models: [custom_cnn]", encoding="utf-8")
+    monkeypatch.setattr("builtins.input", lambda question: "n")
+
+    assert main(["clean", "x.yaml"]) == 0
+    assert "2 folders" in capfd.readouterr().out
+    assert Path("runs/old-scratch-s0-12345678").is_dir()
+
+    assert main(["clean", "x.yaml", "--yes"]) == 0
+    assert [path.name for path in Path("runs").iterdir() if not path.name.startswith(".l")] == ["mine"]

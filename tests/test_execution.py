@@ -1,0 +1,221 @@
+"""From a params file to whole runs: kept, tried again, taken up, never lost."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import psutil
+import pytest
+from sklearn.metrics import accuracy_score
+
+from pipeline import execution, identity
+from pipeline.records import RunRecord
+from pipeline.settings import Experiment
+
+TINY = """
+dataset: digits
+max_train_images: 200
+epochs: 2
+batch_size: 64
+models:
+  - {model: custom_cnn, widths: [8, 16], depth: 1, optimizer: sgd, learning_rate: 0.1}
+"""
+FAILING = (
+    TINY + "  - {model: custom_cnn, widths: [8], depth: 1, optimizer: sgd, learning_rate: 100, epochs: 60}\n"
+)
+
+
+def write(text: str, name: str = "tiny.yaml") -> Path:
+    path = Path(name)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunRecord]:
+    """A folder with one whole run in it, and that run."""
+    folder = tmp_path_factory.mktemp("tiny")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        (record,) = execution.run(Experiment.from_yaml(write(TINY)))
+    return folder, RunRecord.read(folder / record.folder)
+
+
+def test_run_folder_holds_what_the_design_says(tiny: tuple[Path, RunRecord]) -> None:
+    folder, record = tiny
+
+    assert {path.name for path in record.folder.iterdir()} == {
+        "settings.yaml",
+        "train.ipynb",
+        "history.csv",
+        "predictions.parquet",
+        "gallery.parquet",
+        "model.safetensors",
+        "record.json",
+    }
+    assert record.run_id.startswith("custom_cnn-scratch-s0-")
+    assert [path.name for path in (folder / "runs").glob("*")] == [record.run_id] or [".locks"]
+
+
+def test_predictions_cover_each_split_once(tiny: tuple[Path, RunRecord]) -> None:
+    record = tiny[1]
+    assert record.details.dataset is not None
+    for name in ("val", "test"):
+        split = record.split(name)
+        assert len(split.index) == record.details.dataset.split_sizes[name] == len(set(split.index))
+        np.testing.assert_allclose(split.probability.sum(axis=1), 1, atol=1e-5)
+
+
+def test_executed_notebook_shows_the_accuracy_of_the_predictions(tiny: tuple[Path, RunRecord]) -> None:
+    record = tiny[1]
+    test = record.split("test")
+    notebook = nbformat.read(record.folder / "train.ipynb", as_version=4)
+    shown = json.dumps(notebook)
+
+    accuracy = accuracy_score(test.target, test.predicted)
+    assert f"{accuracy:.3f}" in shown or f"{accuracy:.1%}" in shown or f"{accuracy:.4f}" in shown
+    assert all(cell.get("execution_count") for cell in notebook.cells if cell.cell_type == "code")
+
+
+def test_whole_run_is_not_run_again(tiny: tuple[Path, RunRecord], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, record = tiny
+    monkeypatch.chdir(folder)
+    written = (record.folder / "record.json").stat().st_mtime_ns
+
+    (again,) = execution.run(Experiment.from_yaml("tiny.yaml"))
+
+    assert again.run_id == record.run_id
+    assert (record.folder / "record.json").stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize(
+    ("change", "state"),
+    [
+        ("title: Another title\n", "whole"),
+        ("# a comment\n", "whole"),
+        ("num_workers: 2\n", "whole"),
+        ("head_epochs: 7\n", "whole"),
+        ("label_smoothing: 0.1\n", "new"),
+        ("split_seed: 1\n", "new"),
+        ("precision: fp32\n", None),
+    ],
+)
+def test_only_what_can_change_a_result_gives_a_new_run(
+    tiny: tuple[Path, RunRecord], monkeypatch: pytest.MonkeyPatch, change: str, state: str | None
+) -> None:
+    monkeypatch.chdir(tiny[0])
+    environment = tiny[1].details.environment
+    assert environment is not None
+    expected = state or ("whole" if environment.precision == "fp32" else "new")
+
+    (reason,) = identity.reasons(Experiment.from_yaml(write(change + TINY, "changed.yaml")))
+
+    assert reason.state == expected
+
+
+def test_why_names_the_setting_that_changed(
+    tiny: tuple[Path, RunRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny[0])
+
+    (reason,) = identity.reasons(Experiment.from_yaml(write("label_smoothing: 0.1\n" + TINY, "changed.yaml")))
+
+    assert reason.text == f"new: since {tiny[1].run_id}, label_smoothing (0.0 → 0.1) changed"
+
+
+def test_damaged_run_is_run_again(tiny: tuple[Path, RunRecord], workplace: Path) -> None:
+    (first,) = execution.run(Experiment.from_yaml(write(TINY)))
+    expected = first.split("test").probability
+    path = first.folder / "predictions.parquet"
+    path.write_bytes(path.read_bytes()[:-20])
+
+    (again,) = execution.run(Experiment.from_yaml("tiny.yaml"))
+
+    np.testing.assert_array_equal(again.split("test").probability, expected)
+
+
+@pytest.mark.slow
+def test_failed_run_is_recorded_and_the_others_go_on(workplace: Path) -> None:
+    whole, failed = execution.run(Experiment.from_yaml(write(FAILING)))
+
+    assert whole.complete
+    assert failed.details.failure is not None
+    assert failed.details.failure.kind == "RunError"
+    assert "(fit)" in (failed.details.failure.cell or "")
+    assert (failed.folder / "train.ipynb").is_file()
+    assert "The other 1 runs are kept" in execution.describe_failure(failed, 1)
+
+
+@contextmanager
+def started(folder: Path, params: str = "tiny.yaml") -> "Iterator[subprocess.Popen[bytes]]":
+    """Yield ``headstart run`` as a process of its own, ended with the block."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "run", params],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(identity.PACKAGE.parent)},
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_for(path: Path, seconds: float = 300) -> None:
+    end = time.monotonic() + seconds
+    while not list(path.parent.glob(path.name)):
+        assert time.monotonic() < end, f"{path} did not appear"
+        time.sleep(0.02)
+
+
+def test_killed_run_leaves_no_process_and_goes_on_to_the_same_result(
+    tiny: tuple[Path, RunRecord], workplace: Path
+) -> None:
+    write(TINY)
+    with started(workplace) as process:
+        wait_for(workplace / "runs/.*.partial/checkpoint.pt")
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive
+
+    (record,) = execution.run(Experiment.from_yaml("tiny.yaml"))
+
+    np.testing.assert_array_equal(record.predictions, tiny[1].predictions)
+    unchanged = ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate"]
+    np.testing.assert_array_equal(record.history[unchanged], tiny[1].history[unchanged])
+
+
+def test_two_at_once_train_a_run_once(workplace: Path) -> None:
+    write(TINY)
+    with started(workplace) as first:
+        wait_for(workplace / "runs/.*.partial/settings.yaml")
+        with started(workplace) as second:
+            _, said = second.communicate(timeout=300)
+            first.communicate(timeout=300)
+
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert b"another process works on it" in said or b"1 of 1 runs are whole" in said
+    assert len(list((workplace / "runs").glob("custom_cnn*/record.json"))) == 1
+    assert not list((workplace / "runs").glob(".*.partial"))
+
+
+def test_interrupted_command_says_how_to_go_on(workplace: Path) -> None:
+    write(TINY.replace("epochs: 2", "epochs: 500"))
+    with started(workplace) as process:
+        wait_for(workplace / "runs/.*.partial/checkpoint.pt")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=120)
+
+    assert process.returncode == 130
+    assert b"goes on from the last finished epoch" in said
+    assert not list((workplace / "runs").glob("custom_cnn*/record.json"))
