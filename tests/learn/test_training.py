@@ -28,7 +28,7 @@ def fit(chosen: RunSettings, name: str = "run", machine: Any = tiny.CPU) -> tupl
 
 def val_loss(network: torch.nn.Module, chosen: RunSettings) -> float:
     x, y = next(tiny.images(chosen).batches("val", 1000))
-    return float(torch.nn.functional.cross_entropy(network.eval()(x), y))
+    return torch.nn.functional.cross_entropy(network.eval()(x), y).item()
 
 
 def results(history: pd.DataFrame) -> pd.DataFrame:
@@ -173,7 +173,7 @@ def test_training_stops_when_val_loss_does_not_fall() -> None:
 
 
 def test_best_epoch_is_kept_and_has_the_lowest_val_loss() -> None:
-    chosen = tiny.settings(optimizer="sgd", learning_rate=5.0, epochs=6, schedule="constant")
+    chosen = tiny.settings(optimizer="sgd", learning_rate=1.0, epochs=6, schedule="constant")
     network, fitted = fit(chosen)
     history = fitted.history.set_index("epoch")
     assert fitted.best_epoch == history["val_loss"].idxmin()
