@@ -92,8 +92,5 @@ def _diverged(history: pd.DataFrame, best: pd.Series) -> bool:
 
 def _still_falling(history: pd.DataFrame) -> bool:
     losses = history["val_loss"].to_numpy()[-4:]
-    return (
-        len(losses) == 4
-        and bool(np.all(np.isfinite(losses)))
-        and losses[-1] < (1 - STILL_FALLING) * losses[0]
-    )
+    usable = len(losses) > 1 and bool(np.all(np.isfinite(losses)))
+    return usable and bool(losses[-1] < (1 - STILL_FALLING) * losses[0])

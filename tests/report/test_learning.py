@@ -59,6 +59,12 @@ def test_val_loss_that_rises_while_train_loss_falls_is_overfitting(record: RunRe
     assert found.rise > 0.05
 
 
+def test_two_epochs_that_still_improve_are_unfinished(record: RunRecord) -> None:
+    found = learning(with_history(record, made_history("underfit", 0.5, 0).iloc[:2]))
+    assert found is not None
+    assert found.fit == "unfinished"
+
+
 def test_figures_are_of_the_recorded_best_epoch(record: RunRecord) -> None:
     history = made_history("healthy", 0.95, 0)
     found = learning(with_history(record, history, best_epoch=4))

@@ -242,7 +242,7 @@ def test_classes_that_gain_and_lose_are_named(tmp_path: Path) -> None:
     _answer_class(transfer.test[0], 1, right=False)
     text = said(study, "classes.differences")
     assert "does better in one of ten classes beyond noise, namely “airplane” (+100.0 points)" in text
-    assert "but does worse in one of ten classes beyond noise, namely “automobile” (−100.0 points)" in text
+    assert ", but does worse in one of ten classes beyond noise, namely “automobile” (−100.0 points)" in text
 
 
 def _answer_class(split: SplitPredictions, target: int, right: bool) -> None:
@@ -263,6 +263,12 @@ def test_recommendations_answer_every_situation(study_of: StudyOf) -> None:
         "No internet": "fine-tuned efficientnet_lite0",
         "Must be accounted for": "the custom CNN",
     }
+
+
+def test_a_cheap_model_that_hardly_learned_is_not_recommended(tmp_path: Path) -> None:
+    study = study_with(tmp_path, Made(accuracy=0.2), Made("resnet18", "fine_tune", 0.9))
+    found = {r.situation: r.choice for r in recommendations(study)}
+    assert found["A small device"] == found["Little time to train"] == "fine-tuned resnet18"
 
 
 def test_weights_that_are_downloaded_do_not_work_offline_at_first(study_of: StudyOf) -> None:

@@ -65,7 +65,7 @@ def _helps(study: Study, first: ModelGroup, second: ModelGroup) -> Sentence:
     if worse:
         parts.append(f"does worse in {_count(worse, total)} beyond noise, {_named(study, worse)}")
     tail = "" if better and worse else ", and worse in none" if better else ", and better in none"
-    text = f"{versus} {' but '.join(parts)}{tail}."
+    text = f"{versus} {', but '.join(parts)}{tail}."
     return Sentence(text, "classes.differences", evidence, REFERENCES)
 
 

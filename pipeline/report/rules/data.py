@@ -19,7 +19,8 @@ def data(study: Study) -> list[Sentence]:
 
 def _sizes(study: Study, dataset: DatasetInfo) -> Sentence:
     sizes = dataset.split_sizes
-    note = f" Split: {dataset.split_note}." if dataset.split_note else ""
+    note = dataset.split_note.rstrip(".")
+    note = f" {note if note[0].isupper() else f'Split: {note}'}." if note else ""
     models = "The model learns" if len(study.models) == 1 else "The models learn"
     classes = plural(len(study.classes), "class", "classes")
     train, val, test = (sizes.get(split, 0) for split in ("train", "val", "test"))

@@ -12,6 +12,7 @@ from pipeline.report.text import (
 )
 
 CARRIES = 0.005  # a change of accuracy without near-duplicates that is worth attention
+MANY = 0.05  # share of doubted labels above which the models are the likelier reason
 SURE = 0.9  # a mistake made with at least this confidence is a confident one
 
 
@@ -119,7 +120,10 @@ def _label_issues(study: Study) -> Sentence:
     )
     if len(study.models) > 1:
         text += f"; {_agreeing(agreed, len(issues))} {_all(study)} agree on one other class"
-    text += ". Whether label or model is wrong only a look at the image can tell."
+    if len(issues) > MANY * images:
+        text += ". So many doubts speak for weak models rather than for wrong labels."
+    else:
+        text += ". Whether label or model is wrong only a look at the image can tell."
     return Sentence(text, "errors.labels", evidence, ["tbl-label-errors"])
 
 

