@@ -268,6 +268,6 @@ def refuse_without_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(existing).free
     if needed > free:
         raise DataError(
-            f"{folder}: {free / 1e9:.1f} GB are free, but the decoded images need {needed / 1e9:.1f} GB. "
+            f"{folder}: {free / 1e9:.3g} GB are free, but the decoded images need {needed / 1e9:.3g} GB. "
             "Make room, or lower image_size or max_train_images."
         )

@@ -19,8 +19,10 @@ THUMB_SIDE = 8
 SMALLEST_SIDE = 16  # in smaller images, different things look alike: only equal ones count
 SIMILARITY = 0.8
 RIDGE = 3e-4  # of the largest variance, added to each, so that noise is not blown up
+TOO_MANY = "Near-duplicates were not looked for: {:,} test images times {:,} training images are too many."
 PLAIN = 0.5  # grey levels: with less contrast than that, there is nothing to compare
 BLOCK_FLOATS = 1 << 24
+MOST_PAIRS = 5_000_000_000  # half a minute on two cores
 
 RULE = (
     f"A test image counts as a near-duplicate when its {THUMB_SIDE}x{THUMB_SIDE} colour thumbnail and that "
@@ -41,6 +43,8 @@ def near_duplicates(test: Tensor, train: Tensor) -> tuple[np.ndarray, str]:
     if test.shape[1] < SMALLEST_SIDE:
         seen = {pixels.numpy().tobytes() for pixels in train.cpu()}
         return np.array([pixels.numpy().tobytes() in seen for pixels in test.cpu()]), EXACT_RULE
+    if len(test) * len(train) > MOST_PAIRS:
+        return np.zeros(len(test), dtype=bool), TOO_MANY.format(len(test), len(train))
     known, asked = _decorrelate(_thumbs(train), _thumbs(test))
     rows = max(1, BLOCK_FLOATS // len(known))
     highest = torch.cat([(block @ known.T).amax(1) for block in asked.split(rows)])
@@ -53,10 +57,11 @@ def _thumbs(pixels: Tensor) -> Tensor:
         functional.interpolate(block.permute(0, 3, 1, 2).float(), size=(THUMB_SIDE, THUMB_SIDE), mode="area")
         for block in pixels.split(1024)
     ]
-    flat = torch.cat(thumbs).flatten(1)
+    colours = torch.cat(thumbs).flatten(2)
+    plain = colours.std(2).amax(1, keepdim=True) < PLAIN
+    flat = colours.flatten(1)
     flat -= flat.mean(1, keepdim=True)
-    contrast = flat.std(1, keepdim=True)
-    return torch.where(contrast < PLAIN, 0, flat / contrast)
+    return torch.where(plain, 0, flat / flat.std(1, keepdim=True))
 
 
 def _decorrelate(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:

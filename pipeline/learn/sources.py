@@ -115,6 +115,6 @@ def _refuse_without_memory(settings: RunSettings) -> None:
     available = psutil.virtual_memory().available
     if needed > available:
         raise DataError(
-            f"batch_size {settings.batch_size} at {side} pixels needs {needed / 1e9:.1f} GB for the images "
-            f"alone, and {available / 1e9:.1f} GB of memory are free; lower batch_size or image_size."
+            f"batch_size {settings.batch_size} at {side} pixels needs {needed / 1e9:,.4g} GB for the images "
+            f"alone, and {available / 1e9:.3g} GB of memory are free; lower batch_size or image_size."
         )

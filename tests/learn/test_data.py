@@ -1,11 +1,20 @@
-"""A data set becomes splits and batches, the same ones each time."""
+"""A data set is found, split, decoded and described, or refused in one line."""
 
+import json
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from pipeline.learn import data, hardware
+from pipeline.errors import DataError
+from pipeline.learn import data, hardware, sources
 from pipeline.learn.preprocessing import Preprocessing
 from pipeline.settings import RunSettings
+from tests.learn.made_images import picture, write_classes
+
+JPEG = Path(__file__).parents[3] / "shared/data/cifar10-jpeg.zip"
 
 
 @pytest.fixture(autouse=True)
@@ -13,23 +22,221 @@ def _in_tmp_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def load(preprocessing=None, **settings):
-    chosen = RunSettings(device="cpu", precision="fp32", **settings)
-    return data.load(chosen, preprocessing or Preprocessing(), hardware.choose(chosen))
+def settings(**wanted):
+    return RunSettings(**{"dataset": "image_folder", "device": "cpu", "precision": "fp32"} | wanted)
+
+
+def load(**wanted):
+    chosen = settings(**wanted)
+    return data.load(chosen, Preprocessing(), hardware.choose(chosen))
 
 
 def test_digits_fill_the_range_of_a_byte():
-    images = load()
+    images = load(dataset="digits")
     assert (images.train.images.min(), images.train.images.max()) == (0, 255)
-    assert sum(images.info.split_sizes.values()) == 1797
+    assert images.info.split_sizes == {"train": 1294, "val": 144, "test": 359}
+    assert images.info.native_size == [8, 8]
+    assert images.preprocessing.image_size == 8
+    assert images.classes == [str(digit) for digit in range(10)]
 
 
-def test_train_batches_depend_on_seed_and_epoch_alone():
-    images, settings = load(), RunSettings(augmentation=["crop", "flip"])
-    torch.manual_seed(1)
-    first = [x for x, _ in images.train_batches(0, 3, settings)]
-    torch.manual_seed(2)
-    again = [x for x, _ in images.train_batches(0, 3, settings)]
-    other = [x for x, _ in images.train_batches(0, 4, settings)]
-    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
-    assert not all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
+def test_the_description_fits_the_images(tmp_path):
+    write_classes(tmp_path / "data/train", {"cat": 20, "dog": 30})
+    write_classes(tmp_path / "data/test", {"cat": 4, "dog": 6})
+    images = load(val_fraction=0.1)
+    info = images.info
+    assert info.class_counts == {"train": [18, 27], "val": [2, 3], "test": [4, 6]}
+    assert info.split_sizes == {"train": 45, "val": 5, "test": 10}
+    assert (info.name, info.source, info.native_size) == ("image_folder", "a folder of image files", [16, 16])
+    assert info.fingerprint == sources.fingerprint(settings())
+    assert images.test.index.tolist() == list(range(10))
+    assert images.test.files[0] == "test/cat/000.png"
+    assert images.seconds > 0
+
+
+def test_twins_of_training_images_are_named_by_their_index(tmp_path):
+    write_classes(tmp_path / "data/train", {"cat": 20, "dog": 20})
+    write_classes(tmp_path / "data/test", {"cat": 3, "dog": 3})
+    images = load()
+    copied = images.train.files[5]
+    (tmp_path / "data/test/dog/001.png").write_bytes((tmp_path / "data" / copied).read_bytes())
+    assert load().info.near_duplicates == [4]
+
+
+def test_every_kind_of_image_is_read(tmp_path):
+    for number, label in enumerate(("one", "two")):
+        folder = tmp_path / "data" / label
+        folder.mkdir(parents=True)
+        for mode in ("RGB", "L", "P", "RGBA", "CMYK", "1", "LA", "I;16"):
+            made = Image.new(mode, (9, 7)) if mode == "I;16" else picture(number, (9, 7)).convert(mode)
+            made.save(folder / f"{mode}{number}".replace(";", ""), "TIFF" if mode == "CMYK" else "PNG")
+    images = load()
+    assert sum(images.info.split_sizes.values()) == 16
+    assert images.info.native_size == [7, 9]
+    assert images.train.images.shape[1:] == (3, 7, 7)
+
+
+def test_unreadable_files_are_skipped_and_named(tmp_path):
+    root = write_classes(tmp_path / "data", {"cat": 50, "dog": 50})
+    (root / "cat/zero.png").write_bytes(b"")
+    (root / "dog/text.png").write_text("not an image")
+    images = load(max_unreadable=0.02)
+    assert sorted(images.info.unreadable) == ["cat/zero.png", "dog/text.png"]
+    assert sum(images.info.split_sizes.values()) == 100
+    assert all(
+        "zero" not in f and "text" not in f
+        for s in ("train", "val", "test")
+        for f in getattr(images, s).files
+    )
+
+
+def test_an_index_names_the_same_image_whatever_is_unreadable(tmp_path):
+    write_classes(tmp_path / "data/train", {"cat": 8, "dog": 8})
+    root = write_classes(tmp_path / "data/test", {"cat": 4, "dog": 4})
+    (root / "cat/002.png").write_bytes(b"")
+    images = load(max_unreadable=0.1)
+    assert images.test.index.tolist() == [0, 1, 3, 4, 5, 6, 7]
+    assert images.test.files[2] == "test/cat/003.png"
+    assert images.test.targets.tolist() == [0, 0, 0, 1, 1, 1, 1]
+
+
+def test_too_many_unreadable_files_are_refused_with_the_first(tmp_path):
+    root = write_classes(tmp_path / "data", {"cat": 20, "dog": 20})
+    (root / "cat/000.png").write_bytes(b"")
+    with pytest.raises(DataError) as error:
+        load()
+    assert str(error.value).startswith(
+        "data: 1 of 40 images cannot be read (2.5%), and max_unreadable allows 1.0%. "
+        "The first is cat/000.png: cannot identify image file"
+    )
+    assert str(error.value).endswith("Repair or remove them, or raise max_unreadable.")
+
+
+def test_a_class_without_a_readable_image_is_refused(tmp_path):
+    write_classes(tmp_path / "data/train", {"cat": 20, "dog": 20})
+    root = write_classes(tmp_path / "data/test", {"cat": 20, "dog": 1})
+    (root / "dog/000.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"^data: class 'dog' has no readable image in test; it needs at"):
+        load(max_unreadable=0.1)
+
+
+def test_images_of_one_colour_can_be_normalised(tmp_path):
+    for label in ("one", "two"):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for number in range(5):
+            Image.new("RGB", (9, 9), "red").save(tmp_path / "data" / label / f"{number}.png")
+    x = next(load().batches("val", 2))[0]
+    assert torch.isfinite(x).all()
+
+
+def test_another_place_gives_the_same_data(tmp_path):
+    write_classes(tmp_path / "data", {"cat": 20, "dog": 20})
+    first = load()
+    (tmp_path / "data").rename(tmp_path / "moved")
+    again = load(data_dir="moved")
+    assert first.info == again.info
+    assert torch.equal(first.train.images, again.train.images)
+
+
+# What the parent process asks before any work
+
+
+def test_checking_does_not_import_torch(tmp_path):
+    import subprocess
+    import sys
+
+    write_classes(tmp_path / "data", {"cat": 20, "dog": 20})
+    code = (
+        "import sys; from pipeline.learn import sources; from pipeline.settings import RunSettings\n"
+        "for name in ('image_folder', 'digits'):\n"
+        "    sources.check(RunSettings(dataset=name)); sources.fingerprint(RunSettings(dataset=name))\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(Path(__file__).parents[2])}
+    )
+
+
+@pytest.mark.parametrize("name", ["digits", "image_folder"])
+def test_usable_data_pass_the_check(tmp_path, name):
+    write_classes(tmp_path / "data", {"cat": 20, "dog": 20})
+    for _ in range(2):
+        sources.check(settings(dataset=name))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"dataset": "cifar1O"}, "dataset 'cifar1O' is not known. Did you mean 'cifar10'"),
+        ({"dataset": "imagefolder"}, "dataset 'imagefolder' is not known. Did you mean 'image_folder'"),
+        (
+            {"dataset": "zzz"},
+            "dataset 'zzz' is not known. Known are digits, image_folder, cifar10, cifar100, ",
+        ),
+        ({"data_dir": "nowhere"}, "nowhere: no such folder. data_dir must hold train/<class>/*"),
+        (
+            {"max_train_images": 1},
+            "data: max_train_images is 1, but there are 2 classes; it must be at least 2.",
+        ),
+        (
+            {"dataset": "digits", "max_train_images": 9},
+            "digits: max_train_images is 9, but there are 10 classes",
+        ),
+        (
+            {"batch_size": 65536, "image_size": 1024},
+            "batch_size 65536 at 1024 pixels needs 3,298 GB for ",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_before_work(tmp_path, wanted, message):
+    write_classes(tmp_path / "data", {"cat": 20, "dog": 20})
+    with pytest.raises(DataError) as error:
+        sources.check(settings(**wanted))
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
+
+
+def test_the_check_looks_for_room_on_the_disk(tmp_path, monkeypatch):
+    write_classes(tmp_path / "data", {"cat": 20, "dog": 20}, size=(300, 200))
+    import shutil
+
+    usage = shutil.disk_usage(".")._replace(free=1_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
+    sources.check(settings())
+    with pytest.raises(DataError, match=r"^cache/decoded: 0\.001 GB are free, but .* need 0\.00197 GB"):
+        sources.check(settings(image_size=128))
+
+
+def test_a_changed_image_changes_the_fingerprint(tmp_path):
+    root = write_classes(tmp_path / "data", {"cat": 4, "dog": 4})
+    before = sources.fingerprint(settings())
+    picture(99).save(root / "cat/000.png")
+    assert sources.fingerprint(settings()) != before
+
+
+def test_the_fingerprint_of_digits_needs_no_scikit_learn():
+    assert len(sources.fingerprint(settings(dataset="digits"))) == 64
+    (name, path) = sources.SOURCES["digits"].files("")[0]
+    assert (name, Path(path).is_file()) == ("digits", True)
+
+
+def test_a_kept_summary_that_is_damaged_is_made_again():
+    sources.check(settings(dataset="digits"))
+    path = next(Path("cache/contents").iterdir())
+    whole = json.loads(path.read_text())
+    path.write_text("{}")
+    sources.check(settings(dataset="digits"))
+    assert json.loads(path.read_text()) == whole
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not JPEG.is_file(), reason="needs ../shared/data/cifar10-jpeg.zip")
+def test_cifar10_as_jpeg_files_has_known_near_duplicates(tmp_path):
+    import zipfile
+
+    with zipfile.ZipFile(JPEG) as archive:
+        archive.extractall(tmp_path / "cifar")
+    images = load(data_dir="cifar")
+    assert images.info.split_sizes == {"train": 45_000, "val": 5_000, "test": 10_000}
+    assert np.allclose(images.preprocessing.mean, (0.4914, 0.4822, 0.4465), atol=0.001)
+    assert 200 <= len(images.info.near_duplicates) <= 240

@@ -145,7 +145,7 @@ def test_an_interrupted_decoding_leaves_nothing_behind(tmp_path):
 def test_a_disk_without_room_is_refused_before_decoding(monkeypatch):
     usage = shutil.disk_usage(".")._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
-    with pytest.raises(DataError, match=r"^cache/decoded: 0.0 GB are free, .*lower image_size"):
+    with pytest.raises(DataError, match=r"^cache/decoded: 1e-06 GB are free, .*lower image_size"):
         decoder(pictures(40)).load()
     with pytest.raises(DataError, match="are free"):
         decoder(pictures(40)).refuse_without_room()

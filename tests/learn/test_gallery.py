@@ -1,0 +1,133 @@
+"""The pictures that notebook and report show are the right ones, small, and rightly named."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pipeline.learn import data, gallery, hardware
+from pipeline.learn.preprocessing import Preprocessing
+from pipeline.records import GALLERY_COLUMNS, SplitPredictions
+from pipeline.settings import RunSettings
+from tests.learn.made_images import write_classes
+
+
+@pytest.fixture
+def loaded(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return load(tmp_path, {"a $x$ b": 30, "<b>": 30, "a very long name of a class of images": 30})
+
+
+def load(tmp_path, classes, size=(16, 16)):
+    write_classes(tmp_path / "data", classes, size)
+    settings = RunSettings(
+        dataset="image_folder", device="cpu", precision="fp32", augmentation=["flip", "crop"]
+    )
+    return data.load(settings, Preprocessing(), hardware.choose(settings)), settings
+
+
+def predictions(split, wrong=()):
+    """Return predictions that are right but for the rows in ``wrong``, each surer than the one before."""
+    probability = np.full((len(split), 3), 0.1, dtype=np.float32)
+    answers = split.targets.numpy().copy()
+    for number, row in enumerate(wrong):
+        answers[row] = (answers[row] + 1) % 3
+        probability[row, answers[row]] = 0.5 + number / 100
+    probability[np.arange(len(split)), answers] = np.maximum(probability.max(1), 0.4)
+    return SplitPredictions(split.index, split.targets.numpy(), probability)
+
+
+def decoded(png):
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+def test_it_holds_samples_of_each_class_views_and_mistakes(loaded):
+    images, settings = loaded
+    table = data.gallery(
+        images, {"val": predictions(images.val), "test": predictions(images.test, [3, 0])}, settings
+    )
+    assert list(table.columns) == list(GALLERY_COLUMNS)
+    samples = table[table["kind"] == "sample"]
+    assert samples["target"].value_counts().to_dict() == {0: 8, 1: 8, 2: 8}
+    assert set(samples["split"]) == {"train"}
+    views = table[table["kind"] == "augmented"]
+    assert len(views) == 3 * gallery.VIEWS
+    assert set(views["index"]) <= set(samples["index"])
+    errors = table[table["kind"] == "error"]
+    assert errors["index"].tolist() == [0, 3]
+    assert errors["file"].tolist() == [images.test.files[0], images.test.files[3]]
+
+
+def test_pictures_are_the_images_they_are_named_for(loaded):
+    images, settings = loaded
+    table = data.gallery(images, {"val": predictions(images.val, [2])}, settings)
+    for row in table.itertuples():
+        split = getattr(images, row.split)
+        assert split.targets[row.index] == row.target
+        if row.kind != "augmented":
+            assert np.array_equal(decoded(row.png), split.pixels[row.index].numpy())
+
+
+def test_the_most_confident_mistakes_of_both_splits_come_first(loaded, monkeypatch):
+    images, _ = loaded
+    monkeypatch.setattr(gallery, "MOST_ERRORS", 3)
+    found = {"val": predictions(images.val, [1, 2, 3]), "test": predictions(images.test, [4, 5, 6, 7])}
+    errors = data.gallery(images, found).query("kind == 'error'")
+    assert list(zip(errors["split"], errors["index"], strict=True)) == [("test", 7), ("test", 6), ("val", 3)]
+
+
+def test_large_images_become_small_pictures(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_classes(tmp_path / "data", {"a": 5, "b": 5}, (100, 100))
+    settings = RunSettings(dataset="image_folder", device="cpu", precision="fp32", image_size=100)
+    images = data.load(settings, Preprocessing(), hardware.choose(settings))
+    assert images.train.images.shape[-1] == 100
+    assert {decoded(png).shape for png in data.gallery(images, {})["png"]} == {(64, 64, 3)}
+
+
+def test_many_classes_have_few_samples_each(loaded, monkeypatch):
+    monkeypatch.setattr(gallery, "MOST_SAMPLES", 5)
+    assert len(gallery.sample_rows(loaded[0])) == 3
+
+
+def test_without_augmentation_there_are_no_views(loaded):
+    images, settings = loaded
+    table = data.gallery(images, {}, settings.model_copy(update={"augmentation": []}))
+    assert set(table["kind"]) == {"sample"}
+
+
+def test_figures_name_classes_as_they_are_written(loaded):
+    images, settings = loaded
+    for figure in (data.show_samples(images), data.show_augmented(images, settings)):
+        axes = figure.axes[0]
+        names = [label.get_text() for label in axes.get_yticklabels()]
+        assert names == ["<b>", "a $x$ b", "a very long name of a c…"]
+        assert not any(label.get_parse_math() for label in axes.get_yticklabels())
+        figure.savefig(io.BytesIO(), format="png")
+
+
+def test_the_first_column_of_augmented_images_is_as_it_is(loaded):
+    images, settings = loaded
+    figure = data.show_augmented(images, settings)
+    shown = figure.axes[0].get_images()[0].get_array()
+    row = gallery.sample_rows(images, 1)[0]
+    assert np.array_equal(shown[:16, :16], images.train.pixels[row].numpy())
+    assert figure.axes[0].get_xticklabels()[0].get_text() == "as it is"
+
+
+def test_at_most_twenty_classes_are_drawn(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    images, _ = load(tmp_path, {f"class {k:02}": 4 for k in range(30)})
+    names = [label.get_text() for label in data.show_samples(images).axes[0].get_yticklabels()]
+    assert (len(names), names[0], names[-1]) == (20, "class 00", "class 29")
+
+
+def test_views_do_not_disturb_training(loaded):
+    images, settings = loaded
+    before = [x for x, _ in images.train_batches(0, 0, settings)]
+    data.show_augmented(images, settings)
+    assert all(
+        torch.equal(a, b) for a, (b, _) in zip(before, images.train_batches(0, 0, settings), strict=True)
+    )
