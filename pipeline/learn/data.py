@@ -17,11 +17,12 @@ from pipeline.learn.gallery import gallery, show_augmented, show_samples
 from pipeline.learn.hardware import Hardware
 from pipeline.learn.image_data import ImageData, Split, SplitName
 from pipeline.learn.preprocessing import Preprocessing
+from pipeline.learn.sources import check
 from pipeline.learn.splitting import Splits, split
 from pipeline.records import DatasetInfo
 from pipeline.settings import RunSettings
 
-__all__ = ["ImageData", "Split", "SplitName", "gallery", "load", "show_augmented", "show_samples"]
+__all__ = ["ImageData", "Split", "SplitName", "check", "gallery", "load", "show_augmented", "show_samples"]
 
 SMALLEST_SIDE = 8
 MEMORY_SHARE = 0.5  # of what is free: larger sets are streamed from disk

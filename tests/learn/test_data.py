@@ -184,7 +184,7 @@ def test_usable_data_pass_the_check(tmp_path, name):
         ),
         (
             {"batch_size": 65536, "image_size": 1024},
-            "batch_size 65536 at 1024 pixels needs 3,298 GB for ",
+            "batch_size 65536 at 1024 pixels needs 3,299 GB for ",
         ),
     ],
 )
