@@ -1,0 +1,36 @@
+"""CIFAR-10 as 60,000 JPEG files: ``train/<class>/*.jpg`` and ``test/<class>/*.jpg``."""
+
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+from bench.measuring import SkippedError
+
+FOLDER = Path("data/cifar10-jpeg")
+ARCHIVE = Path("../shared/data/cifar10-jpeg.zip")
+
+
+def cifar10_jpeg() -> Path:
+    """Return the folder, unpacked first from the archive where there is one.
+
+    Raises SkippedError when there is neither.
+    """
+    if not (FOLDER / "train").is_dir():
+        if not ARCHIVE.is_file():
+            raise SkippedError(
+                f"{FOLDER}: no JPEG CIFAR-10 here. Put its folders train/<class> and test/<class> there "
+                "(README says where they come from), and run again."
+            )
+        print(f"  unpacks {ARCHIVE} to {FOLDER}", file=sys.stderr, flush=True)
+        _unpack()
+    return FOLDER
+
+
+def _unpack() -> None:
+    partial = FOLDER.with_name(f".{FOLDER.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    with zipfile.ZipFile(ARCHIVE) as archive:
+        archive.extractall(partial)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    partial.rename(FOLDER)

@@ -1,0 +1,75 @@
+"""What Headstart adds to training: the notebook around a run, and a report with nothing to do."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.measuring import Options, Result, Target, say
+from pipeline.records import RunRecord
+
+KEYS = ("run_overhead_seconds", "noop_report_seconds")
+ROOT = Path(__file__).parent.parent
+PARAMS = """
+dataset: digits
+epochs: 3
+batch_size: 64
+seed: {seed}
+models:
+  - {{model: custom_cnn, widths: [16, 32], depth: 1, optimizer: sgd, learning_rate: 0.1}}
+"""
+
+
+def compare(options: Options) -> Iterator[Result]:
+    """Make a run of its own in each round, then call the report of the last one again and again."""
+    params = options.folder / "overhead.yaml"
+    records = [say(f"run {seed + 1}", lambda seed=seed: _run(params, seed)) for seed in range(options.rounds)]
+    yield Result(
+        "run_overhead_seconds",
+        "Papermill's wall time of a run − its seconds of training and evaluation",
+        "kernel start, imports, loading, drawing, measuring latency, saving; custom_cnn on digits",
+        Target("at most", 6),
+        [_overhead(record) for record in records],
+        unit="s",
+        details={"papermill_seconds": [r.details.timings.papermill_seconds for r in records]},
+    )
+    say("first report", lambda: _headstart("report", params))
+    seconds = [say("report again", lambda: _headstart("report", params)) for _ in range(options.rounds)]
+    yield Result(
+        "noop_report_seconds",
+        "seconds of `headstart report` when every run is whole, HTML and PDF",
+        "the whole command, from the start of Python to its end",
+        Target("at most", 10),
+        seconds,
+        unit="s",
+    )
+
+
+def _run(params: Path, seed: int) -> RunRecord:
+    params.write_text(PARAMS.format(seed=seed), encoding="utf-8")
+    before = set(params.parent.glob("runs/*/record.json"))
+    _headstart("run", params)
+    (made,) = set(params.parent.glob("runs/*/record.json")) - before
+    return RunRecord.read(made.parent)
+
+
+def _overhead(record: RunRecord) -> float:
+    timings = record.details.timings
+    assert timings is not None
+    assert timings.papermill_seconds is not None
+    return timings.papermill_seconds - timings.train_seconds - timings.evaluate_seconds
+
+
+def _headstart(command: str, params: Path) -> float:
+    """Call Headstart in the folder of a params file; return how long it took."""
+    started = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "pipeline", command, params.name],
+        cwd=params.parent,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+        capture_output=True,
+    )
+    return time.perf_counter() - started

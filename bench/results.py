@@ -1,0 +1,127 @@
+"""``bench/results.json`` and ``bench/results.md``: figures with the conditions they were taken under."""
+
+import json
+import os
+import platform
+import statistics
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from bench.measuring import Result
+from pipeline.learn import hardware
+from pipeline.records import write_json
+from pipeline.settings import RunSettings
+
+FOLDER = Path(__file__).parent
+PACKAGES = ("headstart", "torch", "torchvision", "fastai", "numpy", "papermill", "distributed")
+KEYS = (
+    "throughput_vs_tutorial",
+    "throughput_vs_fastai",
+    "time_to_90_vs_tutorial",
+    "epochs_to_90",
+    "share_of_matmul_ceiling",
+    "probe_vs_every_epoch",
+    "probe_vs_forward",
+    "run_overhead_seconds",
+    "noop_report_seconds",
+    "peak_memory_ratio",
+    "scaling_two_workers",
+)
+
+
+def about() -> dict[str, Any]:
+    """Return hardware and versions."""
+    found = hardware.environment(hardware.choose(RunSettings()))
+    return {
+        "cpu": found.cpu,
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "device": found.device,
+        "precision": found.precision,
+        "threads": found.threads,
+        "platform": platform.platform(),
+        "python": found.python,
+        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "git_commit": found.git_commit,
+        "git_dirty": found.git_dirty,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def entry(result: Result, quick: bool, load: float) -> dict[str, Any]:
+    """Return what the files say of one result; ``load`` is the machine's before it was measured."""
+    return {
+        "median": result.median,
+        "smallest": min(result.values),
+        "largest": max(result.values),
+        "standard_deviation": statistics.stdev(result.values) if len(result.values) > 1 else None,
+        "n": len(result.values),
+        "unit": result.unit,
+        "values": list(result.values),
+        "meaning": result.meaning,
+        "timed": result.timed,
+        "target": f"{result.target.kind} {result.target.value:g}",
+        "reached": result.target.is_reached_by(result.median),
+        "quick": quick,
+        "load_before": load,
+        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+        "details": dict(result.details),
+    }
+
+
+def write(entries: Mapping[str, dict[str, Any]], folder: Path = FOLDER) -> None:
+    """Write both files; keys that were not measured now keep what an earlier call measured."""
+    known = _read(folder / "results.json")
+    merged = {key: entries.get(key) or known.get(key) for key in KEYS}
+    whole = {"about": about(), **{key: value for key, value in merged.items() if value}}
+    write_json(folder / "results.json", whole)
+    (folder / "results.md").write_text(table(whole), encoding="utf-8")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def table(whole: Mapping[str, Any]) -> str:
+    """Return results as a Markdown table, their conditions above it."""
+    return "\n".join([*_conditions(whole["about"]), "", *_rows(whole), ""])
+
+
+def _conditions(machine: Mapping[str, Any]) -> Iterable[str]:
+    gpu = f", {machine['gpu']}" if machine["gpu"] else ""
+    versions = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+    yield f"Hardware: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GiB{gpu}."
+    yield f"Computed on {machine['device']} in {machine['precision']}, {machine['threads']} threads."
+    yield f"Versions: Python {machine['python']}, {versions}; commit {(machine['git_commit'] or '?')[:8]}."
+
+
+def _rows(whole: Mapping[str, Any]) -> Iterable[str]:
+    yield "| key | what | median | smallest to largest | n | target | load before |"
+    yield "|---|---|---:|---:|---:|---|---:|"
+    for key in KEYS:
+        if found := whole.get(key):
+            unit = "" if found["unit"] == "epochs" else f" {found['unit']}"
+            spread = f"{found['smallest']:.3g} to {found['largest']:.3g}"
+            missed = "" if found["reached"] else ", missed"
+            size = " (quick)" if found["quick"] else ""
+            yield (
+                f"| `{key}`{size} | {found['meaning']} | {found['median']:.3g}{unit} | {spread} "
+                f"| {found['n']} | {found['target']}{missed} | {found['load_before']:.1f} |"
+            )
