@@ -26,7 +26,8 @@ class Progress:
 
     def __init__(self, planned: Sequence[PlannedRun], missing: Sequence[PlannedRun]) -> None:
         """Begin with every run as whole or waiting."""
-        self._console = Console(file=sys.__stderr__, highlight=False, soft_wrap=True)
+        # In a kernel rich would display HTML in the cell, for which Quarto adds scripts from the web.
+        self._console = Console(file=sys.__stderr__, highlight=False, soft_wrap=True, force_jupyter=False)
         waiting = {p.run_id for p in missing}
         self._states = {p.run_id: "waits" if p.run_id in waiting else "whole, kept" for p in planned}
         self._missing = len(missing)

@@ -45,6 +45,21 @@ def test_real_stderr_of_a_cell_reaches_the_terminal(tmp_path):
     assert done.stderr == "epoch 1\n"
 
 
+def test_progress_of_runs_in_a_cell_goes_to_the_terminal_and_displays_nothing(tmp_path):
+    source = notebook(
+        tmp_path / "a.ipynb", "from pipeline.progress import Progress\nProgress([], []).__enter__();"
+    )
+    program = (
+        "import papermill, sys; from pipeline.kernel import own_kernel; "
+        "done = papermill.execute_notebook(sys.argv[1], None, progress_bar=False, **own_kernel()); "
+        "print([output.output_type for output in done.cells[-1].outputs])"
+    )
+    command = [sys.executable, "-c", program, str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stderr == "0 of 0 runs are whole and kept; 0 to train.\n"
+    assert done.stdout in ("['stream']\n", "[]\n")
+
+
 def test_missing_ipykernel_is_an_error_that_names_the_python(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(HeadstartError, match="ipykernel is not installed") as caught:
