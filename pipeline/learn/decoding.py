@@ -44,7 +44,8 @@ def open_image(path: str | os.PathLike[str]) -> Image.Image:
 @cache
 def _formats() -> tuple[str, ...]:
     Image.init()
-    return tuple(name for name in Image.ID if name not in REFUSED_FORMATS)
+    # Pillow tries one after the other, some of them slowly: the likely ones first.
+    return tuple(dict.fromkeys(("JPEG", "PNG", *(name for name in Image.ID if name not in REFUSED_FORMATS))))
 
 
 def native_size(image: Image.Image) -> tuple[int, int]:
