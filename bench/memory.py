@@ -8,7 +8,7 @@ import yaml
 
 from bench import images, workload
 from bench.measuring import Options, Result, Target, say
-from bench.overhead import _headstart
+from bench.overhead import headstart
 from pipeline.records import RunRecord
 
 KEYS = ("peak_memory_ratio",)
@@ -40,7 +40,7 @@ def _run(options: Options, data: Path, seed: int) -> RunRecord:
     params = options.folder / f"memory-{seed}.yaml"
     content = {"runs_dir": f"runs-{seed}", "models": [json.loads(settings.model_dump_json())]}
     params.write_text(yaml.safe_dump(content), encoding="utf-8")
-    _headstart("run", params)
+    headstart("run", params)
     (made,) = options.folder.glob(f"runs-{seed}/*/record.json")
     return RunRecord.read(made.parent)
 

@@ -1,7 +1,9 @@
 """Headstart's own training, called as ``notebooks/train.ipynb`` calls it."""
 
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,9 @@ class Loaded:
         settings = settings or self.settings
         network = models.build(settings, self.images.classes, self.images.preprocessing)
         folder.mkdir(parents=True)
-        return network, training.fit(network, self.images, settings, RunFolder(folder), self.hardware)
+        with redirect_stdout(StringIO()):  # its progress, which a notebook would show
+            fitted = training.fit(network, self.images, settings, RunFolder(folder), self.hardware)
+        return network, fitted
 
 
 @cache

@@ -35,8 +35,8 @@ def compare(options: Options) -> Iterator[Result]:
         unit="s",
         details={"papermill_seconds": [r.details.timings.papermill_seconds for r in records]},
     )
-    say("first report", lambda: _headstart("report", params))
-    seconds = [say("report again", lambda: _headstart("report", params)) for _ in range(options.rounds)]
+    say("first report", lambda: headstart("report", params))
+    seconds = [say("report again", lambda: headstart("report", params)) for _ in range(options.rounds)]
     yield Result(
         "noop_report_seconds",
         "seconds of `headstart report` when every run is whole, HTML and PDF",
@@ -50,7 +50,7 @@ def compare(options: Options) -> Iterator[Result]:
 def _run(params: Path, seed: int) -> RunRecord:
     params.write_text(PARAMS.format(seed=seed), encoding="utf-8")
     before = set(params.parent.glob("runs/*/record.json"))
-    _headstart("run", params)
+    headstart("run", params)
     (made,) = set(params.parent.glob("runs/*/record.json")) - before
     return RunRecord.read(made.parent)
 
@@ -62,7 +62,7 @@ def _overhead(record: RunRecord) -> float:
     return timings.papermill_seconds - timings.train_seconds - timings.evaluate_seconds
 
 
-def _headstart(command: str, params: Path) -> float:
+def headstart(command: str, params: Path) -> float:
     """Call Headstart in the folder of a params file; return how long it took."""
     started = time.perf_counter()
     subprocess.run(

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from bench import fastai_peer, images, ours, tutorial, workload
 from bench.measuring import Options, Result, Target, apart, in_turn, synchronize
@@ -48,7 +47,7 @@ def compare(options: Options) -> Iterator[Result]:
 def _results(rounds: list[dict[str, float]]) -> Iterator[Result]:
     details = {
         "network": "custom_cnn as shipped (widths 64, 128, 256, depth 2), 32×32, batch 128",
-        "multiply_adds": workload.multiply_adds(),
+        "multiply_adds": workload.operations(training=False) // 2,
         "images_per_second": rounds,
     }
     yield Result(
@@ -68,7 +67,7 @@ def _results(rounds: list[dict[str, float]]) -> Iterator[Result]:
             [r["ours"] / r["fastai"] for r in rounds],
             details=details,
         )
-    operations = operations_per_image()
+    operations = workload.operations(training=True)
     yield Result(
         "share_of_matmul_ceiling",
         "arithmetic rate of our training / this machine's fastest bf16 (or fp32) matrix product",
@@ -80,17 +79,6 @@ def _results(rounds: list[dict[str, float]]) -> Iterator[Result]:
             "ceiling_operations_per_second": [r["ceiling"] for r in rounds],
         },
     )
-
-
-def operations_per_image() -> float:
-    """Return the operations (a multiply-add is two) of training on one image, forward and backward.
-
-    Counted by PyTorch: matrix products and convolutions, with the gradients that are really computed.
-    """
-    net, batch = workload.network().train(), torch.randn(8, 3, 32, 32)
-    with FlopCounterMode(display=False) as counter:
-        net(batch).sum().backward()
-    return counter.get_total_flops() / len(batch)
 
 
 def matrix_products() -> float:

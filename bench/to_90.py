@@ -4,7 +4,7 @@ Both sides look at the test images after each epoch, which a study must not do: 
 question itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,26 +12,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench import ours, tutorial, workload
+from bench import ours, tutorial
 from bench.images import cifar10_jpeg
-from bench.measuring import Options, Result, Target, apart, in_turn
-from pipeline.settings import RunSettings
+from bench.measuring import Options, Result, SkippedError, Target, apart, in_turn
+from pipeline.settings import Experiment, RunSettings
 
 KEYS = ("time_to_90_vs_tutorial", "epochs_to_90")
 GOAL = 0.90
 TUTORIAL_EPOCHS = 20
+PARAMS = Path(__file__).parent.parent / "params" / "cifar10-jpeg-full.yaml"
 
 
 def recipe() -> RunSettings:
-    """Return the settings that the shipped net reaches the goal with soonest."""
-    return workload.settings(
-        epochs=10,
-        batch_size=256,
-        learning_rate=0.4,
-        augmentation=["crop", "alternating_flip"],
-        label_smoothing=0.1,
-        val_fraction=0.001,
-    )
+    """Return the shipped recipe, for as many training images as there may be."""
+    (shipped,) = Experiment.from_yaml(PARAMS).runs
+    return shipped.model_copy(update={"val_fraction": 0.001})
 
 
 def compare(options: Options) -> Iterator[Result]:
@@ -46,10 +41,12 @@ def compare(options: Options) -> Iterator[Result]:
                 "tutorial": lambda: plain(folder),
             },
         )
+    _refuse_miss([r["ours"] for r in rounds])
     details = {"goal": GOAL, "ours": recipe().model_dump(), "rounds": rounds}
     yield Result(
         "time_to_90_vs_tutorial",
-        "training seconds of the tutorial-style loop to 90 % test accuracy / those of ours, same net",
+        "training seconds of the tutorial-style loop to 90 % test accuracy / those of ours, same net; "
+        f"a loop that has not got there in {TUTORIAL_EPOCHS} epochs counts with those",
         "whole training epochs up to the first with that accuracy; test passes are not counted",
         Target("at least", 5),
         [r["tutorial"]["seconds"] / r["ours"]["seconds"] for r in rounds],
@@ -64,6 +61,12 @@ def compare(options: Options) -> Iterator[Result]:
         unit="epochs",
         details=details,
     )
+
+
+def _refuse_miss(found: Sequence[Mapping[str, Any]]) -> None:
+    missed = [max(f["accuracies"]) for f in found if not f["reached"]]
+    if missed:
+        raise SkippedError(f"ours did not reach {GOAL:.0%}: the best test accuracy was {max(missed):.2%}.")
 
 
 def ours_to_goal(seed: int, folder: Path) -> dict[str, Any]:
@@ -88,13 +91,13 @@ def ours_to_goal(seed: int, folder: Path) -> dict[str, Any]:
 
 def tutorial_to_goal(folder: Path) -> dict[str, Any]:
     """Train as the tutorials do until the goal is reached."""
-    return to_goal(tutorial.epochs(folder, TUTORIAL_EPOCHS))
+    return to_goal(tutorial.epochs(recipe(), folder, TUTORIAL_EPOCHS))
 
 
 def to_goal(epochs: Iterator[tuple[float, float]]) -> dict[str, Any]:
     """Return the seconds and epochs until the goal, from each epoch's seconds and accuracy.
 
-    A side that misses it counts with all its epochs: the ratio is then a lower bound, or none.
+    A side that misses it counts with all its epochs.
     """
     total, accuracies = 0.0, []
     for seconds, accuracy in epochs:

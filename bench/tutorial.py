@@ -16,6 +16,7 @@ from torchvision import datasets, transforms
 
 from bench import workload
 from bench.measuring import Stopwatch, synchronize
+from pipeline.settings import RunSettings
 
 LEARNING_RATE = 0.1
 TEST_BATCH = 100
@@ -83,9 +84,9 @@ def accuracy(net: nn.Module, loader: DataLoader[tuple[Tensor, Tensor]], device: 
     return correct / total
 
 
-def prepared_network(folder: Path, device: torch.device) -> nn.Module:
+def prepared_network(settings: RunSettings, folder: Path, device: torch.device) -> nn.Module:
     """Return the same net as ours, its stem adapted to 2,000 training images as ours is."""
-    net = workload.network()
+    net = workload.network(settings)
     found = [inputs for inputs, _ in _first(train_loader(folder), 2000 // workload.BATCH_SIZE + 1)]
     net.prepare(torch.cat(found)[:2000])
     return net.to(device)
@@ -110,13 +111,13 @@ def images_per_second(folder: Path, first: int, last: int) -> float:
     return watch.rate(workload.BATCH_SIZE)
 
 
-def epochs(folder: Path, count: int) -> Iterator[tuple[float, float]]:
-    """Train for ``count`` epochs; yield the seconds of training and the test accuracy after each.
+def epochs(settings: RunSettings, folder: Path, count: int) -> Iterator[tuple[float, float]]:
+    """Train the net of these settings; yield each epoch's seconds of training and the test accuracy.
 
     Timed: whole training epochs, with the start of the DataLoader's workers; not the test passes.
     """
     device = workload.device()
-    net = prepared_network(folder, device)
+    net = prepared_network(settings, folder, device)
     loader, tests = train_loader(folder), test_loader(folder)
     optimizer = optimizer_of(net)
     scheduler = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=count)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.learn import hardware
 from pipeline.learn.custom_cnn import CustomCNN
@@ -26,10 +27,10 @@ def settings(**changes: Any) -> RunSettings:
     return RunSettings(**{**chosen, **changes})
 
 
-def network() -> CustomCNN:
-    """Return a new custom_cnn for ten classes of 32×32 images, as ``settings`` describes it."""
-    defaults = RunSettings()
-    return CustomCNN(10, defaults.widths, defaults.depth, defaults.dropout, image_size=32)
+def network(of: RunSettings | None = None) -> CustomCNN:
+    """Return a new custom_cnn for ten classes of 32×32 images, by default as it is shipped."""
+    of = of or settings()
+    return CustomCNN(10, of.widths, of.depth, of.dropout, image_size=32)
 
 
 def device() -> torch.device:
@@ -37,8 +38,15 @@ def device() -> torch.device:
     return hardware.choose(RunSettings()).device
 
 
-def multiply_adds() -> int:
-    """Return the multiply-adds of one image forward through ``network``."""
-    from pipeline.learn.summary import count_macs
+def operations(training: bool) -> int:
+    """Return the operations (a multiply-add is two) that one image costs in ``network``.
 
-    return count_macs(network(), 32)
+    Counted by PyTorch: matrix products and convolutions; in training, forward and those gradients
+    that are really computed.
+    """
+    net, batch = network().train(training), torch.randn(8, 3, 32, 32)
+    with FlopCounterMode(display=False) as counter, torch.set_grad_enabled(training):
+        answers = net(batch)
+        if training:
+            answers.sum().backward()
+    return int(counter.get_total_flops()) // len(batch)
