@@ -24,14 +24,14 @@ RAND_AUGMENT_GROUP = 8
 class Draw:
     """What one batch is augmented with: its generator, and which images it holds in which epoch.
 
-    ``positions`` int64 [B] are positions in the training split; ``fill`` is its mean colour, 0..255.
+    ``positions`` int64 [B] are positions in the training split; ``fill`` is a mean colour, 0..255.
     """
 
     random: torch.Generator
     positions: Tensor
     seed: int
     epoch: int
-    fill: Tensor
+    fill: Sequence[float]
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         """Return numbers from [low, high), on the device of the batch."""
@@ -106,8 +106,8 @@ def _blend(images: Tensor, other: Tensor, factor: Tensor) -> Tensor:
 
 
 def _grey(images: Tensor) -> Tensor:
-    weights = torch.tensor([0.2989, 0.587, 0.114], device=images.device)  # ITU-R 601, as torchvision
-    return (images @ weights).unsqueeze(-1)
+    red, green, blue = images.split(1, dim=-1)
+    return 0.2989 * red + 0.587 * green + 0.114 * blue  # ITU-R 601, as torchvision
 
 
 def random_erasing(pixels: Tensor, draw: Draw) -> Tensor:
@@ -120,7 +120,8 @@ def random_erasing(pixels: Tensor, draw: Draw) -> Tensor:
     rows = (place >= top[:, None]) & (place < (top + height)[:, None])
     columns = (place >= left[:, None]) & (place < (left + width)[:, None])
     erased = rows[:, :, None] & columns[:, None, :] & (draw.uniform(batch, 1, 1) < ERASED_SHARE)
-    return torch.where(erased[..., None], draw.fill.round().to(torch.uint8), pixels)
+    fill = torch.tensor(draw.fill).round().to(torch.uint8).to(pixels.device, non_blocking=True)
+    return torch.where(erased[..., None], fill, pixels)
 
 
 def _boxes(batch: int, side: int, draw: Draw) -> tuple[Tensor, Tensor]:
@@ -141,7 +142,7 @@ def rand_augment(pixels: Tensor, draw: Draw) -> Tensor:
     """
     from torchvision.transforms.v2 import RandAugment
 
-    transform = RandAugment(fill=draw.fill.tolist())
+    transform = RandAugment(fill=list(draw.fill))
     groups = pixels.permute(0, 3, 1, 2).split(RAND_AUGMENT_GROUP)
     with torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator
         torch.manual_seed(int(torch.randint(2**62, (), generator=draw.random)))

@@ -11,7 +11,8 @@ from torch import Tensor
 from pipeline.errors import DataError
 from pipeline.learn import sources
 from pipeline.learn.contents import Contents
-from pipeline.learn.decoded import Decoded, Decoder
+from pipeline.learn.decoded import Decoded
+from pipeline.learn.decoder import Decoder
 from pipeline.learn.duplicates import cached_near_duplicates
 from pipeline.learn.gallery import gallery, show_augmented, show_samples
 from pipeline.learn.hardware import Hardware
@@ -52,30 +53,34 @@ def load(
     decoded = decoder.load()
     unreadable = _refuse_unreadable(settings, contents, splits, decoded)
     fits = decoded.pixels.nbytes <= (_free_memory(hardware) * MEMORY_SHARE if memory is None else memory)
-    parts = _parts(contents, splits, decoded, hardware.device if fits else torch.device("cpu"))
-    twins, rule = cached_near_duplicates(
-        f"{decoder.key} {decoded.pixels.shape}", parts["test"].pixels, parts["train"].pixels
+    parts = _parts(contents, splits, decoded, hardware.device, fits)
+    info = _describe(contents, splits, decoded, parts, f"{decoder.key} {decoded.pixels.shape}")
+    return ImageData(
+        classes=contents.classes,
+        **parts,
+        preprocessing=_resolve(settings, preprocessing, parts["train"]),
+        info=info.model_copy(update={"fingerprint": fingerprint, "unreadable": unreadable}),
+        hardware=hardware,
+        seconds=time.perf_counter() - start,
+        streamed=not fits,
+        num_workers=settings.num_workers,
     )
-    info = DatasetInfo(
+
+
+def _describe(
+    contents: Contents, splits: Splits, decoded: Decoded, parts: dict[str, Split], key: str
+) -> DatasetInfo:
+    twins, rule = cached_near_duplicates(key, parts["test"].pixels, parts["train"].pixels)
+    return DatasetInfo(
         name=contents.name,
-        fingerprint=fingerprint,
+        fingerprint="",
         source=contents.source,
         split_sizes={name: len(part) for name, part in parts.items()},
         class_counts={name: _class_counts(contents, part) for name, part in parts.items()},
         native_size=list(decoded.native_size) if decoded.native_size else None,
         split_note=splits.note,
-        unreadable=unreadable,
         near_duplicates=parts["test"].index[twins].tolist(),
         near_duplicates_note=rule,
-    )
-    return ImageData(
-        classes=contents.classes,
-        **parts,
-        preprocessing=_resolve(settings, preprocessing, parts["train"]),
-        info=info,
-        hardware=hardware,
-        seconds=time.perf_counter() - start,
-        streamed=not fits,
     )
 
 
@@ -102,7 +107,9 @@ def _refuse_unreadable(
     return unreadable
 
 
-def _parts(contents: Contents, splits: Splits, decoded: Decoded, device: torch.device) -> dict[str, Split]:
+def _parts(
+    contents: Contents, splits: Splits, decoded: Decoded, device: torch.device, fits: bool
+) -> dict[str, Split]:
     """Cut what was decoded, train first, then val, then test, into its splits."""
     images = torch.from_numpy(decoded.pixels).permute(0, 3, 1, 2)
     pixel_bytes = decoded.pixels[:1].nbytes
@@ -113,7 +120,7 @@ def _parts(contents: Contents, splits: Splits, decoded: Decoded, device: torch.d
         index = decoded.positions[first_row:end] - first_image
         positions = selection.positions[index]
         parts[name] = Split(
-            images[first_row:end].to(device),
+            images[first_row:end].to(device) if fits else images[first_row:end],
             torch.from_numpy(source.targets[positions]).to(device),
             index,
             [source.files[i] for i in positions] if source.files else [],

@@ -57,7 +57,8 @@ class ImageData:
     info: DatasetInfo
     hardware: Hardware
     seconds: float = 0.0
-    streamed: bool = False  # from disk, because memory has no room for it
+    streamed: bool = False  # from disk, because memory has no room for it,
+    num_workers: int = 0  # by so many processes
 
     def __len__(self) -> int:
         return len(self.train)
@@ -80,14 +81,9 @@ class ImageData:
         if shuffle:
             order = torch.randperm(count, generator=generator(seed, epoch, "order"))
         batches = [order[part] for part in _slices(count, settings.batch_size, keep_single=not shuffle)]
-        for step, (pixels, positions) in enumerate(self._fetch(self.train, batches, settings.num_workers)):
+        for step, (pixels, positions) in enumerate(self._fetch(self.train, batches)):
             draw = Draw(generator(seed, epoch, step), positions, seed, epoch, self.fill)
             yield self.prepare(augment(pixels, settings.augmentation, draw)), self.train.targets[positions]
-
-    def augmented_pixels(self, seed: int, epoch: int, settings: RunSettings) -> Tensor:
-        """Return all training images in order as one epoch augments them: uint8 [n, H, H, 3]."""
-        draw = Draw(generator(seed, epoch, 0), torch.arange(len(self.train)), seed, epoch, self.fill)
-        return augment(self.train.pixels, settings.augmentation, draw)
 
     def batches(self, split_name: SplitName, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield a split in order, not augmented: x float [B, 3, S, S], y int64 [B]."""
@@ -98,29 +94,33 @@ class ImageData:
 
     def prepare(self, pixels: Tensor) -> Tensor:
         """Turn uint8 [B, H, H, 3] into what the network sees: float [B, 3, S, S], normalised."""
-        size, mean, std = self.preprocessing.image_size, self.preprocessing.mean, self.preprocessing.std
-        images = pixels.permute(0, 3, 1, 2)
+        size, images = self.preprocessing.image_size, pixels.permute(0, 3, 1, 2)
         if size is not None and images.shape[-1] != size:
             images = _resize(images, size, self.preprocessing.interpolation)
-        scale = (1 / (255 * torch.tensor(std)))[:, None, None].to(images.device, non_blocking=True)
-        shift = (torch.tensor(mean) / torch.tensor(std))[:, None, None].to(images.device, non_blocking=True)
+        scale, shift = self._normalisation
         x = images.float().mul_(scale).sub_(shift)
         return x if self.hardware.channels_last else x.contiguous()
 
-    @property
-    def fill(self) -> Tensor:
-        """The mean colour of what the network was made for, 0..255: float [3]."""
-        return 255 * torch.tensor(self.preprocessing.mean, device=self.hardware.device)
+    @cached_property
+    def _normalisation(self) -> tuple[Tensor, Tensor]:
+        """What to multiply with and then to subtract: float [3, 1, 1] each, put on the device once."""
+        mean, std = torch.tensor(self.preprocessing.mean), torch.tensor(self.preprocessing.std)
+        device = self.hardware.device
+        return (1 / (255 * std))[:, None, None].to(device), (mean / std)[:, None, None].to(device)
 
-    def _fetch(
-        self, chosen: Split, batches: Sequence[Tensor], num_workers: int = 0
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    @property
+    def fill(self) -> tuple[float, ...]:
+        """The mean colour of what the network was made for, 0..255."""
+        return tuple(255 * value for value in self.preprocessing.mean or ())
+
+    def _fetch(self, chosen: Split, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield pixels uint8 [B, H, H, 3] and positions int64 [B] of each batch, on the device."""
         device = self.hardware.device
         if self.streamed:
-            pinned = device.type == "cuda"
-            stored = _StoredImages(chosen, batches)
-            for pixels, positions in DataLoader(stored, None, num_workers=num_workers, pin_memory=pinned):
+            stored, pinned = _StoredImages(chosen, batches), device.type == "cuda"
+            for pixels, positions in DataLoader(
+                stored, None, num_workers=self.num_workers, pin_memory=pinned
+            ):
                 yield pixels.to(device, non_blocking=True), positions.to(device, non_blocking=True)
             return
         rows = chosen.pixels.flatten(1)

@@ -17,7 +17,7 @@ from PIL import Image
 from pipeline.errors import DataError, did_you_mean
 from pipeline.learn import cifar, torchvision_sets
 from pipeline.learn.contents import Contents, Files, Part, Source, cache_folder
-from pipeline.learn.decoded import LARGEST_NATIVE_SIDE, Decoder
+from pipeline.learn.decoder import LARGEST_NATIVE_SIDE, Decoder
 from pipeline.learn.fingerprints import files_fingerprint
 from pipeline.learn.image_folder import ImageFolder
 from pipeline.learn.splitting import refuse_small_classes, split

@@ -26,7 +26,7 @@ def batch(count, side=SIDE):
 
 
 def draw(count, seed=0, epoch=0, fill=(10.0, 20.0, 30.0)):
-    return Draw(generator(seed, epoch, "test"), torch.arange(count), seed, epoch, torch.tensor(fill))
+    return Draw(generator(seed, epoch, "test"), torch.arange(count), seed, epoch, fill)
 
 
 @pytest.mark.parametrize("names", [[name] for name in AUGMENTATIONS] + [list(AUGMENTATIONS)])

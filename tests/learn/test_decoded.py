@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import DataError
-from pipeline.learn import decoded
-from pipeline.learn.decoded import Decoder
+from pipeline.learn import decoded, decoder
+from pipeline.learn.decoder import Decoder
 from tests.learn.made_images import picture
 
 
@@ -17,7 +17,7 @@ def _in_tmp_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def decoder(images, **how):
+def decoder_of(images, **how):
     """Return a decoder of images; an exception in their place is raised when it is read."""
 
     def read(position):
@@ -41,13 +41,13 @@ def pictures(count, size=(12, 12)):
 
 def test_images_of_one_small_size_keep_every_pixel():
     images = pictures(70)
-    made = decoder(images, threads=3).load()
+    made = decoder_of(images, threads=3).load()
     assert made.native_size == (12, 12)
     assert np.array_equal(made.pixels, np.stack([np.asarray(image) for image in images]))
 
 
 def test_images_of_one_wide_size_keep_their_middle():
-    made = decoder(pictures(3, (20, 12)), image_size=12).load()
+    made = decoder_of(pictures(3, (20, 12)), image_size=12).load()
     assert (made.pixels.shape, made.native_size) == ((3, 12, 12, 3), (12, 20))
     assert np.array_equal(made.pixels[1], np.asarray(picture(1, (20, 12)))[:, 4:16])
 
@@ -67,12 +67,12 @@ def test_images_of_one_wide_size_keep_their_middle():
     ],
 )
 def test_stored_side_is_the_smaller_of_native_and_asked_for(sizes, image_size, stored, native):
-    made = decoder([picture(1, size) for size in sizes], image_size=image_size).load()
+    made = decoder_of([picture(1, size) for size in sizes], image_size=image_size).load()
     assert (made.pixels.shape, made.native_size) == ((2, stored, stored, 3), native)
 
 
 def test_decoded_images_are_not_decoded_again_for_another_size_they_fit():
-    first = decoder(pictures(40), image_size=16).load()
+    first = decoder_of(pictures(40), image_size=16).load()
     again = refusing(40, image_size=64, interpolation="bicubic").load()
     assert np.array_equal(first.pixels, again.pixels)
     assert again.native_size == (12, 12)
@@ -80,7 +80,7 @@ def test_decoded_images_are_not_decoded_again_for_another_size_they_fit():
 
 def test_scaled_images_are_kept_for_each_size_and_interpolation():
     images = [picture(1, (40, 40)), picture(2, (50, 40))]
-    scaled = [decoder(images, image_size=16, interpolation=by).load() for by in ("bilinear", "bicubic")]
+    scaled = [decoder_of(images, image_size=16, interpolation=by).load() for by in ("bilinear", "bicubic")]
     assert not np.array_equal(scaled[0].pixels, scaled[1].pixels)
     for by, kept in zip(("bilinear", "bicubic"), scaled, strict=True):
         assert np.array_equal(refusing(2, image_size=16, interpolation=by).load().pixels, kept.pixels)
@@ -88,30 +88,30 @@ def test_scaled_images_are_kept_for_each_size_and_interpolation():
 
 def test_unreadable_images_are_left_out_and_named():
     images = [*pictures(40), OSError("cut\noff"), picture(41, (12, 12)), ValueError()]
-    for made in (decoder(images).load(), refusing(43).load()):
+    for made in (decoder_of(images).load(), refusing(43).load()):
         assert made.unreadable == {40: "cut off", 42: "ValueError"}
         assert made.positions.tolist() == [*range(40), 41]
         assert np.array_equal(made.pixels[40], np.asarray(images[41]))
 
 
 def test_only_unreadable_images_leave_nothing():
-    made = decoder([OSError("no"), OSError("no")]).load()
+    made = decoder_of([OSError("no"), OSError("no")]).load()
     assert len(made.pixels) == len(made.positions) == 0
 
 
 def test_a_first_image_that_is_unreadable_does_not_decide_the_size():
-    assert decoder([OSError("no"), *pictures(3)]).load().pixels.shape == (3, 12, 12, 3)
+    assert decoder_of([OSError("no"), *pictures(3)]).load().pixels.shape == (3, 12, 12, 3)
 
 
 @pytest.mark.parametrize("place", [0, 0.3, 0.5, 0.99])
 @pytest.mark.parametrize("name", ["pixels.bin", "images.json"])
 def test_a_damaged_byte_is_named_and_its_images_decoded_again(tmp_path, caplog, name, place):
-    whole = decoder(pictures(40)).load().pixels.copy()
+    whole = decoder_of(pictures(40)).load().pixels.copy()
     path = tmp_path / "cache/decoded/made-native" / name
     content = bytearray(path.read_bytes())
     content[int(place * len(content))] ^= 1
     path.write_bytes(content)
-    assert np.array_equal(decoder(pictures(40)).load().pixels, whole)
+    assert np.array_equal(decoder_of(pictures(40)).load().pixels, whole)
     assert "made-native" in caplog.text
     assert "decoded again" in caplog.text
     caplog.clear()
@@ -121,13 +121,13 @@ def test_a_damaged_byte_is_named_and_its_images_decoded_again(tmp_path, caplog, 
 @pytest.mark.parametrize("name", ["pixels.bin", "images.json"])
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut"])
 def test_a_file_that_is_not_whole_is_decoded_again(tmp_path, caplog, name, damage):
-    whole = decoder(pictures(40)).load().pixels.copy()
+    whole = decoder_of(pictures(40)).load().pixels.copy()
     path = tmp_path / "cache/decoded/made-native" / name
     content = path.read_bytes()
     path.unlink()
     if damage != "missing":
         path.write_bytes(b"" if damage == "empty" else content[: len(content) // 2])
-    assert np.array_equal(decoder(pictures(40)).load().pixels, whole)
+    assert np.array_equal(decoder_of(pictures(40)).load().pixels, whole)
     assert "damaged" in caplog.text
 
 
@@ -146,13 +146,13 @@ def test_a_disk_without_room_is_refused_before_decoding(monkeypatch):
     usage = shutil.disk_usage(".")._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
     with pytest.raises(DataError, match=r"^cache/decoded: 1e-06 GB are free, .*lower image_size"):
-        decoder(pictures(40)).load()
+        decoder_of(pictures(40)).load()
     with pytest.raises(DataError, match="are free"):
-        decoder(pictures(40)).refuse_without_room()
+        decoder_of(pictures(40)).refuse_without_room()
 
 
 def test_images_that_are_decoded_already_need_no_room(monkeypatch):
-    decoder(pictures(40)).load()
+    decoder_of(pictures(40)).load()
     monkeypatch.setattr(shutil, "disk_usage", lambda place: pytest.fail("asked for room"))
     refusing(40).refuse_without_room()
 
@@ -161,16 +161,16 @@ def test_a_full_disk_is_one_line(monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(decoded.os, "fsync", full)
+    monkeypatch.setattr(decoder.os, "fsync", full)
     with pytest.raises(
         DataError, match=r"^cache/decoded: cannot keep decoded images: No space left on device"
     ):
-        decoder(pictures(2)).load()
+        decoder_of(pictures(2)).load()
 
 
 def test_large_caches_are_checked_in_part(monkeypatch, tmp_path):
     monkeypatch.setattr(decoded, "CHECKED_BYTES", 10_000)
-    whole = decoder(pictures(200)).load()
+    whole = decoder_of(pictures(200)).load()
     assert np.array_equal(refusing(200).load().pixels, whole.pixels)
     path = tmp_path / "cache/decoded/made-native/pixels.bin"
     path.write_bytes(path.read_bytes()[:-1])

@@ -1,0 +1,207 @@
+"""Decode all images of a data set once, on several threads, and keep them on disk."""
+
+import os
+import shutil
+import tempfile
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from PIL import Image
+
+from pipeline.errors import DataError, one_line
+from pipeline.learn.contents import Contents, cache_folder
+from pipeline.learn.decoded import FORMAT, Decoded, Size, read_decoded
+from pipeline.learn.decoding import native_size, strict_pillow, to_square
+from pipeline.learn.splitting import Splits
+from pipeline.records import digest, write_json
+
+LARGEST_NATIVE_SIDE = 64
+IMAGES_PER_BLOCK = 32
+SAMPLED_SIZES = 32
+
+Read = Callable[[int], Image.Image]
+
+
+class _SizesDifferError(Exception):
+    """An image does not have the size of those before it."""
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """What to decode and how: images ``read(0)`` ... ``read(count - 1)``.
+
+    All images of one size no larger than ``image_size`` keep it, else each is scaled down, or up,
+    to ``image_size``. Without one, 64 pixels take its place.
+    """
+
+    read: Read
+    count: int
+    key: str
+    image_size: int | None = None
+    interpolation: str = "bilinear"
+    threads: int = 1
+
+    @classmethod
+    def of(cls, contents: Contents, splits: Splits, fingerprint: str, **how: Any) -> "Decoder":
+        """Return the decoder of the images of all splits, train first, then val, then test."""
+        chosen = [(contents.parts[s.part].read, int(i)) for _, s in splits.items() for i in s.positions]
+        selected = {name: [s.part, s.positions.tolist()] for name, s in splits.items()}
+        key = f"{contents.name}-{digest([fingerprint, selected])[:24]}"
+
+        def read(position: int) -> Image.Image:
+            read_part, within = chosen[position]
+            return read_part(within)
+
+        return cls(read, len(chosen), key, **how)
+
+    @property
+    def limit(self) -> int:
+        return self.image_size or LARGEST_NATIVE_SIDE
+
+    @property
+    def folders(self) -> tuple[Path, Path]:
+        """Where images of one small size are kept, and where scaled ones."""
+        root = cache_folder("decoded")
+        return root / f"{self.key}-native", root / f"{self.key}-{self.limit}-{self.interpolation}"
+
+    def load(self) -> Decoded:
+        """Return the images, from disk if they were decoded before.
+
+        Raises DataError when the disk has no room for them, or may not be written.
+        """
+        root = cache_folder("decoded")
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            with FileLock(root / f".{self.key}.lock"):  # of two runs at once, the second finds them decoded
+                for folder in self.folders:
+                    found = read_decoded(folder)
+                    if found is not None and found.pixels.shape[1] <= self.limit:
+                        return found
+                return self._decode()
+        except OSError as error:
+            raise DataError(
+                f"{root}: cannot keep decoded images: {one_line(error.strerror or error, 120)}. "
+                "Make room there, or make it a link to a folder with room, where you may write."
+            ) from None
+
+    def refuse_without_room(self) -> None:
+        """Raise DataError when the decoded images, not there yet, would not fit on the disk.
+
+        What they need is told from a sample of them.
+        """
+        if any(folder.is_dir() for folder in self.folders):
+            return
+        with strict_pillow():
+            sample = range(0, self.count, max(1, self.count // SAMPLED_SIZES))
+            sizes = {_size(self.read, position) for position in sample} - {None}
+        sides = [min(size) for size in sizes if size is not None]
+        side = min(self.limit, *sides) if len(sides) == 1 else self.limit
+        refuse_without_room(cache_folder("decoded"), self.count * side * side * 3)
+
+    def _decode(self) -> Decoded:
+        native, scaled = self.folders
+        with strict_pillow():
+            first = next(filter(None, (_size(self.read, i) for i in range(self.count))), None)
+            if first is not None and min(first) <= self.limit:
+                with suppress(_SizesDifferError):
+                    return self._write(native, None, first)
+            return self._write(scaled, self.limit, None)
+
+    def _write(self, folder: Path, side: int | None, expected: Size | None) -> Decoded:
+        stored = side or min(expected or (1, 1))
+        refuse_without_room(folder.parent, self.count * stored * stored * 3)
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            about = self._write_pixels(partial / "pixels.bin", side, expected)
+            write_json(partial / "images.json", {"about": about, "sha256": digest(about)})
+            shutil.rmtree(folder, ignore_errors=True)
+            partial.rename(folder)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        decoded = read_decoded(folder)
+        if decoded is None:
+            raise OSError(0, "what was just written cannot be read back")
+        return decoded
+
+    def _write_pixels(self, path: Path, side: int | None, expected: Size | None) -> dict[str, object]:
+        """Write the images; return what ``images.json`` says of them."""
+        sizes: set[Size] = set()
+        unreadable: dict[int, str] = {}
+        blocks: list[tuple[int, int]] = []
+        with path.open("wb") as file:
+            for images in self._in_order(side, expected):
+                unreadable |= {image: error for image, _, _, error in images if error}
+                sizes |= {size for _, _, size, error in images if not error}
+                block = b"".join(pixels for _, pixels, _, _ in images)
+                file.write(block)
+                blocks.append((len(block), zlib.crc32(block)))
+            file.flush()
+            os.fsync(file.fileno())
+        return {
+            "format": FORMAT,
+            "side": side or min(expected or (1, 1)),
+            "count": self.count,
+            "native_size": sizes.pop() if len(sizes) == 1 else None,
+            "unreadable": {str(image): reason for image, reason in unreadable.items()},
+            "blocks": blocks,
+        }
+
+    def _in_order(self, side: int | None, expected: Size | None) -> Iterator[list["_Image"]]:
+        def decode(start: int) -> list[_Image]:
+            images = range(start, min(start + IMAGES_PER_BLOCK, self.count))
+            return [_decode_one(self.read, i, side, expected, self.interpolation) for i in images]
+
+        pool = ThreadPoolExecutor(self.threads)
+        waiting: deque[Future[list[_Image]]] = deque()
+        try:
+            for start in range(0, self.count, IMAGES_PER_BLOCK):
+                waiting.append(pool.submit(decode, start))
+                if len(waiting) > 2 * self.threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+_Image = tuple[int, bytes, Size, str]  # position, pixels, native size, why it is unreadable
+
+
+def _decode_one(read: Read, position: int, side: int | None, expected: Size | None, by: str) -> _Image:
+    try:
+        with read(position) as image:
+            size = native_size(image)
+            if expected is not None and size != expected:
+                raise _SizesDifferError
+            return position, to_square(image, side, by).tobytes(), size, ""
+    except _SizesDifferError:
+        raise
+    except Exception as error:  # noqa: BLE001 (Pillow's readers fail in every possible way)
+        return position, b"", (0, 0), one_line(error, 120) or type(error).__name__
+
+
+def _size(read: Read, position: int) -> Size | None:
+    try:
+        with read(position) as image:
+            return native_size(image)
+    except Exception:  # noqa: BLE001 (as above)
+        return None
+
+
+def refuse_without_room(folder: Path, needed: int) -> None:
+    """Raise DataError when a folder, which need not exist yet, has less than ``needed`` bytes free."""
+    existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    free = shutil.disk_usage(existing).free
+    if needed > free:
+        raise DataError(
+            f"{folder}: {free / 1e9:.3g} GB are free, but the decoded images need {needed / 1e9:.3g} GB. "
+            "Make room, or lower image_size or max_train_images."
+        )
