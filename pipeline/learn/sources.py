@@ -6,8 +6,9 @@ The parent process asks these questions for every run, so PyTorch is not importe
 import importlib.util
 import json
 import os
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -84,29 +85,60 @@ def fingerprint(settings: RunSettings) -> str:
 
 def check(settings: RunSettings) -> None:
     """Raise DataError for everything about data and memory that can be refused before work starts."""
-    refuse_small_classes(*_summary(settings), settings)
-    if settings.dataset == "image_folder":
-        contents = find(settings)
-        splits, key = split(contents, settings), fingerprint(settings)
-        Decoder.of(contents, splits, key, image_size=settings.image_size).refuse_without_room()
-    _refuse_without_memory(settings)
+    checked_fingerprints([settings])
 
 
-def _summary(settings: RunSettings) -> tuple[str, list[str], dict[str, list[int]]]:
-    """Return place, classes and counts of a data set, kept on disk where reading it takes long."""
+def checked_fingerprints(runs: Sequence[RunSettings]) -> list[str]:
+    """Return the fingerprint of each run's data set; as ``check`` for all runs.
+
+    Each data set is looked at once, so thirty runs on it take little longer than one.
+    """
+    known: dict[tuple[str, str], _Known] = {}
+    for settings in runs:
+        place = settings.dataset, settings.data_dir
+        if place not in known:
+            known[place] = _look(settings)
+        _check(settings, known[place])
+    return [known[settings.dataset, settings.data_dir].fingerprint for settings in runs]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What can be known of a data set in little time; ``contents`` only where they are known too."""
+
+    fingerprint: str
+    place: str
+    classes: list[str]
+    counts: dict[str, list[int]]
+    contents: Contents | None = None
+
+
+def _look(settings: RunSettings) -> _Known:
+    key = fingerprint(settings)
     if settings.dataset == "image_folder":
-        contents = find(settings)
-        return contents.place, contents.classes, contents.counts
-    path = cache_folder("contents") / f"{fingerprint(settings)}.json"
+        return _known(key, find(settings))
+    path = cache_folder("contents") / f"{key}.json"
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-        return known["place"], known["classes"], known["counts"]
-    except (OSError, ValueError, KeyError, TypeError):
-        contents = find(settings)
+        return _Known(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        known = replace(_known(key, find(settings)), contents=None)
     with suppress(OSError):  # without it, the next time takes as long as this one
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, {"place": contents.place, "classes": contents.classes, "counts": contents.counts})
-    return contents.place, contents.classes, contents.counts
+        write_json(path, asdict(known))
+    return known
+
+
+def _known(key: str, contents: Contents) -> _Known:
+    return _Known(key, contents.place, contents.classes, contents.counts, contents)
+
+
+def _check(settings: RunSettings, known: _Known) -> None:
+    refuse_small_classes(known.place, known.classes, known.counts, settings)
+    if known.contents is not None:
+        splits = split(known.contents, settings)
+        decoder = Decoder.of(known.contents, splits, known.fingerprint, image_size=settings.image_size)
+        decoder.refuse_without_room()
+    _refuse_without_memory(settings)
 
 
 def _refuse_without_memory(settings: RunSettings) -> None:

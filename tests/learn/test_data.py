@@ -220,11 +220,29 @@ def test_the_fingerprint_of_digits_needs_no_scikit_learn():
     assert (name, Path(path).is_file()) == ("digits", True)
 
 
-def test_a_kept_summary_that_is_damaged_is_made_again():
+def test_many_runs_on_one_data_set_look_at_it_once(tmp_path, monkeypatch):
+    write_classes(tmp_path / "data", {"cat": 20, "dog": 20})
+    looked, look = [], sources._look
+    monkeypatch.setattr(sources, "_look", lambda wanted: looked.append(wanted) or look(wanted))
+    runs = [settings(seed=seed, image_size=size) for seed in range(3) for size in (16, 32)]
+    found = sources.checked_fingerprints([*runs, settings(dataset="digits")])
+    assert len(looked) == 2
+    assert set(found[:-1]) == {sources.fingerprint(settings())}
+    assert found[-1] == sources.fingerprint(settings(dataset="digits"))
+
+
+def test_one_run_that_cannot_work_refuses_all(tmp_path):
+    write_classes(tmp_path / "data", {"cat": 20, "dog": 20})
+    with pytest.raises(DataError, match="max_train_images is 1"):
+        sources.checked_fingerprints([settings(), settings(max_train_images=1)])
+
+
+@pytest.mark.parametrize("damage", ["", "{}", "[]"])
+def test_a_kept_summary_that_is_damaged_is_made_again(damage):
     sources.check(settings(dataset="digits"))
     path = next(Path("cache/contents").iterdir())
     whole = json.loads(path.read_text())
-    path.write_text("{}")
+    path.write_text(damage)
     sources.check(settings(dataset="digits"))
     assert json.loads(path.read_text()) == whole
 
