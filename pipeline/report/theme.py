@@ -30,7 +30,7 @@ from pipeline.report.text import flat
 
 P = ParamSpec("P")
 
-WIDTH = 6.3  # inches: the text width of an A4 page, and of the page's column on a screen
+WIDTH = 5.6  # inches; words of 9 points stay readable at half the width of a page
 MAX_HEIGHT = 8.4  # inches: what an A4 page holds with the caption
 HEAT_STEPS = 24
 
@@ -51,16 +51,16 @@ ON_HEAT = Tone("#fdfdfd", "#0c1116")  # text on the strong end of the heat scale
 BAD = Tone("#b02a1b", "#ff8a78")
 BAR = Tone("#8fa3b5", "#5b6f82")  # what has no model's colour
 
-# Okabe and Ito's hues, moved to at least 3:1 against both backgrounds and apart in grey.
+# Apart in hue, in lightness where colour-blind readers lose the hue, and as text against each paper.
 MODEL_TONES = (
-    Tone("#0068ad", "#5db3f5"),
-    Tone("#c8500a", "#ff9a57"),
-    Tone("#007a56", "#46d3a2"),
-    Tone("#8c3d92", "#dd9be3"),
-    Tone("#8a6500", "#e3bd4d"),
-    Tone("#2b2f77", "#a3a8f7"),
-    Tone("#a3324f", "#ff8fa8"),
-    Tone("#5c6166", "#b9c0c7"),
+    Tone("#0066cc", "#56a8ff"),
+    Tone("#c84808", "#ff9a57"),
+    Tone("#00704e", "#5fdca4"),
+    Tone("#a0338a", "#e08ad0"),
+    Tone("#453d00", "#dccb4a"),
+    Tone("#43228c", "#d3c4ff"),
+    Tone("#8c0d36", "#ff7596"),
+    Tone("#5c6670", "#b3bec8"),
 )
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
@@ -198,6 +198,7 @@ TONES = (TEXT, MUTED, GRID, PAPER, ON_HEAT, BAD, BAR, *MODEL_TONES, *HEAT)
 def themed() -> Iterator[None]:
     """Draw in the report's style, whatever the style of the notebook around it."""
     with mpl.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
         mpl.rcdefaults()
         mpl.rcParams.update(RC)
         yield
@@ -235,7 +236,6 @@ def svg(drawing: Figure) -> str:
     """
     buffer = io.StringIO()
     with themed(), mpl.rc_context({"svg.fonttype": "none" if _foreign(drawing) else "path"}):
-        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
         drawing.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     content = buffer.getvalue()
     start = content.index("<svg")

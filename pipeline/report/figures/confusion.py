@@ -14,7 +14,8 @@ from pipeline.report.text import flat
 from pipeline.report.theme import short, two_lines
 
 MOST_MODELS = 12
-MOST_NUMBERS = 12  # classes up to which each cell holds its count
+MOST_NUMBERS = 12  # classes up to which the matrices are drawn large
+SMALLEST_CELL = 0.16  # inches from which a cell holds its count
 MOST_NAMES = 30  # classes up to which rows and columns are named
 SCALE = PowerNorm(0.6, 0, 1)  # the square root lifts the rare confusions out of the background
 
@@ -25,7 +26,8 @@ def confusion(study: Study) -> Figure:
     if not study.models:
         return theme.nothing("No run is whole, so there are no predictions to count.")
     shown = study.models[:MOST_MODELS]
-    columns = min(len(shown), 2 if len(shown) <= 4 else 3)
+    few = len(shown) <= 6 and len(study.classes) <= MOST_NUMBERS
+    columns = min(len(shown), 2 if few else 3)
     drawing, panels = _grid(len(shown), columns, _names_width(study.classes))
     styles = theme.model_styles(study)
     for place, (axes, group) in enumerate(zip(panels, shown, strict=True)):
@@ -86,12 +88,12 @@ def draw_matrix(
     axes.tick_params(axis="x", rotation=90 if max(map(len, ticks), default=0) > 2 else 0)
     axes.tick_params(axis="y", rotation=0)
     axes.set(xlabel="predicted" if columns_named else "", ylabel="true" if rows_named else "")
-    if len(classes) <= MOST_NUMBERS:
-        _write_counts(axes, matrix, shares)
+    cell = axes.get_position().width * theme.WIDTH / len(classes)
+    if cell >= SMALLEST_CELL:
+        _write_counts(axes, matrix, shares, size=min(8.0, 72 * 0.42 * cell))
 
 
-def _write_counts(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
-    size = axes.get_position().width * theme.WIDTH * 72 / len(matrix) * 0.42
+def _write_counts(axes: Axes, matrix: np.ndarray, shares: np.ndarray, size: float) -> None:
     for (true, predicted), count in np.ndenumerate(matrix):
         if count:
             strong = SCALE(shares[true, predicted]) > 0.55
@@ -103,5 +105,5 @@ def _write_counts(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
                 ha="center",
                 va="center",
                 color=color,
-                size=min(8.0, size),
+                size=size,
             )

@@ -30,7 +30,7 @@ def samples(study: Study) -> Figure:
     ]
     if not rows:
         return theme.nothing("The runs kept no samples of their images.")
-    return sheet(rows, side=0.52, step=0.58, columns=2)
+    return sheet(rows, side=0.46, step=0.52, columns=2)
 
 
 @theme.draws
@@ -44,10 +44,10 @@ def augmented(study: Study) -> Figure:
         return theme.nothing("The images were used as they are: no augmentation was asked for.")
     known = originals.drop_duplicates("index").set_index("index")["png"]
     rows = [
-        Row([Picture(known.get(index), [("original", theme.MUTED.light)]), *map(Picture, pngs["png"][:7])])
-        for index, pngs in list(views.groupby("index", sort=False))[:5]
+        Row([Picture(known.get(index)), *map(Picture, pngs["png"][:8])])
+        for index, pngs in list(views.groupby("index", sort=False))[:6]
     ]
-    return sheet(rows, side=0.7, step=0.79)
+    return sheet(rows, side=0.5, step=0.55, columns=2 if len(rows[0].pictures) <= 5 else 1)
 
 
 @theme.draws

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
@@ -11,10 +10,16 @@ from IPython.display import Markdown
 
 from pipeline.records import RunRecord
 from pipeline.report.page.markup import raw, text, typst_string
+from pipeline.report.rendering import engine_name
 from pipeline.report.study import Study
 from pipeline.report.text import data_size, plural
 
 MOST_BYTES = 4_000_000  # of notebooks that travel inside the page
+
+
+def results_path(study: Study) -> Path:
+    """Return where the report's numbers stand for machines, beside the report."""
+    return Path("reports") / study.experiment.name / "results.json"
 
 
 def cover(study: Study, today: date | None = None) -> Markdown:
@@ -78,17 +83,7 @@ def _link(record: RunRecord, content: bytes) -> str:
 def footer() -> Markdown:
     """Return the last lines: what made the report."""
     words = (
-        f"Made by Headstart, rendered by {engine()}. All numbers and comparisons are computed from the runs."
+        f"Made by Headstart, rendered by {engine_name()}. All numbers and comparisons are computed from the "
+        "records of the runs."
     )
     return raw(f'<footer class="footer"><p>{text(words)}</p></footer>', f"#colophon({typst_string(words)})")
-
-
-def engine() -> str:
-    """Name what is rendering the report, from what it tells its kernel."""
-    share = os.environ.get("QUARTO_SHARE_PATH")
-    if not share:
-        return "its embedded renderer (Pandoc and Typst)"
-    try:
-        return f"Quarto {(Path(share) / 'version').read_text(encoding='utf-8').strip()}"
-    except OSError:
-        return "Quarto"

@@ -5,7 +5,7 @@ from functools import cached_property
 from IPython.display import Markdown
 
 from pipeline.report.page.markup import raw
-from pipeline.report.rules.sentence import Sentence, paragraph
+from pipeline.report.rules.sentence import Sentence
 from pipeline.report.study import Study
 from pipeline.report.text import escape_markdown, flat, join, number_word, opened, plural
 from pipeline.report.verdict import answer, verdict
@@ -28,9 +28,17 @@ class Speech:
     def _sentences(self) -> list[Sentence]:
         return [sentence for section in verdict(self.study).values() for sentence in section]
 
-    def __call__(self, *rules: str, but: str = "no rule") -> Markdown:
-        """Return as one paragraph the sentences whose rules begin with one of ``rules``, as "errors"."""
-        return Markdown(paragraph(self._of(rules, but)))
+    def __call__(self, *rules: str, but: str = "no rule", named: str = "") -> Markdown:
+        """Return as one paragraph the sentences whose rules begin with one of ``rules``, as "errors".
+
+        What they refer to is cited once, and not at all where ``named`` says that the text around
+        them does.
+        """
+        told, parts = set(named.split()), []
+        for sentence in self._of(rules, but):
+            parts.append(sentence.cited([name for name in sentence.references if name not in told]))
+            told.update(sentence.references)
+        return Markdown(" ".join(parts))
 
     def points(self, *rules: str) -> Markdown:
         """Return the same sentences as a list."""

@@ -41,18 +41,23 @@ def bold(text: str, when: bool = True) -> str:
 def _widths(columns: Sequence[Sequence[str]]) -> list[int]:
     """Return how many characters each column gets: what it wants, or less where words can wrap."""
     plain = [[_plain(cell) for cell in column] for column in columns]
-    widths = [BETWEEN + max(map(len, column)) for column in plain]
-    least = [BETWEEN + max(len(word) for cell in column for word in cell.split(" ")) for column in plain]
+    widths = [BETWEEN + max(map(_room, column)) for column in plain]
+    least = [BETWEEN + max(_room(word) for cell in column for word in cell.split(" ")) for column in plain]
     while sum(widths) > ROOM and any(w > low for w, low in zip(widths, least, strict=True)):
         widest = max((w, k) for k, (w, low) in enumerate(zip(widths, least, strict=True)) if w > low)[1]
         widths[widest] -= 1
     return widths
 
 
+def _room(words: str) -> int:
+    """Return how many average characters wide words are; capitals are wider."""
+    return len(words) + sum(c.isupper() for c in words) // 3
+
+
 def _plain(cell: str) -> str:
     """Return about what a reader sees of a cell: references are words, escapes and marks are not."""
     words = re.sub(r"@(fig|tbl)-[a-z0-9-]+", "Figure 00", cell)
-    return re.sub(r"\\(?=\W)|\*\*|`", "", words)
+    return re.sub(r"\\(?=[\W_])|\*\*|`", "", words)
 
 
 def _dashes(width: int, side: str) -> str:

@@ -12,7 +12,7 @@ from pipeline.report.theme import letters
 
 def headline(study: Study) -> Markdown:
     """List every model that was asked for: scores on test, size and times; failed ones in their place."""
-    header = ["", "Model", "Accuracy", "95 % interval", "Precision", "Recall", "F1"]
+    header = ["Key", "Model", "Accuracy", "95 % interval", "Precision", "Recall", "F1"]
     header += ["Parameters", "Training", "One image"]
     groups = {group.label: group for group in study.models}
     asked = dict.fromkeys(study.names.values())
@@ -49,7 +49,7 @@ def models(study: Study) -> Markdown:
     """List the networks: what they start from, how large they are, how they were trained."""
     if not study.models:
         return nothing("No run is whole, so no network is described.")
-    header = ["", "Model", "Starts from", "Input", "Parameters", "Trained", "MACs", "Recipe"]
+    header = ["Key", "Model", "Starts from", "Input", "Parameters", "Trained", "MACs", "Recipe"]
     marks = letters(study)
     return table(header, [[marks[group.key], *_model(group)] for group in study.models], "lllrrrrl")
 

@@ -57,7 +57,7 @@ def tests(study: Study) -> Markdown:
         [marks[row.key], name(row.label, 34), *(_pair(study, shown, i, j) for j in range(len(shown)))]
         for i, row in enumerate(shown)
     ]
-    return table(["", "Model", *(marks[group.key] for group in shown)], rows, "ll" + "r" * len(shown))
+    return table(["Key", "Model", *(marks[group.key] for group in shown)], rows, "ll" + "r" * len(shown))
 
 
 def _pair(study: Study, shown: list[ModelGroup], row: int, column: int) -> str:

@@ -1,0 +1,228 @@
+"""The page in Chromium: mouse, keyboard, phone, dark mode, paper, and no JavaScript."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.report.text import percent
+from tests.report.conftest import StudyOf
+from tests.report.page.conftest import KIND, ROOT, Report
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+AXE = ROOT / ".tools" / "node_modules" / "axe-core" / "axe.min.js"
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM, reason="needs Chromium on the PATH (apt install chromium)"),
+]
+Open = Callable[..., "playwright.Page"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["playwright.Browser"]:
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def show(browser: "playwright.Browser", report: Report) -> Iterator[Open]:
+    """Open the report; at the end nothing was logged as an error and nothing was asked for."""
+    contexts, problems = [], []
+
+    def open_page(**options: object) -> "playwright.Page":
+        options.setdefault("viewport", {"width": 1280, "height": 900})
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", lambda request: problems.append(request.url) if _outside(request.url) else None)
+        page.goto(report.html.as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+def _outside(address: str) -> bool:
+    return not address.startswith(("data:", "file:", "blob:"))
+
+
+def visible(page: "playwright.Page", selector: str) -> int:
+    return sum(element.is_visible() for element in page.query_selector_all(selector))
+
+
+@pytest.mark.parametrize("width", [360, 390, 768, 1280, 1920])
+def test_nothing_scrolls_sideways(show: Open, width: int) -> None:
+    page = show(viewport={"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_tabs_work_by_mouse_and_keyboard(show: Open) -> None:
+    page = show()
+    tabs = page.locator(".explorer [role=tab]")
+    assert tabs.count() == 5
+    assert visible(page, ".explorer [role=tabpanel]") == 1
+    tabs.nth(2).click()
+    assert tabs.nth(2).get_attribute("aria-selected") == "true"
+    page.keyboard.press("ArrowRight")
+    assert tabs.nth(3).evaluate("tab => tab === document.activeElement")
+    assert page.locator(".explorer [data-model='3']").is_visible()
+    page.keyboard.press("End")
+    assert page.locator(".explorer [data-model='4']").is_visible()
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".explorer [data-model='0']").is_visible()
+
+
+def test_a_cell_opens_the_images_behind_it(show: Open, study_of: StudyOf) -> None:
+    page = show()
+    panel = page.locator(".explorer [data-model='0']")
+    button = panel.locator("button[data-true]").first
+    true, predicted = (int(button.get_attribute(f"data-{name}") or 0) for name in ("true", "predicted"))
+    button.click()
+    shown = panel.locator(".shown li")
+    assert shown.count() == panel.locator(".shown img").count() > 0
+    split = study_of(KIND).models[0].chosen_test
+    behind = set(split.index[(split.target == true) & (split.predicted == predicted)].tolist())
+    numbers = {int(n) for n in re.findall(r"No\. (\d+)", panel.locator(".shown").inner_text())}
+    assert numbers <= behind
+    button.click()
+    assert shown.count() == 0
+
+
+def test_cells_are_reached_by_arrow_keys(show: Open) -> None:
+    page = show()
+    panel = page.locator(".explorer [data-model='0']")
+    panel.locator("button[data-true]").first.focus()
+    before = page.evaluate("document.activeElement.dataset.true")
+    page.keyboard.press("ArrowDown")
+    assert int(page.evaluate("document.activeElement.dataset.true")) > int(before)
+    page.keyboard.press("Enter")
+    assert panel.locator(".shown img").count() > 0
+    assert panel.locator("button[data-true][tabindex='0']").count() == 1
+
+
+def test_slider_shows_what_remains_at_each_threshold(show: Open, study_of: StudyOf) -> None:
+    page = show()
+    slider = page.get_by_label("Answer only where")
+    slider.focus()
+    for key in ("Home", "ArrowRight", "ArrowRight"):
+        page.keyboard.press(key)
+    assert slider.get_attribute("aria-valuetext") == "2.0 %"
+    slider.fill("90")
+    split = study_of(KIND).models[0].chosen_test
+    kept = split.probability.max(axis=1) >= 0.9
+    row = page.locator(".threshold tbody tr").first.inner_text()
+    assert f"{100 * kept.mean():.1f} %" in row
+    assert f"{100 * split.correct[kept].mean():.1f} %" in row
+
+
+def test_headline_sorts_both_ways_by_number_and_name(show: Open, study_of: StudyOf) -> None:
+    page = show()
+    names = lambda: page.locator("#tbl-headline tbody tr td:nth-child(2)").all_inner_texts()  # noqa: E731
+    ranked = sorted(study_of(KIND).models, key=lambda group: group.test_accuracy)
+    header = page.locator("#tbl-headline th").nth(2)
+    header.locator("button").click()
+    assert header.get_attribute("aria-sort") == "descending"
+    assert names() == [group.label for group in reversed(ranked)]
+    page.keyboard.press("Enter")
+    assert header.get_attribute("aria-sort") == "ascending"
+    assert names() == [group.label for group in ranked]
+    page.locator("#tbl-headline th").nth(1).locator("button").click()
+    assert names() == sorted(names(), reverse=True)
+
+
+def test_contents_follow_the_reader(show: Open) -> None:
+    page = show()
+    page.locator("#cost").scroll_into_view_if_needed()
+    page.evaluate("document.getElementById('cost').scrollIntoView({behavior: 'instant'})")
+    page.wait_for_function("document.querySelector('#TOC a[aria-current]').hash === '#cost'")
+
+
+def test_contents_fold_on_a_phone(show: Open) -> None:
+    page = show(viewport={"width": 360, "height": 700})
+    button = page.get_by_role("button", name="Contents")
+    assert visible(page, "#TOC li a") == 0
+    button.click()
+    assert button.get_attribute("aria-expanded") == "true"
+    page.locator("#TOC a[href='#limits']").click()
+    assert visible(page, "#TOC li a") == 0
+    assert page.evaluate("location.hash") == "#limits"
+
+
+def test_first_tab_stop_skips_to_the_report(show: Open) -> None:
+    page = show()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the report"
+
+
+def test_figures_and_page_turn_dark_together(show: Open, tmp_path: Path) -> None:
+    from PIL import Image
+
+    for scheme in ("light", "dark"):
+        page = show(color_scheme=scheme)
+        figure = page.locator("#fig-accuracy img")
+        figure.scroll_into_view_if_needed()
+        figure.screenshot(path=tmp_path / f"{scheme}.png")
+        picture = Image.open(tmp_path / f"{scheme}.png").convert("L")
+        background = max(picture.getcolors() or [(0, 0)])[1]
+        assert background > 240 if scheme == "light" else background < 40
+        darkest, lightest = picture.getextrema()
+        assert lightest - darkest > 150
+
+
+def test_without_javascript_the_report_is_whole(show: Open) -> None:
+    page = show(java_script_enabled=False)
+    assert page.locator(".threshold").is_hidden()
+    assert page.locator("figure img").count() >= 14
+    assert visible(page, ".explorer [data-model]") == 5
+    details = page.locator(".pool details").first
+    details.locator("summary").click()
+    assert details.locator("img").first.is_visible()
+    assert visible(page, "#TOC li a") > 11
+    assert page.locator(".downloads a").count() == 5
+
+
+def test_a_notebook_can_be_downloaded(show: Open) -> None:
+    page = show()
+    with page.expect_download() as download:
+        page.locator(".downloads a").first.click()
+    assert download.value.suggested_filename.endswith(".ipynb")
+    assert '"nbformat"' in download.value.path().read_text(encoding="utf-8")
+
+
+def test_paper_leaves_out_what_only_works_on_a_screen(show: Open) -> None:
+    page = show()
+    page.emulate_media(media="print")
+    assert visible(page, ".widget") == 0
+    assert page.locator("#TOC").is_hidden()
+    assert page.locator("#fig-confusion img").is_visible()
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core: npm install --prefix .tools axe-core")
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360)])
+def test_axe_finds_no_violation(show: Open, scheme: str, width: int) -> None:
+    page = show(color_scheme=scheme, viewport={"width": width, "height": 900})
+    page.add_script_tag(path=AXE)
+    found = page.evaluate("axe.run()")
+    assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found["violations"]] == []
+
+
+def test_the_answer_is_on_the_first_screen(show: Open, study_of: StudyOf) -> None:
+    page = show()
+    answer = page.locator(".answer")
+    box = answer.bounding_box()
+    assert box is not None
+    assert box["y"] < 600
+    best = study_of(KIND).best
+    assert best is not None
+    assert percent(best.test_accuracy) in answer.inner_text().replace("\u202f", "\u00a0")

@@ -1,0 +1,172 @@
+"""The rendered page and PDF, read without a browser."""
+
+import re
+import shutil
+import subprocess
+from html import unescape
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pypdf import PdfReader
+from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
+
+from pipeline.report.text import percent
+from tests.report.conftest import StudyOf
+from tests.report.page.conftest import KIND, Report, render_made
+
+NEEDS_POPPLER = pytest.mark.skipif(not shutil.which("pdftoppm"), reason="needs pdftoppm (poppler-utils)")
+MACRO = (precision_score, recall_score, f1_score)
+# Headings and tabs of what the PDF shows in other ways.
+ONLY_PAGE = {"Models", "All of these images, by their label", "The executed notebooks", "Table of contents"}
+
+
+class Tags(HTMLParser):
+    """Every start tag of a page with its attributes."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def words(page: str) -> str:
+    """The page's text, one space between words."""
+    shown = re.sub(r"<(script|style)\b.*?</\1>", " ", page, flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", shown)).split())
+
+
+def headings(page: str) -> list[str]:
+    return [words(found) for _, found in re.findall(r"<h([1-4])[^>]*>(.*?)</h\1>", page, re.DOTALL)]
+
+
+def captions(page: str) -> list[str]:
+    return [words(found) for found in re.findall(r"<figcaption[^>]*>(.*?)</figcaption>", page, re.DOTALL)]
+
+
+def pdf_words(path: Path) -> str:
+    return " ".join(" ".join(p.extract_text() for p in PdfReader(path).pages).split())
+
+
+@pytest.fixture(scope="module")
+def paper(report: Report) -> str:
+    """The text of the PDF."""
+    return pdf_words(report.pdf)
+
+
+def test_page_is_one_small_file_that_asks_for_nothing(report: Report, page: str) -> None:
+    assert report.html.stat().st_size < 6_000_000
+    for tag, attributes in Tags(page).found:
+        for name in ("src", "href", "srcset", "poster", "data"):
+            address = attributes.get(name) or ""
+            assert not address or address.startswith(("data:", "#")), (tag, address[:80])
+    style = "".join(re.findall(r"<style>(.*?)</style>", page, re.DOTALL))
+    assert "@import" not in style
+    assert "url(" not in style
+
+
+def test_every_image_has_an_alternative_and_every_header_its_scope(page: str) -> None:
+    tags = Tags(page).found
+    images = [attributes for tag, attributes in tags if tag == "img"]
+    assert len(images) > 14
+    assert all(attributes.get("alt") for attributes in images)
+    assert all(attributes.get("scope") in ("col", "row") for tag, attributes in tags if tag == "th")
+
+
+def test_page_has_one_title_one_main_part_and_a_language(page: str) -> None:
+    tags = [tag for tag, _ in Tags(page).found]
+    assert tags.count("h1") == tags.count("main") == 1
+    assert dict(Tags(page).found)["html"]["lang"] == "en"
+    levels = [int(tag[1]) for tag in tags if re.fullmatch(r"h[1-6]", tag)]
+    body = levels[levels.index(1) :]
+    assert all(below <= above + 1 for above, below in pairwise(body))
+
+
+def test_every_float_is_numbered_and_every_reference_leads_somewhere(page: str) -> None:
+    found = captions(page)
+    for kind in ("Figure", "Table"):
+        numbers = [int(caption.split()[1].rstrip(":")) for caption in found if caption.startswith(kind)]
+        assert numbers == list(range(1, len(numbers) + 1))
+        assert len(numbers) >= 13
+    ids = {attributes.get("id") for _, attributes in Tags(page).found}
+    links = [a.get("href") or "" for tag, a in Tags(page).found if tag == "a"]
+    assert all(unescape(link[1:]) in ids for link in links if link.startswith("#"))
+
+
+def test_numbers_of_the_tables_equal_the_predictions(report: Report, page: str, study_of: StudyOf) -> None:
+    headline = re.findall(r'id="tbl-headline".*?</table>', page, re.DOTALL)[0]
+    rows = [words(row) for row in re.findall(r"<tr.*?</tr>", headline, re.DOTALL)[1:]]
+    for group, row in zip(study_of(KIND).models, rows, strict=True):
+        folder = next((report.folder / "runs").glob(f"{group.name}-{group.mode}-s0-*"))
+        table = pd.read_parquet(folder / "predictions.parquet").query("split == 'test'")
+        truth = table["target"].to_numpy()
+        guess = np.argmax(table.filter(regex="^probability_").to_numpy(), axis=1)
+        scores = [accuracy_score(truth, guess)]
+        scores += [
+            score(truth, guess, average="macro") for score in (precision_score, recall_score, f1_score)
+        ]
+        assert all(" ".join(percent(score).split()) in row for score in scores)
+        assert group.label in row
+
+
+def test_pdf_has_the_same_headings_captions_and_order(paper: str, page: str) -> None:
+    place = 0
+    squeezed = re.sub(r"\W", "", paper)
+    models = set(re.findall(r"<section data-model=[^>]*><h4>(.*?)</h4>", page))
+    for heading in headings(page):
+        if heading not in ONLY_PAGE | models:
+            assert re.sub(r"\W", "", heading) in squeezed, heading
+    for caption in captions(page):
+        found = squeezed.find(re.sub(r"\W", "", caption)[:60], place)
+        assert found >= 0, caption
+        place = found
+
+
+def test_pdf_is_a_report_of_full_pages_with_vector_figures(report: Report) -> None:
+    reader = PdfReader(report.pdf)
+    assert 8 <= len(reader.pages) <= 25
+    assert reader.metadata is not None
+    assert reader.metadata.title == "Custom CNN or transfer learning?"
+    assert all(len(page.extract_text()) > 60 for page in reader.pages)
+    sizes = [image.image.size for page in reader.pages for image in page.images if image.image]
+    assert max(max(size) for size in sizes) <= 64  # the data's own pictures; nothing else is a raster
+
+
+def test_pdf_holds_no_remains_of_the_page(paper: str) -> None:
+    assert "Answer only where" not in paper
+    assert "Open a cell" not in paper
+
+
+@NEEDS_POPPLER
+def test_no_page_of_the_pdf_is_empty_or_runs_over_its_edge(report: Report, tmp_path: Path) -> None:
+    from PIL import Image
+
+    subprocess.run(["pdftoppm", "-r", "30", "-gray", report.pdf, tmp_path / "page"], check=True)
+    for path in sorted(tmp_path.glob("page*")):
+        ink = np.asarray(Image.open(path)) < 160
+        width = ink.shape[1]
+        assert ink.mean() > 0.002, path.name
+        assert not ink[:, : int(0.07 * width)].any(), path.name
+        assert not ink[:, int(0.93 * width) :].any(), path.name
+
+
+@pytest.mark.quarto
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("quarto"), reason="needs Quarto on the PATH")
+@pytest.mark.parametrize("kind", [KIND, "hostile_names", "all_failed"])
+def test_both_engines_say_the_same(tmp_path_factory: pytest.TempPathFactory, kind: str) -> None:
+    pages, papers = [], []
+    for engine in ("embedded", "quarto"):
+        made = render_made(tmp_path_factory.mktemp(engine), kind, engine)
+        content = made.html.read_text(encoding="utf-8")
+        body = words(re.findall(r"<main.*</main>", content, re.DOTALL)[0])
+        pages.append((headings(content), captions(content), body.split("Made by Headstart")[0]))
+        papers.append(re.sub(r"\W", "", pdf_words(made.pdf).split("Made by Headstart")[0]))
+    assert pages[0] == pages[1]
+    assert papers[0] == papers[1]

@@ -1,0 +1,157 @@
+"""The parts that only the page or only the PDF has, from made-up studies."""
+
+import base64
+import importlib
+import json
+import re
+from datetime import date
+from html import unescape
+
+import numpy as np
+import pytest
+from sklearn.metrics import confusion_matrix
+
+from pipeline.report import page
+from pipeline.report.page import frame
+from pipeline.report.page.markup import raw, text, typst_string
+from pipeline.report.text import escape_markdown
+from pipeline.report.verdict import answer
+from tests.made_records import HOSTILE_CLASSES, KINDS
+from tests.report.conftest import StudyOf
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_part_can_be_made_in_every_situation(study_of: StudyOf, kind: str) -> None:
+    study = study_of(kind)
+    for part in (page.answer, page.cover, page.explorer, page.notebooks, page.thresholds):
+        assert isinstance(part(study).data, str)
+
+
+@pytest.mark.parametrize("name", HOSTILE_CLASSES)
+def test_names_cannot_leave_their_place_in_html_or_typst(name: str) -> None:
+    assert not set("<>\"'{}`@") & set(text(name))
+    assert unescape(text(name)) == name
+    quoted = typst_string(name)
+    assert "`" not in quoted
+    assert "{{<" not in quoted
+    assert not re.search(r'(?<!\\)(?:\\\\)*"', quoted[1:-1])
+
+
+def test_raw_parts_are_for_one_format_each() -> None:
+    assert raw("<p>", "#p").data == "````{=html}\n<p>\n````\n\n````{=typst}\n#p\n````\n"
+    assert raw().data.strip() == ""
+
+
+def test_cover_counts_runs_and_models_and_names_the_day(study_of: StudyOf) -> None:
+    content = page.cover(study_of("failed_run"), date(2026, 11, 23)).data
+    assert content.count("Nobody · 4 runs · 3 models · 23 November 2026") == 2
+    assert content.count("Custom CNN or transfer learning?") == 2
+
+
+def test_answer_leads_with_its_first_words(study_of: StudyOf) -> None:
+    study = study_of("transfer_wins")
+    content = page.answer(study).data
+    assert "**Start from a pretrained network" in content
+    for sentence in answer(study):
+        assert escape_markdown(" ".join(sentence.text.split(" ")[-5:])).removesuffix(".") in content
+
+
+def test_matrix_of_the_explorer_counts_the_predictions(study_of: StudyOf) -> None:
+    study = study_of("one_model")
+    split = study.models[0].chosen_test
+    content = page.explorer(study).data
+    rows = re.findall(r"<tr><th[^>]*>.*?</tr>", content.split("<tbody>")[1])
+    shown = [
+        [int(re.sub(r"<[^>]+>", "", cell) or 0) for cell in re.findall(r"<td.*?</td>", row)] for row in rows
+    ]
+    assert np.array_equal(shown, confusion_matrix(split.target, split.predicted))
+
+
+def test_images_behind_a_cell_are_those_with_its_label_and_answer(study_of: StudyOf) -> None:
+    study = study_of("one_seed")
+    content = page.explorer(study).data
+    images = re.findall(r'<li data-true="(\d+)" data-predicted="([\d,]+)">.*?<b>No\. (\d+),', content)
+    assert images
+    for true, predicted, index in images:
+        for group, answer_ in zip(study.models, predicted.split(","), strict=True):
+            row = int(np.flatnonzero(group.chosen_test.index == int(index))[0])
+            assert (group.chosen_test.target[row], group.chosen_test.predicted[row]) == (
+                int(true),
+                int(answer_),
+            )
+
+
+def test_every_button_of_the_explorer_has_an_image(study_of: StudyOf) -> None:
+    study = study_of("one_seed")
+    content = page.explorer(study).data
+    images = re.findall(r'<li data-true="(\d+)" data-predicted="([\d,]+)">', content)
+    for number, panel in enumerate(content.split("<section data-model=")[1:]):
+        for true, predicted in re.findall(r'data-true="(\d+)" data-predicted="(\d+)" data-count', panel):
+            assert any((true, predicted) == (t, p.split(",")[number]) for t, p in images)
+
+
+def test_explorer_carries_no_more_than_its_share(study_of: StudyOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("pipeline.report.page.explorer")
+    monkeypatch.setattr(module, "MOST_BYTES", 3000)
+    content = page.explorer(study_of("one_seed")).data
+    pictures = re.findall(r"base64,([^\"]+)", content)
+    assert 0 < sum(len(base64.b64decode(picture)) for picture in pictures) <= 3000
+
+
+def test_many_classes_are_listed_as_pairs(study_of: StudyOf) -> None:
+    content = page.explorer(study_of("hundred_classes")).data
+    assert 'class="pairs"' in content
+    assert len(content) < 1_000_000
+
+
+def test_no_mistake_means_no_explorer(study_of: StudyOf) -> None:
+    assert "<section" not in page.explorer(study_of("perfect")).data
+
+
+def test_slider_holds_coverage_and_accuracy_of_every_percent(study_of: StudyOf) -> None:
+    study = study_of("one_seed")
+    content = page.thresholds(study).data
+    curves = json.loads(re.findall(r'<script type="application/json">(.*?)</script>', content)[0])
+    for curve, group in zip(curves, study.models, strict=True):
+        confidence = group.chosen_test.probability.max(axis=1)
+        for step in (0, 37, 90):
+            kept = confidence >= step / 100
+            assert curve["coverage"][step] == pytest.approx(kept.mean(), abs=1e-4)
+            assert curve["accuracy"][step] == pytest.approx(group.chosen_test.correct[kept].mean(), abs=1e-4)
+
+
+def test_notebooks_travel_inside_the_page(study_of: StudyOf) -> None:
+    study = study_of("failed_run")
+    links = re.findall(r'download="([^"]+)" href="data:[^,]+,([^"]+)"', page.notebooks(study).data)
+    names = {record.run_id: record.folder for record in [*study.records, *study.failures]}
+    assert {name.removesuffix(".ipynb") for name, _ in links} == set(names)
+    for name, content in links:
+        original = json.loads((names[name.removesuffix(".ipynb")] / "train.ipynb").read_text())
+        assert json.loads(base64.b64decode(content)) == original
+
+
+def test_notebooks_beyond_the_limit_are_counted(study_of: StudyOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame, "MOST_BYTES", 1500)
+    content = page.notebooks(study_of("one_seed")).data
+    carried = content.count("<li>")
+    assert 0 < carried < 5
+    assert f"{5 - carried} more notebook" in content
+
+
+def test_speech_cites_each_reference_once(study_of: StudyOf) -> None:
+    words = page.Speech(study_of("one_seed"))("learning").data
+    assert words.count("@fig-curves") == 1
+    assert "@fig-curves" not in page.Speech(study_of("one_seed"))("learning", named="fig-curves").data
+
+
+def test_reproduction_names_command_versions_and_code(study_of: StudyOf) -> None:
+    words = page.Speech(study_of("one_seed")).reproduction.data
+    assert "``headstart report params/one_seed.yaml``" in words
+    assert "torch 2\\.15\\.0" in words or "torch 2.15.0" in words
+    assert "0123456789ab" in words
+
+
+def test_models_are_introduced_with_the_ways_that_ran(study_of: StudyOf) -> None:
+    assert "fine-tuned" not in page.Speech(study_of("one_model")).models.data.replace("\\", "")
+    words = page.Speech(study_of("one_seed")).models.data.replace("\\", "")
+    assert all(way in words for way in ("from scratch", "linear probe", "fine-tuned"))
