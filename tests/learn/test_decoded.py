@@ -9,6 +9,7 @@ from PIL import Image
 from pipeline.errors import DataError
 from pipeline.learn import decoded, decoder
 from pipeline.learn.decoder import Decoder
+from pipeline.learn.decoding import open_image
 from tests.learn.made_images import picture
 
 
@@ -186,3 +187,20 @@ def test_a_bomb_among_the_images_is_unreadable(monkeypatch):
         return images[position]
 
     assert len(Decoder(read, 2, "made").load().unreadable) == 2
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP"])
+def test_no_damage_to_a_file_ends_the_decoding_of_the_others(tmp_path, kind):
+    random = np.random.RandomState(0)
+    picture(1, (24, 24)).save(tmp_path / "whole", kind)
+    whole = (tmp_path / "whole").read_bytes()
+    for number in range(60):
+        damaged = bytearray(whole)
+        for place in random.randint(0, len(whole), 4):
+            damaged[place] = random.randint(256)
+        (tmp_path / str(number)).write_bytes(damaged)
+    paths = [*(tmp_path / str(number) for number in range(60)), tmp_path / "whole"]
+    made = Decoder(lambda position: open_image(paths[position]), len(paths), "made", image_size=16).load()
+    assert made.positions[-1] == 60
+    assert len(made.positions) + len(made.unreadable) == 61
+    assert all(reason.isprintable() and len(reason) <= 120 for reason in made.unreadable.values())

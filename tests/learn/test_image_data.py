@@ -148,3 +148,20 @@ def test_batches_lie_in_memory_as_the_hardware_wants(channels_last):
     for x in (next(images.train_batches(0, 0, chosen))[0], next(images.batches("val", 3))[0]):
         assert x.is_contiguous(memory_format=layout)
         assert x.dtype == torch.float32
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_sees_the_same_images():
+    write_classes_once()
+    chosen = RunSettings(
+        dataset="image_folder", precision="fp32", augmentation=["crop", "flip"], image_size=24
+    )
+    both = [
+        data.load(chosen, Preprocessing(), hardware.Hardware(torch.device(device), "fp32", 1, True))
+        for device in ("cpu", "cuda")
+    ]
+    for (x, y), (other_x, other_y) in zip(*(im.train_batches(0, 0, chosen) for im in both), strict=True):
+        assert torch.equal(y, other_y.cpu())
+        difference = restored(both[0], x) - restored(both[1], other_x.cpu())
+        assert difference.abs().max() <= 1
