@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache, wraps
 from pathlib import Path
 from string import ascii_uppercase
-from typing import Any, ParamSpec
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib import font_manager
@@ -27,8 +27,6 @@ from matplotlib.text import Text
 
 from pipeline.report.study import Study
 from pipeline.report.text import flat
-
-P = ParamSpec("P")
 
 WIDTH = 5.6  # inches; words of 9 points stay readable at half the width of a page
 MAX_HEIGHT = 8.4  # inches: what an A4 page holds with the caption
@@ -204,13 +202,15 @@ def themed() -> Iterator[None]:
         yield
 
 
-def draws(function: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Decorate a function that returns a Figure, so that it draws in the report's style."""
+def draws(function: Callable[[Study], Figure]) -> Callable[[Study], Figure]:
+    """Decorate a figure of a study: it is drawn in the report's style, where there is a model to draw."""
 
     @wraps(function)
-    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
+    def drawn(study: Study) -> Figure:
+        if not study.models:
+            return nothing("No run is whole, so there is nothing to draw.")
         with themed():
-            return function(*args, **kwargs)
+            return function(study)
 
     return drawn
 

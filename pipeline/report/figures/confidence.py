@@ -19,8 +19,6 @@ FEWEST_IMAGES = 20  # below which the accuracy of those left is mostly noise
 @theme.draws
 def calibration(study: Study) -> Figure:
     """Draw the reliability of each model's confidence, as it is and (grey) with a fitted temperature."""
-    if not study.models:
-        return theme.nothing("No run is whole, so there is no confidence to measure.")
     shown = study.models[:MOST_MODELS]
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
@@ -54,8 +52,6 @@ def _draw_reliability(axes: Axes, group: ModelGroup, style: theme.ModelStyle) ->
 @theme.draws
 def coverage(study: Study) -> Figure:
     """Draw each model's accuracy on the images it is surest of, against their share."""
-    if not study.models:
-        return theme.nothing("No run is whole, so there is no confidence to measure.")
     drawing = theme.figure(3.4)
     axes = drawing.subplots()
     styles = theme.model_styles(study)

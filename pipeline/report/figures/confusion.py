@@ -23,8 +23,6 @@ SCALE = PowerNorm(0.6, 0, 1)  # the square root lifts the rare confusions out of
 @theme.draws
 def confusion(study: Study) -> Figure:
     """Draw the confusion matrix of each model's chosen seed on test; rows are true classes."""
-    if not study.models:
-        return theme.nothing("No run is whole, so there are no predictions to count.")
     shown = study.models[:MOST_MODELS]
     few = len(shown) <= 6 and len(study.classes) <= MOST_NUMBERS
     columns = min(len(shown), 2 if few else 3)

@@ -19,12 +19,10 @@ MOST_BARS = 30
 @theme.draws
 def samples(study: Study) -> Figure:
     """Draw training images with their labels, a strip for each of at most 20 classes."""
-    if not study.models:
-        return theme.nothing("No run is whole, so there are no images to show.")
     gallery = _of_kind(study.models[0].chosen.gallery, "sample")
     shown = sorted(set(gallery["target"]))[:MOST_STRIPS]
     rows = [
-        Row([Picture(png) for png in gallery["png"][gallery["target"] == target][:5]], short(name, 40))
+        Row([Picture(png) for png in gallery["png"][gallery["target"] == target][:5]], short(name, 26))
         for target, name in enumerate(study.classes)
         if target in shown
     ]
@@ -36,8 +34,6 @@ def samples(study: Study) -> Figure:
 @theme.draws
 def augmented(study: Study) -> Figure:
     """Draw training images, each beside what augmentation made of it."""
-    if not study.models:
-        return theme.nothing("No run is whole, so there are no images to show.")
     group = next((g for g in study.models if g.settings.augmentation), study.models[0])
     views, originals = _of_kind(group.chosen.gallery, "augmented"), _of_kind(group.chosen.gallery, "sample")
     if views.empty:
@@ -54,7 +50,7 @@ def augmented(study: Study) -> Figure:
 def balance(study: Study) -> Figure:
     """Draw how many images each class has in train, val and test."""
     if study.dataset is None:
-        return theme.nothing("No run is whole, so the images were not counted.")
+        return theme.nothing("The runs did not record how many images there were.")
     counts = study.dataset.class_counts
     few = len(study.classes) <= MOST_BARS
     drawing = theme.figure(0.6 + 0.24 * len(study.classes) if few else 2.6)

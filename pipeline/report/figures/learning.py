@@ -17,8 +17,6 @@ MOST_MODELS = 12
 @theme.draws
 def curves(study: Study) -> Figure:
     """Draw loss and accuracy of every seed in train (dashed) and val, with the epoch that was kept."""
-    if not study.models:
-        return theme.nothing("No run is whole, so there are no curves to show.")
     best = sorted(study.models, key=lambda group: -group.val_accuracy)[:MOST_MODELS]
     shown = [group for group in study.models if group in best]
     columns = min(3, len(shown))

@@ -17,8 +17,6 @@ MOST_CLASSES = 24
 @theme.draws
 def accuracy(study: Study) -> Figure:
     """Draw the test accuracy of each model with its 95 % interval and, as ticks, its seeds."""
-    if not study.models:
-        return theme.nothing("No run is whole, so there is no accuracy to show.")
     ranked = sorted(study.models, key=lambda group: group.test_accuracy, reverse=True)
     drawing = theme.figure(0.75 + 0.48 * len(ranked))
     axes = drawing.subplots()
@@ -31,6 +29,7 @@ def accuracy(study: Study) -> Figure:
     axes.set(ylim=(len(ranked) - 0.4, -0.6), xlabel="test accuracy")
     axes.margins(x=0.12)
     theme.percent(axes.xaxis)
+    axes.locator_params(axis="x", nbins=6)
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -126,7 +125,7 @@ def _name_sides(axes: Axes, right: ModelGroup, left: ModelGroup, styles: dict[st
         (left, 0.49, "right", "{}\n← better"),
         (right, 0.51, "left", "{}\nbetter →"),
     ):
-        color, name = styles[group.key].color, short(group.label, 30)
-        axes.text(
-            x, 1.01, words.format(name), transform=axes.transAxes, ha=side, va="bottom", color=color, size=9
-        )
+        words = words.format(short(group.label, 30))
+        color = styles[group.key].color
+        name = axes.text(x, 1.01, words, transform=axes.transAxes, ha=side, va="bottom", color=color, size=9)
+        name.set_in_layout(False)  # a long name may reach over the names of the classes' column

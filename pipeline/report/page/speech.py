@@ -15,6 +15,7 @@ WAYS = {
     "linear_probe": "as a linear probe, where a pretrained network stays as it is below a new last layer",
     "fine_tune": "fine-tuned, where a pretrained network gets a new last layer and all of it learns on",
 }
+EMPTY = "<!-- -->"  # Quarto leaves inline code as it stands where its result is empty
 LONGEST_LEAD = 60  # characters
 
 
@@ -38,11 +39,12 @@ class Speech:
         for sentence in self._of(rules, but):
             parts.append(sentence.cited([name for name in sentence.references if name not in told]))
             told.update(sentence.references)
-        return Markdown(" ".join(parts))
+        return Markdown(" ".join(parts) or EMPTY)
 
     def points(self, *rules: str) -> Markdown:
         """Return the same sentences as a list."""
-        return Markdown("\n\n" + "\n".join(f"- {one.markdown}" for one in self._of(rules)) + "\n\n")
+        items = [f"- {one.markdown}" for one in self._of(rules)]
+        return Markdown("\n\n" + "\n".join(items) + "\n\n" if items else EMPTY)
 
     def _of(self, rules: tuple[str, ...], but: str = "no rule") -> list[Sentence]:
         return [one for one in self._sentences if one.rule.startswith(rules) and not one.rule.startswith(but)]
@@ -52,7 +54,7 @@ class Speech:
         """What is done to training images, if anything."""
         asked = {tuple(group.settings.augmentation) for group in self.study.models}
         if not any(asked):
-            return Markdown("The training images were used as they are." if asked else "")
+            return Markdown("The training images were used as they are." if asked else EMPTY)
         kinds = list(dict.fromkeys(kind.replace("_", " ") for found in asked for kind in found))
         some = "" if all(asked) else " for some of the models"
         words = f"In training each image is changed at random every time it is shown ({join(kinds)}){some}."

@@ -6,7 +6,7 @@ from pipeline.report import verdict
 from pipeline.report.costs import Cost
 from pipeline.report.model import ModelGroup
 from pipeline.report.study import Study
-from pipeline.report.tables.markdown import NONE, name, nothing, table
+from pipeline.report.tables.markdown import NONE, name, needs_models, nothing, table
 from pipeline.report.text import (
     data_size,
     duration,
@@ -22,6 +22,7 @@ from pipeline.report.text import (
 MOST_LABELS = 12
 
 
+@needs_models
 def label_errors(study: Study) -> Markdown:
     """List the test images whose labels the models doubt most."""
     if not study.label_issues:
@@ -41,6 +42,7 @@ def label_errors(study: Study) -> Markdown:
     return table(header, rows, "rllrrl")
 
 
+@needs_models
 def duplicates(study: Study) -> Markdown:
     """List each model's accuracy on test images with and without a near twin in train."""
     found = [(group, group.without_duplicates) for group in study.models]
@@ -61,10 +63,9 @@ def duplicates(study: Study) -> Markdown:
     return table(header, rows, "lrrrr")
 
 
+@needs_models
 def calibration(study: Study) -> Markdown:
     """List how far each model's confidence is from the truth, and what one temperature mends."""
-    if not study.models:
-        return nothing("No run is whole, so there is no confidence to measure.")
     header = [
         "Model",
         "ECE",
@@ -91,6 +92,7 @@ def _calibration(group: ModelGroup) -> list[str]:
     ]
 
 
+@needs_models
 def cost(study: Study) -> Markdown:
     """List what each model takes to keep, to train and to ask."""
     costs = [(group, group.cost) for group in study.models]
@@ -116,10 +118,9 @@ def _cost(group: ModelGroup, found: Cost) -> list[str]:
     ]
 
 
+@needs_models
 def recommendations(study: Study) -> Markdown:
     """List what the runs recommend in each situation, and on which ground."""
     found = verdict.recommendations(study)
-    if not found:
-        return nothing("No run is whole, so there is nothing to recommend.")
     rows = [[name(one.situation), name(opened(one.choice), 60), one.sentence.markdown] for one in found]
     return table(["Where it must be", "Choose", "Because"], rows, "lll")

@@ -1,10 +1,12 @@
 """Pipe tables, which Quarto, Pandoc, a page and a PDF all understand."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 
 from IPython.display import Markdown
 
+from pipeline.report.study import Study
 from pipeline.report.text import escape_markdown
 from pipeline.report.theme import short
 
@@ -21,6 +23,16 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> M
     columns = list(zip(header, *rows, strict=True))
     rule = [_dashes(width, side) for width, side in zip(_widths(columns), align, strict=True)]
     return Markdown("\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *rows)) + "\n")
+
+
+def needs_models(function: Callable[[Study], Markdown]) -> Callable[[Study], Markdown]:
+    """Decorate a table of a study's models: where no run is whole, it says so."""
+
+    @wraps(function)
+    def listed(study: Study) -> Markdown:
+        return function(study) if study.models else nothing("No run is whole, so there is nothing to list.")
+
+    return listed
 
 
 def nothing(why: str) -> Markdown:
@@ -42,7 +54,9 @@ def _widths(columns: Sequence[Sequence[str]]) -> list[int]:
     """Return how many characters each column gets: what it wants, or less where words can wrap."""
     plain = [[_plain(cell) for cell in column] for column in columns]
     widths = [BETWEEN + max(map(_room, column)) for column in plain]
-    least = [BETWEEN + max(_room(word) for cell in column for word in cell.split(" ")) for column in plain]
+    least = [
+        BETWEEN + max(_room(word) for cell in column for word in re.split("[ _/]", cell)) for column in plain
+    ]
     while sum(widths) > ROOM and any(w > low for w, low in zip(widths, least, strict=True)):
         widest = max((w, k) for k, (w, low) in enumerate(zip(widths, least, strict=True)) if w > low)[1]
         widths[widest] -= 1

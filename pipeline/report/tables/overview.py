@@ -5,7 +5,7 @@ from IPython.display import Markdown
 from pipeline.records import RunRecord
 from pipeline.report.model import ModelGroup
 from pipeline.report.study import Study
-from pipeline.report.tables.markdown import NONE, bold, name, nothing, table
+from pipeline.report.tables.markdown import NONE, bold, name, needs_models, table
 from pipeline.report.text import duration, escape_markdown, latency, percent, quantity
 from pipeline.report.theme import letters
 
@@ -45,10 +45,9 @@ def _missing(study: Study, label: str) -> list[str]:
     return ["", name(label), "failed" if failed else "set apart", *[NONE] * 7]
 
 
+@needs_models
 def models(study: Study) -> Markdown:
     """List the networks: what they start from, how large they are, how they were trained."""
-    if not study.models:
-        return nothing("No run is whole, so no network is described.")
     header = ["Key", "Model", "Starts from", "Input", "Parameters", "Trained", "MACs", "Recipe"]
     marks = letters(study)
     return table(header, [[marks[group.key], *_model(group)] for group in study.models], "lllrrrrl")

@@ -8,13 +8,14 @@ from IPython.display import Markdown
 from pipeline.report.learning import Learning
 from pipeline.report.model import ModelGroup
 from pipeline.report.study import Study
-from pipeline.report.tables.markdown import NONE, bold, name, nothing, table
+from pipeline.report.tables.markdown import NONE, bold, name, needs_models, nothing, table
 from pipeline.report.text import NBSP, percent, signed
 from pipeline.report.theme import letters
 from pipeline.report.verdict import pair_of
 
 MOST_TESTED = 12  # models in the matrix of tests
 MOST_COLUMNS = 10  # models side by side
+MOST_PAIRS = 10  # confusions listed
 MOST_CLASSES = 30  # classes listed one by one
 FIT_WORDS = {
     "overfitting": "overfits",
@@ -24,6 +25,7 @@ FIT_WORDS = {
 }
 
 
+@needs_models
 def learning(study: Study) -> Markdown:
     """List, for the chosen seed of each model, the epoch that was kept and what the curves show."""
     curves = [(group, group.learning) for group in study.models]
@@ -46,6 +48,7 @@ def _learning(group: ModelGroup, found: Learning) -> list[str]:
     ]
 
 
+@needs_models
 def tests(study: Study) -> Markdown:
     """Show every pair: above the diagonal row minus column in points, below it the corrected p value."""
     if len(study.models) < 2:
@@ -70,10 +73,9 @@ def _pair(study: Study, shown: list[ModelGroup], row: int, column: int) -> str:
     return bold(difference) if test.distinguishable else f"tie ({difference})"
 
 
+@needs_models
 def per_class(study: Study) -> Markdown:
     """List precision, recall and F1 of each class for the two models that the report compares."""
-    if not study.models:
-        return nothing("No run is whole, so there is nothing to score.")
     pair = pair_of(study) or (study.models[0],)
     marks = letters(study)
     header = ["Class", "Images"]
@@ -91,10 +93,9 @@ def _class_row(study: Study, pair: tuple[ModelGroup, ...], k: int) -> list[str]:
     return [name(study.classes[k]), f"{images:,}", *(percent(float(s)) for one in scores for s in one)]
 
 
+@needs_models
 def f1_per_class(study: Study) -> Markdown:
     """List the F1 of each class for every model, the best in bold."""
-    if not study.models:
-        return nothing("No run is whole, so there is nothing to score.")
     shown, marks = study.models[:MOST_COLUMNS], letters(study)
     rows = []
     for k in listed_classes(study):
@@ -111,7 +112,8 @@ def listed_classes(study: Study) -> list[int]:
     return sorted(int(k) for k in hardest) if len(scores) <= MOST_CLASSES else [int(k) for k in hardest]
 
 
-def confused(study: Study, count: int = 10) -> Markdown:
+@needs_models
+def confused(study: Study) -> Markdown:
     """List the pairs of classes that are confused most over all models, with each model's count."""
     total: Counter[tuple[int, int]] = Counter()
     for group in study.models:
@@ -125,7 +127,7 @@ def confused(study: Study, count: int = 10) -> Markdown:
             name(study.classes[predicted], 30),
             *(str(group.metrics.confusion_matrix[true, predicted] or NONE) for group in shown),
         ]
-        for (true, predicted), _ in total.most_common(count)
+        for (true, predicted), _ in total.most_common(MOST_PAIRS)
     ]
     return table(
         ["Label", "Taken for", *(marks[group.key] for group in shown)], rows, "ll" + "r" * len(shown)

@@ -144,6 +144,13 @@ def test_speech_cites_each_reference_once(study_of: StudyOf) -> None:
     assert "@fig-curves" not in page.Speech(study_of("one_seed"))("learning", named="fig-curves").data
 
 
+def test_nothing_to_say_is_not_an_empty_text(study_of: StudyOf) -> None:
+    """Quarto prints the code of inline expressions whose result is empty."""
+    say = page.Speech(study_of("all_failed"))
+    nothing = [say("errors"), say.augmentation, say.points("no such rule")]
+    assert {words.data for words in nothing} == {"<!-- -->"}
+
+
 def test_reproduction_names_command_versions_and_code(study_of: StudyOf) -> None:
     words = page.Speech(study_of("one_seed")).reproduction.data
     assert "``headstart report params/one_seed.yaml``" in words
