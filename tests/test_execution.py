@@ -1,6 +1,5 @@
 """From a params file to whole runs: kept, tried again, taken up, never lost."""
 
-import json
 import os
 import signal
 import subprocess
@@ -14,7 +13,6 @@ import nbformat
 import numpy as np
 import psutil
 import pytest
-from sklearn.metrics import accuracy_score
 
 from pipeline import execution, identity
 from pipeline.records import RunRecord
@@ -28,9 +26,8 @@ batch_size: 64
 models:
   - {model: custom_cnn, widths: [8, 16], depth: 1, optimizer: sgd, learning_rate: 0.1}
 """
-FAILING = (
-    TINY + "  - {model: custom_cnn, widths: [8], depth: 1, optimizer: sgd, learning_rate: 100, epochs: 60}\n"
-)
+DIVERGING = "optimizer: sgd, learning_rate: 100, weight_decay: 10, epochs: 60"
+FAILING = TINY + "  - {model: custom_cnn, widths: [8], depth: 1, " + DIVERGING + "}\n"
 
 
 def write(text: str, name: str = "tiny.yaml") -> Path:
@@ -74,15 +71,14 @@ def test_predictions_cover_each_split_once(tiny: tuple[Path, RunRecord]) -> None
         np.testing.assert_allclose(split.probability.sum(axis=1), 1, atol=1e-5)
 
 
-def test_executed_notebook_shows_the_accuracy_of_the_predictions(tiny: tuple[Path, RunRecord]) -> None:
-    record = tiny[1]
-    test = record.split("test")
-    notebook = nbformat.read(record.folder / "train.ipynb", as_version=4)
-    shown = json.dumps(notebook)
+def test_executed_notebook_shows_what_it_did(tiny: tuple[Path, RunRecord]) -> None:
+    notebook = nbformat.read(tiny[1].folder / "train.ipynb", as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    drawn = [output for cell in code for output in cell.outputs if "image/png" in output.get("data", {})]
 
-    accuracy = accuracy_score(test.target, test.predicted)
-    assert f"{accuracy:.3f}" in shown or f"{accuracy:.1%}" in shown or f"{accuracy:.4f}" in shown
-    assert all(cell.get("execution_count") for cell in notebook.cells if cell.cell_type == "code")
+    assert all(cell.execution_count for cell in code)
+    assert len(drawn) >= 4  # samples, augmented, curves, confusion matrix
+    assert "epoch 2/2" in str([cell.outputs for cell in code if cell.id == "fit"])
 
 
 def test_whole_run_is_not_run_again(tiny: tuple[Path, RunRecord], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,10 +165,11 @@ def started(folder: Path, params: str = "tiny.yaml") -> "Iterator[subprocess.Pop
             process.kill()
 
 
-def wait_for(path: Path, seconds: float = 300) -> None:
+def wait_for(folder: Path, pattern: str, seconds: float = 300) -> None:
+    """Wait until a file that the pattern describes is there."""
     end = time.monotonic() + seconds
-    while not list(path.parent.glob(path.name)):
-        assert time.monotonic() < end, f"{path} did not appear"
+    while not list(folder.glob(pattern)):
+        assert time.monotonic() < end, f"{pattern} did not appear"
         time.sleep(0.02)
 
 
@@ -181,7 +178,7 @@ def test_killed_run_leaves_no_process_and_goes_on_to_the_same_result(
 ) -> None:
     write(TINY)
     with started(workplace) as process:
-        wait_for(workplace / "runs/.*.partial/checkpoint.pt")
+        wait_for(workplace, "runs/.*.partial/checkpoint.pt")
         children = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGKILL)
         process.communicate()
@@ -198,7 +195,7 @@ def test_killed_run_leaves_no_process_and_goes_on_to_the_same_result(
 def test_two_at_once_train_a_run_once(workplace: Path) -> None:
     write(TINY)
     with started(workplace) as first:
-        wait_for(workplace / "runs/.*.partial/settings.yaml")
+        wait_for(workplace, "runs/.*.partial/settings.yaml")
         with started(workplace) as second:
             _, said = second.communicate(timeout=300)
             first.communicate(timeout=300)
@@ -212,7 +209,7 @@ def test_two_at_once_train_a_run_once(workplace: Path) -> None:
 def test_interrupted_command_says_how_to_go_on(workplace: Path) -> None:
     write(TINY.replace("epochs: 2", "epochs: 500"))
     with started(workplace) as process:
-        wait_for(workplace / "runs/.*.partial/checkpoint.pt")
+        wait_for(workplace, "runs/.*.partial/checkpoint.pt")
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=120)
 
