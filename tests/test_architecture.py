@@ -1,0 +1,39 @@
+"""The wall: training and the report know nothing of each other but the RunRecord."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the modules that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize(("room", "other"), [("learn", "report"), ("report", "learn")])
+def test_neither_room_imports_the_other(room: str, other: str) -> None:
+    files = sorted((ROOT / "pipeline" / room).rglob("*.py"))
+
+    assert files
+    for path in files:
+        assert not [name for name in imports(path) if name.startswith(f"pipeline.{other}")], path
+
+
+def test_the_report_room_does_without_torch() -> None:
+    code = (
+        "import sys, pipeline.report.verdict, pipeline.report.results, pipeline.report.page; "
+        "sys.exit('torch' in sys.modules)"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
