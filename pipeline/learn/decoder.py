@@ -25,6 +25,7 @@ from pipeline.records import digest, write_json
 LARGEST_NATIVE_SIDE = 64
 IMAGES_PER_BLOCK = 32
 SAMPLED_SIZES = 32
+SMALL_PIXELS = 128 * 128
 
 Read = Callable[[int], Image.Image]
 
@@ -112,14 +113,17 @@ class Decoder:
             if first is not None and min(first) <= self.limit:
                 with suppress(_SizesDifferError):
                     return self._write(native, None, first)
-            return self._write(scaled, self.limit, None)
+            return self._write(scaled, self.limit, first)
 
-    def _write(self, folder: Path, side: int | None, expected: Size | None) -> Decoded:
-        stored = side or min(expected or (1, 1))
+    def _write(self, folder: Path, side: int | None, first: Size | None) -> Decoded:
+        """Decode to ``side``, or without one keep the size of the first image, which all must have."""
+        stored = side or min(first or (1, 1))
         refuse_without_room(folder.parent, self.count * stored * stored * 3)
+        for left in folder.parent.glob(f".{folder.name}.*"):  # by a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
-            about = self._write_pixels(partial / "pixels.bin", side, expected)
+            about = self._write_pixels(partial / "pixels.bin", side, first)
             write_json(partial / "images.json", {"about": about, "sha256": digest(about)})
             shutil.rmtree(folder, ignore_errors=True)
             partial.rename(folder)
@@ -131,13 +135,13 @@ class Decoder:
             raise OSError(0, "what was just written cannot be read back")
         return decoded
 
-    def _write_pixels(self, path: Path, side: int | None, expected: Size | None) -> dict[str, object]:
+    def _write_pixels(self, path: Path, side: int | None, first: Size | None) -> dict[str, object]:
         """Write the images; return what ``images.json`` says of them."""
         sizes: set[Size] = set()
         unreadable: dict[int, str] = {}
         blocks: list[tuple[int, int]] = []
         with path.open("wb") as file:
-            for images in self._in_order(side, expected):
+            for images in self._in_order(side, first):
                 unreadable |= {image: error for image, _, _, error in images if error}
                 sizes |= {size for _, _, size, error in images if not error}
                 block = b"".join(pixels for _, pixels, _, _ in images)
@@ -147,24 +151,28 @@ class Decoder:
             os.fsync(file.fileno())
         return {
             "format": FORMAT,
-            "side": side or min(expected or (1, 1)),
+            "side": side or min(first or (1, 1)),
             "count": self.count,
             "native_size": sizes.pop() if len(sizes) == 1 else None,
             "unreadable": {str(image): reason for image, reason in unreadable.items()},
             "blocks": blocks,
         }
 
-    def _in_order(self, side: int | None, expected: Size | None) -> Iterator[list["_Image"]]:
+    def _in_order(self, side: int | None, first: Size | None) -> Iterator[list["_Image"]]:
+        expected = first if side is None else None
+        # Small images cost more Python than decoding, and Python runs on one thread at a time.
+        threads = self.threads if first is None or first[0] * first[1] > SMALL_PIXELS else 1
+
         def decode(start: int) -> list[_Image]:
             images = range(start, min(start + IMAGES_PER_BLOCK, self.count))
             return [_decode_one(self.read, i, side, expected, self.interpolation) for i in images]
 
-        pool = ThreadPoolExecutor(self.threads)
+        pool = ThreadPoolExecutor(threads)
         waiting: deque[Future[list[_Image]]] = deque()
         try:
             for start in range(0, self.count, IMAGES_PER_BLOCK):
                 waiting.append(pool.submit(decode, start))
-                if len(waiting) > 2 * self.threads:
+                if len(waiting) > 2 * threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

@@ -19,6 +19,7 @@ from pipeline.records import write_json
 
 TRUSTED_AFTER_SECONDS = 2
 UNREADABLE = "unreadable"
+READ_AT_ONCE = 1 << 20
 
 
 def files_fingerprint(place: str, files: Files) -> str:
@@ -49,7 +50,9 @@ def _hashes(files: Files, states: list[str], known: dict[str, list[str]]) -> dic
 
     def entry(path: str, state: str) -> tuple[str, list[str]]:
         kept = known.get(path)
-        return path, kept if kept and kept[0] == state else [state, _content_hash(path)]
+        if kept and kept[0] == state:
+            return path, kept
+        return path, [state, UNREADABLE if state == UNREADABLE else _content_hash(path)]
 
     paths = [path for _, path in files]
     with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
@@ -72,9 +75,9 @@ def _changed(state: str) -> float:
 
 def _content_hash(path: str) -> str:
     try:
-        if not os.path.isfile(path):  # noqa: PTH113 (as above)
-            return UNREADABLE
-        with open(path, "rb") as file:  # noqa: PTH123 (as above)
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 (as above)
+            if os.fstat(file.fileno()).st_size <= READ_AT_ONCE:  # file_digest takes a large buffer for each
+                return hashlib.sha256(file.read()).hexdigest()
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return UNREADABLE

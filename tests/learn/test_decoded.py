@@ -9,7 +9,7 @@ from PIL import Image
 from pipeline.errors import DataError
 from pipeline.learn import decoded, decoder
 from pipeline.learn.decoder import Decoder
-from pipeline.learn.decoding import open_image
+from pipeline.learn.decoding import open_image, to_square
 from tests.learn.made_images import picture
 
 
@@ -141,6 +141,21 @@ def test_an_interrupted_decoding_leaves_nothing_behind(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         Decoder(read, 60, "made").load()
     assert [p.name for p in (tmp_path / "cache/decoded").iterdir() if p.name != ".made.lock"] == []
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    left = tmp_path / "cache/decoded/.made-native.abc"
+    left.mkdir(parents=True)
+    (left / "pixels.bin").write_bytes(b"half")
+    decoder_of(pictures(4)).load()
+    assert not left.exists()
+
+
+def test_large_images_are_decoded_in_order_on_many_threads():
+    images = [picture(seed, (200 + seed, 150)) for seed in range(100)]
+    made = decoder_of(images, image_size=20, threads=5).load()
+    assert np.array_equal(made.pixels, decoder_of(images, image_size=20).load().pixels)
+    assert np.array_equal(made.pixels[77], np.asarray(to_square(images[77], 20, "bilinear")))
 
 
 def test_a_disk_without_room_is_refused_before_decoding(monkeypatch):
