@@ -47,27 +47,24 @@ def plan(experiment: Experiment) -> list[PlannedRun]:
 
     Raises InputError for data, models or weights that cannot be used: before any work starts.
     """
-    from pipeline.learn import hardware, models  # torch takes a second to import: only when needed
+    from pipeline.learn import hardware, models, sources  # torch takes a second to import: only when needed
 
-    planned = []
     for settings in experiment.runs:
         models.check(settings)
+    planned = []
+    for settings, fingerprint in zip(
+        experiment.runs, sources.checked_fingerprints(experiment.runs), strict=True
+    ):
         found = hardware.choose(settings)
         hashes = {
             "settings": digest(effective_settings(settings)),
-            "data": _fingerprint(settings),
+            "data": fingerprint,
             "source": source_hash(),
             "weights": models.weights_hash(settings) or "",
             "hardware": f"{found.device.type} {found.precision}",
         }
         planned.append(PlannedRun(settings, hashes, Path(experiment.runs_dir) / run_id(settings, hashes)))
     return planned
-
-
-def _fingerprint(settings: RunSettings) -> str:
-    from pipeline.learn import sources
-
-    return sources.fingerprint(settings)
 
 
 def effective_settings(settings: RunSettings) -> dict[str, object]:
