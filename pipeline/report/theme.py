@@ -55,7 +55,7 @@ MODEL_TONES = (
     Tone("#c84808", "#ff9a57"),
     Tone("#00704e", "#5fdca4"),
     Tone("#a0338a", "#e08ad0"),
-    Tone("#453d00", "#dccb4a"),
+    Tone("#4f4500", "#dccb4a"),
     Tone("#43228c", "#d3c4ff"),
     Tone("#8c0d36", "#ff7596"),
     Tone("#5c6670", "#b3bec8"),

@@ -153,6 +153,23 @@ def test_recommendations_cite_their_ground(study_of: StudyOf) -> None:
     assert all("@tbl-" in row[2] or "@fig-" in row[2] for row in rows)
 
 
+def test_tradeoffs_favour_whom_the_measures_favour(study_of: StudyOf) -> None:
+    study = study_of("one_seed")
+    first, second = pair_of(study)
+    rows = {row[0]: row[1:] for row in grid(tables.tradeoffs(study).data)}
+    assert rows["What counts"] == [first.label, second.label, "In favour of"]
+    scores = [percent(accuracy(group.chosen)) for group in (first, second)]
+    assert rows["Accuracy on test"] == [*scores, first.label]
+    assert rows["Training"][2] == rows["Parameters"][2] == second.label
+    assert rows["Peak memory"][2] == "neither"
+    assert rows["Seen before these images"][:2] == ["IMAGENET1K_V1", "nothing"]
+
+
+def test_a_tie_favours_neither(study_of: StudyOf) -> None:
+    rows = {row[0]: row[1:] for row in grid(tables.tradeoffs(study_of("tie")).data)}
+    assert rows["Accuracy on test"][2] == "neither"
+
+
 def test_cost_without_energy_has_no_column_for_it(study_of: StudyOf) -> None:
     assert "Energy" not in grid(tables.cost(study_of("one_seed")).data)[0]
 

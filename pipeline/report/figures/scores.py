@@ -119,6 +119,7 @@ def _draw_difference(axes: Axes, place: int, one: ClassDifference, style: theme.
 
 
 def _name_sides(axes: Axes, right: ModelGroup, left: ModelGroup, styles: dict[str, theme.ModelStyle]) -> None:
+    axes.set_title("\n", size=9)  # room for the names, which stay out of the layout: they may be long
     reach = max(abs(end) for end in axes.get_xlim())
     axes.set_xlim(-reach, reach)
     for group, x, side, words in (
@@ -128,4 +129,4 @@ def _name_sides(axes: Axes, right: ModelGroup, left: ModelGroup, styles: dict[st
         words = words.format(short(group.label, 30))
         color = styles[group.key].color
         name = axes.text(x, 1.01, words, transform=axes.transAxes, ha=side, va="bottom", color=color, size=9)
-        name.set_in_layout(False)  # a long name may reach over the names of the classes' column
+        name.set_in_layout(False)

@@ -1,8 +1,9 @@
 """Every table of the report: a Study goes in, a Markdown table comes out; no file is read."""
 
-from pipeline.report.tables.evidence import calibration, cost, duplicates, label_errors, recommendations
+from pipeline.report.tables.evidence import calibration, cost, duplicates, label_errors
 from pipeline.report.tables.overview import headline, models, runs
 from pipeline.report.tables.results import confused, f1_per_class, learning, per_class, tests
+from pipeline.report.tables.tradeoffs import recommendations, tradeoffs
 
 __all__ = [
     "calibration",
@@ -18,4 +19,5 @@ __all__ = [
     "recommendations",
     "runs",
     "tests",
+    "tradeoffs",
 ]

@@ -2,7 +2,6 @@
 
 from IPython.display import Markdown
 
-from pipeline.report import verdict
 from pipeline.report.costs import Cost
 from pipeline.report.model import ModelGroup
 from pipeline.report.study import Study
@@ -12,7 +11,6 @@ from pipeline.report.text import (
     duration,
     energy,
     latency,
-    opened,
     percent,
     points_range,
     quantity,
@@ -116,11 +114,3 @@ def _cost(group: ModelGroup, found: Cost) -> list[str]:
         data_size(found.peak_memory_bytes.value),
         energy(found.energy_joules.value) if found.energy_joules else NONE,
     ]
-
-
-@needs_models
-def recommendations(study: Study) -> Markdown:
-    """List what the runs recommend in each situation, and on which ground."""
-    found = verdict.recommendations(study)
-    rows = [[name(one.situation), name(opened(one.choice), 60), one.sentence.markdown] for one in found]
-    return table(["Where it must be", "Choose", "Because"], rows, "lll")
