@@ -7,7 +7,7 @@ A run's folder holds ``settings.yaml``, ``train.ipynb``, ``history.csv``, ``pred
 import hashlib
 import json
 import os
-import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -371,17 +371,16 @@ def write_settings(path: Path, settings: RunSettings) -> None:
 @contextmanager
 def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a temporary file that takes the place of ``path`` when the block ends without error."""
-    encoding = None if "b" in mode else "utf-8"
-    newline = None if "b" in mode else "\n"
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
-        with os.fdopen(handle, mode, encoding=encoding, newline=newline) as file:
+        with partial.open(mode.replace("w", "x"), encoding=encoding, newline=newline) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        Path(name).replace(path)
+        partial.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise
 
 
