@@ -1,29 +1,24 @@
 """The report's one visual language: colours, type and marks of every figure.
 
-Each colour is a Tone: one shade for white paper and one for a dark screen. Figures are drawn in the
-light shades; ``svg`` adds a style sheet that swaps them where the reader prefers dark, so that one
-file serves both, and paper. A model keeps its colour and its marker throughout the report.
+Each colour is a Tone: one shade for white paper and one for a dark screen; figures are drawn in the
+light ones, and ``svg`` swaps them where the reader prefers dark. A model keeps its colour and its
+marker throughout the report.
 """
 
-import io
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache, wraps
-from pathlib import Path
+from functools import wraps
 from string import ascii_uppercase
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import ListedColormap, to_hex, to_rgb
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.ft2font import FT2Font
 from matplotlib.lines import Line2D
-from matplotlib.text import Text
 
 from pipeline.report.study import Study
 from pipeline.report.text import flat
@@ -226,46 +221,3 @@ def nothing(why: str) -> Figure:
         empty = figure(0.6)
         empty.text(0.5, 0.5, why, ha="center", va="center", color=MUTED.light, style="italic")
         return empty
-
-
-def svg(drawing: Figure) -> str:
-    """Return a figure as SVG, for white paper and dark screens.
-
-    Text becomes outlines, equal everywhere; only what the figures' font cannot draw (as Japanese
-    class names) stays text, for the reader's own fonts.
-    """
-    buffer = io.StringIO()
-    with themed(), mpl.rc_context({"svg.fonttype": "none" if _foreign(drawing) else "path"}):
-        drawing.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    content = buffer.getvalue()
-    start = content.index("<svg")
-    body = content.index(">", start) + 1
-    return content[start:body] + f"<style>{_dark_style()}</style>" + content[body:]
-
-
-def install(shell: Any) -> None:
-    """Make an IPython shell show every Figure as such SVG, and in no other format."""
-    for formatter in shell.display_formatter.formatters.values():
-        formatter.pop(Figure, None)
-    shell.display_formatter.formatters["image/svg+xml"].for_type(Figure, svg)
-
-
-@lru_cache(maxsize=1)
-def _dark_style() -> str:
-    rules = "".join(
-        f'[style*="{kind}: {tone.light}"]{{{kind}:{tone.dark}!important}}'
-        for tone in dict.fromkeys(TONES)
-        for kind in ("fill", "stroke")
-    )
-    return f"@media (prefers-color-scheme: dark){{{rules}}}"
-
-
-def _foreign(drawing: Figure) -> bool:
-    texts = {text.get_text() for text in drawing.findobj(Text)}
-    return any(ord(c) > 126 and ord(c) not in _drawable() for text in texts for c in text)
-
-
-@lru_cache(maxsize=1)
-def _drawable() -> frozenset[int]:
-    path = Path(font_manager.findfont("DejaVu Sans"))
-    return frozenset(FT2Font(str(path)).get_charmap())

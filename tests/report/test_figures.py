@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
 
-from pipeline.report import figures, theme
+from pipeline.report import figures, svg, theme
 from pipeline.report.figures.confusion import draw_matrix
 from pipeline.report.study import Study
 from pipeline.report.text import percent
@@ -22,7 +23,7 @@ SITUATIONS = sorted(
 
 
 def words(drawing: Figure | Axes) -> list[str]:
-    return [text.get_text() for text in drawing.findobj(theme.Text) if text.get_text()]
+    return [text.get_text() for text in drawing.findobj(Text) if text.get_text()]
 
 
 def with_words(drawing: Figure, text: str) -> bool:
@@ -39,7 +40,7 @@ def test_every_figure_can_be_drawn_in_every_situation(study_of: StudyOf, kind: s
 
 @pytest.mark.parametrize("name", figures.__all__)
 def test_hostile_names_leave_the_svg_well_formed(study_of: StudyOf, name: str) -> None:
-    content = theme.svg(getattr(figures, name)(study_of("hostile_names")))
+    content = svg.write(getattr(figures, name)(study_of("hostile_names")))
     root = ElementTree.fromstring(content)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     assert not root.findall(".//{http://www.w3.org/2000/svg}script")
@@ -48,7 +49,7 @@ def test_hostile_names_leave_the_svg_well_formed(study_of: StudyOf, name: str) -
 @pytest.mark.parametrize("name", sorted({*figures.__all__} - {"confusion", "augmented"}))
 def test_words_are_large_enough_for_half_a_page(study_of: StudyOf, name: str) -> None:
     drawing = getattr(figures, name)(study_of("one_seed"))
-    shown = [text for text in drawing.findobj(theme.Text) if text.get_text() and text.get_visible()]
+    shown = [text for text in drawing.findobj(Text) if text.get_text() and text.get_visible()]
     assert min(text.get_fontsize() for text in shown) >= 8
 
 

@@ -7,7 +7,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from matplotlib.figure import Figure
 
-from pipeline.report import theme
+from pipeline.report import svg, theme
 from pipeline.report.figures import accuracy, samples
 from tests.report.conftest import StudyOf
 
@@ -68,7 +68,7 @@ def test_no_two_models_look_alike(study_of: StudyOf) -> None:
 
 
 def test_svg_swaps_every_color_where_the_reader_prefers_dark(study_of: StudyOf) -> None:
-    content = theme.svg(accuracy(study_of("one_seed")))
+    content = svg.write(accuracy(study_of("one_seed")))
     used = set(re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})", content))
     light = {tone.light for tone in theme.TONES}
     assert used <= light
@@ -80,11 +80,11 @@ def test_svg_swaps_every_color_where_the_reader_prefers_dark(study_of: StudyOf) 
 
 def test_svg_is_the_same_every_time(study_of: StudyOf) -> None:
     study = study_of("one_seed")
-    assert theme.svg(accuracy(study)) == theme.svg(accuracy(study))
+    assert svg.write(accuracy(study)) == svg.write(accuracy(study))
 
 
 def test_scripts_that_the_font_lacks_stay_text(study_of: StudyOf) -> None:
-    content = theme.svg(samples(study_of("long_names")))
+    content = svg.write(samples(study_of("long_names")))
     words = [
         element.text for element in ElementTree.fromstring(content).iter("{http://www.w3.org/2000/svg}text")
     ]
@@ -92,12 +92,12 @@ def test_scripts_that_the_font_lacks_stay_text(study_of: StudyOf) -> None:
 
 
 def test_latin_words_become_outlines(study_of: StudyOf) -> None:
-    assert "<text" not in theme.svg(accuracy(study_of("one_seed")))
+    assert "<text" not in svg.write(accuracy(study_of("one_seed")))
 
 
 def test_installed_theme_shows_figures_as_svg_alone() -> None:
     shell = InteractiveShell()
-    theme.install(shell)
+    svg.install(shell)
     shown, _ = shell.display_formatter.format(theme.nothing("Nothing here."))
     assert set(shown) == {"image/svg+xml", "text/plain"}
     assert isinstance(theme.nothing("x"), Figure)

@@ -22,7 +22,7 @@ def calibration(study: Study) -> Figure:
     shown = study.models[:MOST_MODELS]
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
-    drawing = theme.figure(2.25 * rows + 0.25)
+    drawing = theme.figure(2.1 * rows + 0.4)
     styles = theme.model_styles(study)
     every = drawing.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes, group in zip_longest(every.flat, shown):
@@ -42,8 +42,8 @@ def _draw_reliability(axes: Axes, group: ModelGroup, style: theme.ModelStyle) ->
     bins = before.bins
     axes.vlines(bins.confidence, bins.low, bins.high, color=style.color, alpha=0.5, lw=1.6)
     axes.plot(bins.confidence, bins.accuracy, style.marker, color=style.color, ms=5)
-    axes.text(0.04, 0.9, f"ECE {percent(before.ece)}", size=8.5)
-    axes.set_title(two_lines(group.label), color=style.color, size=9)
+    words = f"{two_lines(group.label)}\nECE {percent(before.ece)}"
+    axes.set_title(words, color=style.color, size=8.5)
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal")
     axes.set_xticks((0, 0.5, 1), ("0", "50", "100"))
     axes.set_yticks((0, 0.5, 1), ("0", "50", "100"))

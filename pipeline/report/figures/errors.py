@@ -88,7 +88,7 @@ def _doubted(one: LabelIssue, images: dict[int, bytes], classes: list[str]) -> P
 
 
 def _missed(one: Miss, images: dict[int, bytes], classes: list[str]) -> Picture:
-    answers = Counter(answer.predicted for answer in one.answers).most_common(2)
+    answers = Counter(answer.predicted for answer in one.answers).most_common(3)
     said = [f"{short(classes[k], 11)} ×{count}" for k, count in answers]
     lines = [
         (short(classes[one.target], 13), theme.TEXT.light),

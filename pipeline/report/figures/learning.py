@@ -46,7 +46,7 @@ def _draw_model(pair: tuple[Axes, Axes], group: ModelGroup, color: str, names: b
         axes.locator_params(axis="y", nbins=4)
         axes.set_ylabel(what if names else "")
     theme.percent(pair[1].yaxis)
-    pair[0].set_title(two_lines(group.label), color=color)
+    pair[0].set_title(two_lines(group.label), color=color, size=8.5)
     pair[0].tick_params(labelbottom=False)
     pair[1].set_xlabel("epoch")
 

@@ -16,7 +16,7 @@ from pipeline.report.model import ModelGroup
 from pipeline.report.page.markup import raw, text
 from pipeline.report.study import Study
 from pipeline.report.text import percent, plural
-from pipeline.report.theme import short
+from pipeline.report.theme import letters, short
 
 MOST_BYTES = 1_200_000  # of PNG that travel in the page
 MOST_CLASSES = 20  # beyond which a list of pairs stands for the matrix
@@ -62,7 +62,7 @@ def _panel(study: Study, number: int, group: ModelGroup, pool: set[int]) -> str:
     kept = set(zip(split.target[shown].tolist(), split.predicted[shown].tolist(), strict=True))
     draw = _matrix if len(study.classes) <= MOST_CLASSES else _pairs
     content = draw(study.classes, group.metrics.confusion_matrix, kept)
-    heading = f"<h4>{text(short(group.label, 60))}</h4>"
+    heading = f"<h4>{letters(study)[group.key]}: {text(short(group.label, 60))}</h4>"
     return f'<section data-model="{number}">{heading}<div class="matrix scroll">{content}</div></section>'
 
 
@@ -126,9 +126,10 @@ def _image(study: Study, index: int, row: int, png: bytes) -> str:
     label = study.classes[int(study.targets[row])]
     splits = [group.chosen_test for group in study.models]
     guesses = [int(split.predicted[row]) for split in splits]
+    marks = letters(study)
     said = "".join(
-        f"<br>{text(short(group.label, 40))}: {text(short(study.classes[guess], 30))} "
-        f"({text(percent(float(split.probability[row].max()), 0))})"
+        f"<br>{marks[group.key]}: {text(short(study.classes[guess], 30))}, "
+        f"{text(percent(float(split.probability[row].max()), 0))}"
         for group, split, guess in zip(study.models, splits, guesses, strict=True)
     )
     source = f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -56,7 +56,10 @@ def duplicates(study: Study) -> Markdown:
         if without
     ]
     if not rows:
-        return nothing("No near-duplicates between test and train were found.")
+        looked = study.dataset is not None and study.dataset.near_duplicates_note
+        return nothing(
+            f"Near-duplicates between test and train were {'not found' if looked else 'not looked for'}."
+        )
     header = ["Model", "All test images", "Without twins", "Twins alone", "Twins − others, 95 % interval"]
     return table(header, rows, "lrrrr")
 

@@ -11,7 +11,7 @@ from pipeline.report.text import escape_markdown
 from pipeline.report.theme import short
 
 ROOM = 110  # characters side by side that a page of the PDF holds in a table
-BETWEEN = 3  # characters that the gap between two columns takes
+BETWEEN = 2  # characters that the gap between two columns takes
 NONE = "–"
 
 
