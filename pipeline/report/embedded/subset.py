@@ -83,6 +83,7 @@ DOCUMENT_OPTIONS: dict[str, Allowed] = {
     "abstract-title": TEXT,
     "description": TEXT,
     "keywords": TEXTS,
+    "output-file": TEXT,  # for bare "quarto render"; here the caller names the output
     "lang": TEXT,
     "jupyter": _only("python3"),
     "engine": _only("jupyter"),
