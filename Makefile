@@ -3,14 +3,14 @@ PARAMS ?= params/demo.yaml
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: report test test-fast lint bench bench-quick clean
+.PHONY: report test lint bench bench-quick clean
 .DELETE_ON_ERROR:
 
 report: .venv/installed
 	$(BIN)/headstart report $(PARAMS) $(OPTIONS)
 
 test: .venv/installed-dev .tools/installed
-	$(BIN)/pytest $(OPTIONS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(OPTIONS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

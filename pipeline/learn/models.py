@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 CUSTOM = "custom_cnn"
+BATCHNORM_MOMENTUM = 0.1  # PyTorch's own
 
 
 def known_models() -> list[str]:
@@ -106,8 +107,23 @@ def _transfer_network(settings: RunSettings, classes: int, image_size: int) -> "
         file = str(settings.weights) if weights.is_file_name(settings.weights) else None
         content = weights.read_state(Path(file)) if file else family.state(settings)
     backbone, features = family.create(settings, image_size, content)
+    if not (settings.pretrained and settings.freeze_batchnorm):
+        _follow_statistics(backbone)
     torch.default_generator.manual_seed(settings.seed)  # the head does not depend on the backbone's draws
     return TransferNetwork(backbone, features, classes, settings)
+
+
+def _follow_statistics(backbone: "nn.Module") -> None:
+    """Let BatchNorm's running statistics keep up with training that takes hundreds of steps.
+
+    Networks made for hundreds of thousands of steps (EfficientNet-Lite, MobileNetV3) average over so
+    many that after a short training from scratch they would still be evaluated with the initial ones.
+    """
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    for module in backbone.modules():
+        if isinstance(module, _BatchNorm) and module.momentum is not None:
+            module.momentum = max(module.momentum, BATCHNORM_MOMENTUM)
 
 
 def describe(network: "nn.Module", settings: RunSettings, preprocessing: Preprocessing) -> ModelInfo:

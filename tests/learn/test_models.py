@@ -245,3 +245,12 @@ def test_timm_offline_says_what_it_would_fetch(monkeypatch: pytest.MonkeyPatch) 
         ModelError, match=r"model\.safetensors.*timm/resnet10t\.c3_in1k.*weights: path/to/file"
     ):
         models.check(RunSettings(model="timm/resnet10t", mode="fine_tune"))
+
+
+def test_batchnorm_statistics_of_a_network_from_scratch_keep_up_with_short_training() -> None:
+    settings = RunSettings(model="efficientnet_lite0", mode="scratch", image_size=32)
+    network = models.build(settings, ["a", "b"], models.preprocessing(settings))
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+
+    assert norms
+    assert all(norm.momentum >= 0.1 for norm in norms)
