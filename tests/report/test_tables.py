@@ -153,6 +153,15 @@ def test_recommendations_cite_their_ground(study_of: StudyOf) -> None:
     assert all("@tbl-" in row[2] or "@fig-" in row[2] for row in rows)
 
 
+def test_layers_are_those_of_the_custom_network(study_of: StudyOf) -> None:
+    study = study_of("one_seed")
+    rows = grid(tables.layers(study).data)[1:]
+    recorded = study.custom.model.layers
+    assert [row[0] for row in rows] == [layer["name"] for layer in recorded]
+    assert [row[3] for row in rows] == [f"{layer['parameters']:,}" for layer in recorded]
+    assert rows[0][2] == "64 × 32 × 32"
+
+
 def test_tradeoffs_favour_whom_the_measures_favour(study_of: StudyOf) -> None:
     study = study_of("one_seed")
     first, second = pair_of(study)

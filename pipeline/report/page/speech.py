@@ -8,6 +8,7 @@ from pipeline.report.page.markup import raw
 from pipeline.report.rules.sentence import Sentence
 from pipeline.report.study import Study
 from pipeline.report.text import escape_markdown, flat, join, number_word, opened, plural
+from pipeline.report.theme import letters
 from pipeline.report.verdict import answer, verdict
 
 WAYS = {
@@ -69,11 +70,19 @@ class Speech:
         names = list(dict.fromkeys("the custom CNN" if g.is_custom else g.name for g in groups))
         networks = f"{number_word(len(names))} networks" if len(names) > 1 else "one network"
         ways = [words for mode, words in WAYS.items() if any(group.mode == mode for group in groups)]
-        if len(ways) == 1:
-            text = f"This report is about {networks}, {join(names)}, trained {ways[0]}."
-        else:
-            text = f"This report is about {networks}, {join(names)}. They were trained {'; '.join(ways)}."
+        text = f"This report is about {networks}, {join(names)}, trained {ways[0]}."
+        if len(ways) > 1:
+            how = f"{'; '.join(ways[:-1])}; and {ways[-1]}"
+            text = f"This report is about {networks}, {join(names)}, in {number_word(len(ways))} ways: {how}."
         return Markdown(escape_markdown(text))
+
+    @property
+    def descriptions(self) -> Markdown:
+        """What each network is, as far as its runs say."""
+        marks = letters(self.study)
+        known = [(marks[g.key], g.model.description) for g in self.study.models if g.model]
+        items = [f"- {mark}\\: {escape_markdown(words)}" for mark, words in known if words]
+        return Markdown("\n\n" + "\n".join(items) + "\n\n" if items else EMPTY)
 
     @property
     def reproduction(self) -> Markdown:

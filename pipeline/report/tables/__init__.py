@@ -1,7 +1,7 @@
 """Every table of the report: a Study goes in, a Markdown table comes out; no file is read."""
 
 from pipeline.report.tables.evidence import calibration, cost, duplicates, label_errors
-from pipeline.report.tables.overview import headline, models, runs
+from pipeline.report.tables.overview import headline, layers, models, runs
 from pipeline.report.tables.results import confused, f1_per_class, learning, per_class, tests
 from pipeline.report.tables.tradeoffs import recommendations, tradeoffs
 
@@ -13,6 +13,7 @@ __all__ = [
     "f1_per_class",
     "headline",
     "label_errors",
+    "layers",
     "learning",
     "models",
     "per_class",

@@ -1,13 +1,17 @@
 """Tables of what ran: the headline, the models, their runs."""
 
+from typing import Any
+
 from IPython.display import Markdown
 
 from pipeline.records import RunRecord
 from pipeline.report.model import ModelGroup
 from pipeline.report.study import Study
-from pipeline.report.tables.markdown import NONE, bold, name, needs_models, table
+from pipeline.report.tables.markdown import NONE, bold, name, needs_models, nothing, table
 from pipeline.report.text import duration, escape_markdown, latency, percent, quantity
 from pipeline.report.theme import letters
+
+MOST_LAYERS = 30
 
 
 def headline(study: Study) -> Markdown:
@@ -66,6 +70,27 @@ def _model(group: ModelGroup) -> list[str]:
         quantity(info.macs) if info else NONE,
         escape_markdown(recipe),
     ]
+
+
+@needs_models
+def layers(study: Study) -> Markdown:
+    """List the stages of the custom CNN, or of the best model, from input to output."""
+    group = study.custom or study.best
+    info = group.model if group else None
+    if info is None or not info.layers:
+        return nothing("The runs did not record the stages of the network.")
+    rows = [_layer(layer) for layer in info.layers[:MOST_LAYERS]]
+    if len(info.layers) > MOST_LAYERS:
+        rows.append([f"{len(info.layers) - MOST_LAYERS} more", "", "", ""])
+    return table(["Stage", "Kind", "Output", "Parameters"], rows, "lllr")
+
+
+def _layer(layer: dict[str, Any]) -> list[str]:
+    output = layer.get("output", NONE)
+    shape = output if isinstance(output, str) else " × ".join(map(str, output))
+    count = layer.get("parameters")
+    words = [name(str(layer.get(key, NONE)), 40) for key in ("name", "kind")]
+    return [*words, escape_markdown(shape), NONE if count is None else f"{count:,}"]
 
 
 def runs(study: Study) -> Markdown:

@@ -87,4 +87,4 @@ def recommendations(study: Study) -> Markdown:
     """List what the runs recommend in each situation, and on which ground."""
     found = verdict.recommendations(study)
     rows = [[name(one.situation), name(opened(one.choice), 60), one.sentence.markdown] for one in found]
-    return table(["Where it must be", "Choose", "Because"], rows, "lll")
+    return table(["Situation", "Choose", "Because"], rows, "lll")
