@@ -177,7 +177,12 @@ def _storage_token(runs_dir: str) -> Iterator[str]:
 def unpack(content: bytes, job: Job) -> None:
     """Unpack a run that a worker sent into its final place, whole or not at all."""
     with tempfile.TemporaryDirectory(prefix=f".{job.run_id}.", dir=job.runs_dir) as incoming:
+        folder = Path(incoming) / job.run_id
+        folder.mkdir()
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            archive.extractall(incoming, filter="data")
+            for member in archive:
+                file = archive.extractfile(member)
+                if file is not None:  # plain files alone, by their bare names: none can leave the folder
+                    (folder / Path(member.name).name).write_bytes(file.read())
         shutil.rmtree(job.final, ignore_errors=True)  # of an earlier try that failed
-        (Path(incoming) / job.run_id).rename(job.final)
+        folder.rename(job.final)
