@@ -40,11 +40,13 @@ def main() -> int:
 
 
 def _whole(job: Job) -> bool:
-    """Whether another process made this run while this one waited for the lock."""
+    """Whether another process made this run while this one waited for the lock, and nothing is damaged."""
     try:
-        return RunRecord.read(job.final).complete
+        record = RunRecord.read(job.final)
+        record.verify()
     except HeadstartError:
         return False
+    return record.complete
 
 
 def _make(job: Job) -> None:
