@@ -1,14 +1,18 @@
 """The command line: parse, call, print. Exit codes: 0 done, 1 a run failed, 2 bad input."""
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pipeline import __version__
 from pipeline.errors import HeadstartError, InputError, one_line
+
+if TYPE_CHECKING:
+    from pipeline.records import RunRecord
 
 INTERRUPTED = 130
 
@@ -138,6 +142,10 @@ def _add_doctor(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """``headstart run``."""
+    return _exit_code(_run(options))
+
+
+def _run(options: argparse.Namespace) -> "list[RunRecord]":
     from pipeline import execution
     from pipeline.settings import Experiment
 
@@ -146,12 +154,15 @@ def run(options: argparse.Namespace) -> int:
     failed = [record for record in records if not record.complete]
     for record in failed:
         print(f"headstart: {execution.describe_failure(record, len(records) - len(failed))}", file=sys.stderr)
-    return 1 if failed else 0
+    return records
+
+
+def _exit_code(records: "list[RunRecord]") -> int:
+    return 0 if all(record.complete for record in records) else 1
 
 
 def render(options: argparse.Namespace) -> int:
-    """``headstart render``."""
-    from pipeline import execution
+    """``headstart render``: runs that fail stand in the report, and in the exit code."""
     from pipeline.report import rendering
     from pipeline.settings import Experiment
 
@@ -169,17 +180,17 @@ def render(options: argparse.Namespace) -> int:
     for path in rendered.files.values():
         print(path)
     print(f"Rendered by {rendered.engine}.")
-    return 1 if any(not record.complete for record in execution.records(experiment)) else 0
+    written = json.loads(rendering.results_path(experiment.name).read_text(encoding="utf-8"))
+    return 0 if all(run["status"] == "complete" for run in written["runs"]) else 1
 
 
 def report(options: argparse.Namespace) -> int:
-    """``headstart report``: the failures of ``run`` stand in the report, and in the exit code."""
-    from pipeline.execution import KEEP_FAILED_VARIABLE
+    """``headstart report``."""
+    from pipeline import execution
 
     _formats(options.to)
-    failed = run(options)
-    os.environ[KEEP_FAILED_VARIABLE] = "1"
-    return max(failed, render(options))
+    execution.hand_over(_run(options))
+    return render(options)
 
 
 def why(options: argparse.Namespace) -> int:

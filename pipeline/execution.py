@@ -1,5 +1,6 @@
 """From an Experiment to its RunRecords: what is whole is kept, what is missing is run."""
 
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -9,6 +10,7 @@ from queue import SimpleQueue
 
 import psutil
 
+from pipeline import warm
 from pipeline.errors import InputError, RecordError, RunError
 from pipeline.identity import PlannedRun, plan
 from pipeline.jobs import Emit, Job, run_in_process, stop_all
@@ -17,8 +19,8 @@ from pipeline.records import Failure, RunDetails, RunRecord
 from pipeline.settings import Experiment, RunSettings
 from pipeline.worker import commit
 
-# Set while a report is rendered by a command that has tried the runs a moment ago.
-KEEP_FAILED_VARIABLE = "HEADSTART_KEEP_FAILED"
+# Set while a report is rendered by a command that has made the runs a moment ago: their folders, as JSON.
+RUNS_VARIABLE = "HEADSTART_RUNS"
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,18 @@ class Options:
 def ensure(params_file: str | Path) -> tuple[Experiment, list[RunRecord]]:
     """Return an experiment and its runs in the order of its params file, training what is missing.
 
-    This is what the setup cell of ``report.qmd`` calls. Failed runs are among those returned.
+    This is what the setup cell of ``report.qmd`` calls. Failed runs are among those returned. Below
+    ``headstart report``, which has just made them, it only reads: planning again takes seconds.
     """
     experiment = Experiment.from_yaml(params_file)
+    if made := os.environ.get(RUNS_VARIABLE):
+        return experiment, [RunRecord.read(Path(folder)) for folder in json.loads(made)]
     return experiment, run(experiment)
+
+
+def hand_over(records: Iterable[RunRecord]) -> None:
+    """Let ``ensure`` read these runs, in this process and those that it starts from now on."""
+    os.environ[RUNS_VARIABLE] = json.dumps([str(record.folder.absolute()) for record in records])
 
 
 def run(experiment: Experiment, options: Options | None = None) -> list[RunRecord]:
@@ -99,9 +109,7 @@ def _record(planned: PlannedRun) -> RunRecord:
 
 
 def _tried_in_this_render(planned: PlannedRun) -> bool:
-    """Whether a command, or Quarto for an earlier format, has tried a failed run just now."""
-    if os.environ.get(KEEP_FAILED_VARIABLE):
-        return True
+    """Whether Quarto, for an earlier format, has tried a failed run just now."""
     starts = [p.create_time() for p in psutil.Process().parents() if p.name() in ("quarto", "deno")]
     return bool(starts) and (planned.folder / "record.json").stat().st_mtime > min(starts)
 
@@ -142,7 +150,7 @@ def run_here(jobs: Iterable[Job], at_once: int, progress: Progress) -> None:
     Runs that another process works on now come last: they may be whole by then.
     """
     gpus = _gpus()
-    with ThreadPoolExecutor(max_workers=at_once) as pool:
+    with warm.kernels(), ThreadPoolExecutor(max_workers=at_once) as pool:
         futures = {
             pool.submit(_run_with_gpu, job, gpus, progress.show): job
             for job in sorted(jobs, key=Job.is_taken)

@@ -82,6 +82,8 @@ def effective_settings(settings: RunSettings) -> dict[str, object]:
         without |= {"warmup_epochs"}
     if settings.mode == "scratch":
         without |= {"weights"}
+    if "crop" not in settings.augmentation:
+        without |= {"crop_share"}
     return {key: value for key, value in settings.model_dump().items() if key not in without}
 
 

@@ -49,6 +49,9 @@ class RunSettings(BaseModel):
         0.01, description="share of unreadable image files that is skipped, not refused"
     )
     augmentation: list[Augmentation] = Field([], description="any of " + ", ".join(AUGMENTATIONS))
+    crop_share: Annotated[float, Field(gt=0, le=0.5)] = Field(
+        0.125, description="crop: an image moves by at most this share of its side"
+    )
 
     # What learns
     model: Name = Field(
@@ -108,7 +111,7 @@ class RunSettings(BaseModel):
     # Where it runs
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto, fp32 or bf16")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto, cpu, cuda or mps")
-    compile: Literal["auto", "on", "off"] = Field("auto", description="torch.compile: auto, on or off")
+    compile: bool = Field(False, description="whether torch.compile makes the training steps")
     num_workers: Annotated[int, Field(ge=0, le=256, strict=True)] = Field(
         0, description="processes that read images which do not fit memory"
     )

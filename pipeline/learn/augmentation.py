@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-CROP_SHARE = 8  # an image moves by up to an eighth of its side
 JITTER = 0.4
 ERASED_SHARE = 0.25
 ERASED_AREA = (0.02, 1 / 3)
@@ -24,7 +23,8 @@ RAND_AUGMENT_GROUP = 8
 class Draw:
     """What one batch is augmented with: its generator, and which images it holds in which epoch.
 
-    ``positions`` int64 [B] are positions in the training split; ``fill`` is a mean colour, 0..255.
+    ``positions`` int64 [B] are positions in the training split; ``fill`` is a mean colour, 0..255; a crop
+    moves an image by up to ``crop_share`` of its side.
     """
 
     random: torch.Generator
@@ -32,6 +32,7 @@ class Draw:
     seed: int
     epoch: int
     fill: Sequence[float]
+    crop_share: float = 0.125
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         """Return numbers from [low, high), on the device of the batch."""
@@ -66,7 +67,7 @@ def _crop_and_flip(pixels: Tensor, names: set[str], draw: Draw) -> Tensor:
     if "alternating_flip" in names:
         flipped = flipped ^ alternating_flips(draw)
     if "crop" in names:
-        reach = max(1, side // CROP_SHARE)
+        reach = max(1, int(side * draw.crop_share))
         shift = draw.uniform(2, batch, 1, low=-reach, high=reach + 1).floor().long()
         rows, columns = _reflect(rows + shift[0], side), _reflect(columns + shift[1], side)
     columns = torch.where(flipped[:, None], columns.flip(1), columns)

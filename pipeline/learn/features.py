@@ -156,7 +156,8 @@ def evaluation_batch(images: "ImageData", hardware: Hardware) -> int:
 def _key(backbone: nn.Module, images: "ImageData", settings: RunSettings, hardware: Hardware) -> str:
     """Return a name for everything that the features depend on."""
     counts = {name: getattr(settings, name) for name in DATA_SETTINGS}
-    counts["augmentation"] = settings.augmentation if settings.feature_views > 1 else []
+    if settings.feature_views > 1:
+        counts |= {"augmentation": settings.augmentation, "crop_share": settings.crop_share}
     weights = hashlib.sha256()
     for name, tensor in backbone.state_dict().items():
         weights.update(name.encode())

@@ -76,7 +76,8 @@ def augmented_views(images: ImageData, rows: Sequence[int], settings: RunSetting
     pixels = images.train.pixels[positions]
     views = []
     for epoch in range(VIEWS):
-        draw = Draw(generator(settings.seed, epoch, "views"), positions, settings.seed, epoch, images.fill)
+        random = generator(settings.seed, epoch, "views")
+        draw = Draw(random, positions, settings.seed, epoch, images.fill, settings.crop_share)
         views.append(augment(pixels, settings.augmentation, draw))
     return torch.stack(views)
 

@@ -82,7 +82,7 @@ class ImageData:
             order = torch.randperm(count, generator=generator(seed, epoch, "order"))
         batches = [order[part] for part in _slices(count, settings.batch_size, keep_single=not shuffle)]
         for step, (pixels, positions) in enumerate(self._fetch(self.train, batches)):
-            draw = Draw(generator(seed, epoch, step), positions, seed, epoch, self.fill)
+            draw = Draw(generator(seed, epoch, step), positions, seed, epoch, self.fill, settings.crop_share)
             yield self.prepare(augment(pixels, settings.augmentation, draw)), self.train.targets[positions]
 
     def batches(self, split_name: SplitName, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:

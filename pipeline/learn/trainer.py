@@ -92,8 +92,7 @@ class Trainer:
         self.steps_per_epoch = examples.steps_per_epoch(settings.batch_size)
         self.optimizer = optimizers.build(groups, settings, hardware.device)
         self.average = self._start_average() if settings.weight_averaging else None
-        images_seen = settings.epochs * self.steps_per_epoch * settings.batch_size
-        self.forward = compiling.forward(module, settings, hardware, images_seen)
+        self.forward = compiling.forward(module, settings, hardware)
 
     def _start_average(self) -> AveragedModel:
         window = AVERAGE_WINDOW * self.settings.epochs * self.steps_per_epoch / AVERAGE_EVERY

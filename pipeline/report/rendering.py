@@ -70,6 +70,11 @@ def choose_engine(engine: str | None = None) -> Engine:
     raise InputError(f"engine is {engine!r}; it must be one of {', '.join(ENGINES)}.")
 
 
+def results_path(experiment_name: str) -> Path:
+    """Return where a report's numbers stand for machines, beside the report."""
+    return Path("reports") / experiment_name / "results.json"
+
+
 def engine_name() -> str:
     """Return what renders the document that runs this cell, as the report's footer says it.
 

@@ -1,5 +1,7 @@
 """Whole-batch augmentation does to each image what plain code does to one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -53,16 +55,18 @@ def test_global_generators_are_left_alone(names):
     assert torch.equal(torch.rand(3), expected)
 
 
-@pytest.mark.parametrize("side", [8, 9, 32])
-def test_crops_are_all_shifts_of_the_mirrored_border_equally_often(side):
+@pytest.mark.parametrize(
+    ("side", "share", "reach"), [(8, 0.125, 1), (9, 0.125, 1), (32, 0.125, 4), (32, 0.0625, 2)]
+)
+def test_crops_are_all_shifts_of_the_mirrored_border_equally_often(side, share, reach):
     """Against plain code: pad with the reflection, cut at every offset, find which one it was."""
     image = batch(1, side)[0]
-    reach = side // 8
     padded = np.pad(image.numpy(), ((reach, reach), (reach, reach), (0, 0)), mode="reflect")
     places = range(2 * reach + 1)
     plain = {padded[y : y + side, x : x + side].tobytes(): (y, x) for y in places for x in places}
     count = 200 * len(plain)
-    cropped = augment(image.expand(count, -1, -1, -1), ["crop"], draw(count))
+    drawn = replace(draw(count), crop_share=share)
+    cropped = augment(image.expand(count, -1, -1, -1), ["crop"], drawn)
     found = [plain[crop.numpy().tobytes()] for crop in cropped]
     times = np.array([found.count(place) for place in plain.values()])
     assert len(plain) == (2 * reach + 1) ** 2

@@ -1,4 +1,4 @@
-"""torch.compile, where it pays."""
+"""torch.compile, where it is asked for."""
 
 from pathlib import Path
 
@@ -8,29 +8,10 @@ import torch
 from pipeline.learn import compiling, training
 from tests.learn import tiny
 
-BF16 = tiny.Hardware(torch.device("cpu"), "bf16", threads=1, channels_last=True)
-MANY = compiling.LEAST_IMAGES
 
-
-@pytest.mark.parametrize(
-    ("pays", "changes", "machine", "images"),
-    [
-        (True, {}, BF16, MANY),
-        (False, {}, BF16, MANY - 1),
-        (False, {}, tiny.CPU, MANY),
-        (False, {"widths": [64, 256]}, BF16, MANY),
-        (False, {"model": "resnet18"}, BF16, MANY),
-    ],
-)
-def test_auto_compiles_only_what_was_seen_to_pay(
-    pays: bool, changes: dict[str, object], machine: tiny.Hardware, images: int
-) -> None:
-    assert compiling.pays(tiny.settings(**changes), machine, images) is pays
-
-
-def test_off_is_the_network_itself() -> None:
+def test_not_asked_for_it_is_the_network_itself() -> None:
     network = tiny.network(tiny.settings())
-    assert compiling.forward(network, tiny.settings(compile="off"), BF16, MANY) is network
+    assert compiling.forward(network, tiny.settings(), tiny.CPU) is network
 
 
 def test_missing_compiler_is_said_and_not_an_error(
@@ -38,7 +19,7 @@ def test_missing_compiler_is_said_and_not_an_error(
 ) -> None:
     monkeypatch.setattr(compiling.shutil, "which", lambda name: None)
     network = tiny.network(tiny.settings())
-    assert compiling.forward(network, tiny.settings(compile="on"), tiny.CPU, 1) is network
+    assert compiling.forward(network, tiny.settings(compile=True), tiny.CPU) is network
     assert "needs a C++ compiler" in capsys.readouterr().out
 
 
@@ -49,7 +30,7 @@ def test_failure_to_compile_is_said_and_not_an_error(
         raise RuntimeError("the compiler crashed")
 
     monkeypatch.setattr(torch, "compile", lambda module, dynamic: fail)
-    chosen = tiny.settings(compile="on", epochs=1)
+    chosen = tiny.settings(compile=True, epochs=1)
     training.fit(tiny.network(chosen), tiny.images(chosen), chosen, tiny.run(workplace), tiny.CPU)
     assert capsys.readouterr().out.count("torch.compile is not used: it failed (RuntimeError)") == 1
 
@@ -60,9 +41,9 @@ def test_compiled_training_follows_plain_training(
     workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     losses = []
-    for compile in ("off", "on"):
+    for compile in (False, True):
         chosen = tiny.settings(compile=compile, epochs=2)
-        run = tiny.run(workplace, compile)
+        run = tiny.run(workplace, str(compile))
         fitted = training.fit(tiny.network(chosen), tiny.images(chosen), chosen, run, tiny.CPU)
         losses.append(fitted.history["train_loss"].tolist())
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)

@@ -125,6 +125,7 @@ HTML_OPTIONS: dict[str, Allowed] = {
 }
 
 TYPST_OPTIONS: dict[str, Allowed] = {
+    "html-table-processing": _only("none"),
     "papersize": TEXT,
     "margin": LENGTHS,
     "mainfont": TEXT,

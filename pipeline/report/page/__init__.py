@@ -1,7 +1,7 @@
 """What only the page or only the PDF has: cover, explorer, slider, downloads, footer."""
 
 from pipeline.report.page.explorer import explorer
-from pipeline.report.page.frame import cover, engine_name, footer, notebooks, results_path
+from pipeline.report.page.frame import cover, engine_name, footer, notebooks
 from pipeline.report.page.slider import thresholds
 from pipeline.report.page.speech import Speech
 from pipeline.report.page.speech import stated as answer
@@ -14,6 +14,5 @@ __all__ = [
     "explorer",
     "footer",
     "notebooks",
-    "results_path",
     "thresholds",
 ]

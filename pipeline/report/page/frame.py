@@ -17,11 +17,6 @@ from pipeline.report.text import data_size, plural
 MOST_BYTES = 4_000_000  # of notebooks that travel inside the page
 
 
-def results_path(study: Study) -> Path:
-    """Return where the report's numbers stand for machines, beside the report."""
-    return Path("reports") / study.experiment.name / "results.json"
-
-
 def cover(study: Study, today: date | None = None) -> Markdown:
     """Return the title, what was asked, and how much stands behind the report."""
     experiment, day = study.experiment, today or date.today()

@@ -1,0 +1,123 @@
+"""Kernels forked from a warm process behave like those that start on their own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import papermill
+import psutil
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from pipeline import warm
+from pipeline.kernel import own_kernel
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
+SAYS = "import os, sys; print(os.getpid(), os.getppid(), 'torch' in sys.modules, os.getcwd())"
+
+
+@pytest.fixture
+def light(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start the process of kernels with few imports: what it imports is not the point here."""
+    few = "warm.IMPORTED = ('ipykernel.kernelapp',)"
+    code = f"import sys; from pipeline import warm; {few}; warm.main(sys.argv[1])"
+    plain = subprocess.Popen
+
+    def popen(command: list[str], **options: object) -> "subprocess.Popen[bytes]":
+        if command[1:3] == ["-m", "pipeline.warm"]:
+            command = [command[0], "-c", code, *command[3:]]
+        return plain(command, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+
+
+def outputs(source: str, folder: Path) -> list[str]:
+    """Run a cell in a kernel of this environment and return what it printed, word by word."""
+    notebook = new_notebook(cells=[new_code_cell(source)])
+    path = folder / "notebook.ipynb"
+    papermill.iorw.write_ipynb(notebook, str(path))
+    done = papermill.execute_notebook(str(path), None, progress_bar=False, **own_kernel())
+    return "".join(output["text"] for output in done.cells[-1].outputs).split()
+
+
+def test_kernels_are_forked_from_a_process_that_has_imported_torch(workplace: Path) -> None:
+    with warm.kernels():
+        first, second = (outputs(SAYS, workplace) for _ in range(2))
+
+    assert first[0] != second[0]  # a kernel of its own for each
+    assert first[1] == second[1]  # from the same process
+    assert first[2:] == second[2:] == ["True", str(workplace)]
+
+
+def test_without_the_process_kernels_start_the_ordinary_way(workplace: Path) -> None:
+    said = outputs(SAYS, workplace)
+
+    assert said[1] == str(os.getpid())
+    assert said[2] == "False"
+
+
+def test_kernels_start_the_ordinary_way_when_the_process_is_gone(light: None, workplace: Path) -> None:
+    with warm.kernels():
+        outputs("print(1)", workplace)
+        (source,) = psutil.Process().children()
+        source.kill()
+        source.wait()
+        said = outputs(SAYS, workplace)
+
+    assert said[1] == str(os.getpid())
+
+
+def test_environment_is_that_of_who_asks(
+    light: None, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with warm.kernels():
+        monkeypatch.setenv("GREETING", "hello")
+        assert outputs("import os; print(os.environ['GREETING'])", workplace) == ["hello"]
+
+
+def test_exit_code_is_that_of_the_kernel(light: None, workplace: Path) -> None:
+    with warm.kernels():
+        kernel = warm.ForkedKernel(["--unknown"], dict(os.environ), str(workplace / "missing"))
+
+        assert kernel.wait(30) == 1
+        assert kernel.poll() == 1
+
+
+def test_a_killed_kernel_is_known_to_be_dead(light: None, workplace: Path) -> None:
+    with warm.kernels():
+        kernel = warm.ForkedKernel(["-f", str(workplace / "c.json")], dict(os.environ), str(workplace))
+        assert kernel.poll() is None
+        kernel.kill()
+        assert kernel.wait(10) == -signal.SIGKILL
+
+
+def test_kernel_ends_with_who_asked_for_it(light: None, workplace: Path) -> None:
+    with warm.kernels():
+        asks = (
+            "import os, sys; from pipeline import warm; "
+            "k = warm.ForkedKernel(['-f', 'c.json'], dict(os.environ), os.getcwd()); "
+            "print(k.pid, flush=True); sys.stdin.read()"
+        )
+        with subprocess.Popen(
+            [sys.executable, "-c", asks], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as asking:
+            assert asking.stdout is not None
+            kernel = psutil.Process(int(asking.stdout.readline()))
+            asking.kill()
+        kernel.wait(10)
+
+
+def test_no_process_is_left_behind(light: None, workplace: Path) -> None:
+    with warm.kernels():
+        kernel = warm.ForkedKernel(["-f", str(workplace / "c.json")], dict(os.environ), str(workplace))
+        (source,) = psutil.Process().children()
+    end = time.monotonic() + 10
+    while psutil.pid_exists(kernel.pid) and time.monotonic() < end:
+        time.sleep(0.02)
+
+    assert not source.is_running()
+    assert not psutil.pid_exists(kernel.pid)
+    assert kernel.poll() == -signal.SIGKILL
