@@ -20,8 +20,8 @@ AUGMENTATIONS: tuple[str, ...] = get_args(Augmentation)
 MAX_PARAMS_BYTES = 1_000_000
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-PositiveInt = Annotated[int, Field(ge=1, strict=True)]
-NaturalInt = Annotated[int, Field(ge=0, strict=True)]
+Epochs = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
+Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -41,8 +41,8 @@ class RunSettings(BaseModel):
     )
     val_fraction: Fraction = Field(0.1, description="share of the training images kept for val")
     test_fraction: Fraction = Field(0.2, description="share kept for test when the data bring none")
-    split_seed: NaturalInt = Field(0, description="seed of the splits, the same for every run")
-    max_train_images: PositiveInt | None = Field(
+    split_seed: Seed = Field(0, description="seed of the splits, the same for every run")
+    max_train_images: Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)] | None = Field(
         None, description="use at most so many training images; None: all"
     )
     max_unreadable: Annotated[float, Field(ge=0, le=1)] = Field(
@@ -69,9 +69,9 @@ class RunSettings(BaseModel):
     )
 
     # How it learns
-    seed: NaturalInt = Field(0, description="seed of initialisation, data order and augmentation")
-    epochs: PositiveInt = Field(10, description="at most so many passes over the training images")
-    patience: PositiveInt | None = Field(
+    seed: Seed = Field(0, description="seed of initialisation, data order and augmentation")
+    epochs: Epochs = Field(10, description="at most so many passes over the training images")
+    patience: Epochs | None = Field(
         None, description="stop after so many epochs without a lower val loss; None: never"
     )
     batch_size: Annotated[int, Field(ge=1, le=65536, strict=True)] = Field(
@@ -95,7 +95,9 @@ class RunSettings(BaseModel):
         None, description="largest gradient norm; None: no clipping"
     )
     weight_averaging: bool = Field(False, description="evaluate an average of the weights of late steps")
-    head_epochs: NaturalInt = Field(3, description="fine_tune: epochs of the new head alone, first")
+    head_epochs: Annotated[int, Field(ge=0, le=1_000_000, strict=True)] = Field(
+        3, description="fine_tune: epochs of the new head alone, first"
+    )
     backbone_learning_rate_factor: Annotated[float, Field(gt=0, le=1)] = Field(
         0.1, description="fine_tune: learning rate of the backbone, as a share of the head's"
     )
