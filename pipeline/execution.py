@@ -15,7 +15,7 @@ from pipeline.jobs import Emit, Job, run_in_process, stop_all
 from pipeline.progress import Progress
 from pipeline.records import Failure, RunDetails, RunRecord
 from pipeline.settings import Experiment, RunSettings
-from pipeline.worker import commit
+from pipeline.worker import commit, end_leftovers
 
 # Set while a report is rendered by a command that has tried the runs a moment ago.
 KEEP_FAILED_VARIABLE = "HEADSTART_KEEP_FAILED"
@@ -188,11 +188,22 @@ def settle(job: Job, last_words: str, progress: Progress) -> None:
 
 
 def record_death(job: Job, last_words: str) -> None:
-    """Record a run as failed whose process ended before it could do so itself."""
-    job.partial.mkdir(parents=True, exist_ok=True)
-    failure = Failure(kind="ProcessDied", message=last_words)
-    settings = RunSettings(**job.settings)
-    commit(
-        job,
-        RunDetails(status="failed", run_id=job.run_id, settings=settings, hashes=job.hashes, failure=failure),
-    )
+    """Record a run as failed whose process ended before it could do so itself.
+
+    Where another process has taken the run over, that one's result counts.
+    """
+    with job.lock:
+        if not job.partial.is_dir() and (job.final / "record.json").is_file():
+            return
+        end_leftovers(job)
+        job.partial.mkdir(parents=True, exist_ok=True)
+        commit(
+            job,
+            RunDetails(
+                status="failed",
+                run_id=job.run_id,
+                settings=RunSettings(**job.settings),
+                hashes=job.hashes,
+                failure=Failure(kind="ProcessDied", message=last_words),
+            ),
+        )

@@ -52,20 +52,30 @@ class Job:
 
     @property
     def lock(self) -> FileLock:
-        """The lock that its process holds; the system frees it when that process dies."""
-        folder = Path(self.runs_dir) / ".locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / f"{self.run_id}.lock")
+        """The lock that its process holds."""
+        return run_lock(Path(self.runs_dir), self.run_id)
 
     def is_taken(self) -> bool:
         """Whether another process works on this run now."""
-        lock = self.lock
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            return True
-        lock.release()
-        return False
+        return is_taken(Path(self.runs_dir), self.run_id)
+
+
+def run_lock(runs_dir: Path, run_id: str) -> FileLock:
+    """Return the lock of a run; the system frees it when the process that holds it dies."""
+    folder = runs_dir / ".locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / f"{run_id}.lock")
+
+
+def is_taken(runs_dir: Path, run_id: str) -> bool:
+    """Whether another process works on a run now."""
+    lock = run_lock(runs_dir, run_id)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
 
 
 def run_in_process(job: Job, emit: Emit) -> str:
