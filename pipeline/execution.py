@@ -9,6 +9,7 @@ from queue import SimpleQueue
 
 import psutil
 
+from pipeline import limits
 from pipeline.errors import InputError, RecordError, RunError
 from pipeline.identity import PlannedRun, plan
 from pipeline.jobs import Emit, Job, run_in_process, stop_all
@@ -41,12 +42,15 @@ def ensure(params_file: str | Path) -> tuple[Experiment, list[RunRecord]]:
 def run(experiment: Experiment, options: Options | None = None) -> list[RunRecord]:
     """Run what is missing of an experiment and return all its records, failed ones included.
 
-    Raises InputError before any work when settings, data, models or the folder cannot be used.
+    Raises InputError before any work when settings, data, models or the folder cannot be used, or
+    when disk or memory would not do.
     """
     options = options or Options()
     _check_folder(Path(experiment.runs_dir))
     planned = plan(experiment)
     missing = [p for p in planned if _is_missing(p)]
+    if missing and not options.scheduler:
+        limits.check([p.settings for p in missing], Path(experiment.runs_dir), options.jobs)
     with Progress(planned, missing) as progress:
         if missing:
             _run_all(missing, options, progress)

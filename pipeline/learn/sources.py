@@ -100,6 +100,18 @@ def checked_fingerprints(runs: Sequence[RunSettings]) -> list[str]:
     return [known[settings.dataset, settings.data_dir].fingerprint for settings in runs]
 
 
+def training_images(runs: Sequence[RunSettings]) -> list[int]:
+    """Return how many images each run trains on at least, as far as it can be told in little time."""
+    first = {(settings.dataset, settings.data_dir): settings for settings in runs}
+    known = {place: sum(_look(settings).counts["train"]) for place, settings in first.items()}
+    return [_kept_for_training(known[s.dataset, s.data_dir], s) for s in runs]
+
+
+def _kept_for_training(images: int, settings: RunSettings) -> int:
+    rest = int(images * (1 - settings.val_fraction) * (1 - settings.test_fraction))
+    return max(1, min(rest, settings.max_train_images or rest))
+
+
 @dataclass(frozen=True)
 class _Known:
     """What can be known of a data set in little time; ``contents`` only where they are known too."""
