@@ -18,7 +18,7 @@ from typing import IO, Any, Literal
 import numpy as np
 import pandas as pd
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.errors import RecordError, one_line
 from pipeline.settings import RunSettings
@@ -199,7 +199,7 @@ class RunRecord:
             raise RecordError(
                 f"{path}: missing, so this run is not whole. Run the experiment again."
             ) from None
-        except (OSError, ValueError, AttributeError, TypeError, ValidationError) as error:
+        except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
             raise RecordError(
                 f"{path}: damaged ({one_line(error, 120)}). Delete {folder} to have it run again."
             ) from None
