@@ -1,5 +1,6 @@
 """The process that makes one run: lock, Papermill, commit. Started as ``python -m pipeline.worker``."""
 
+import errno
 import json
 import os
 import re
@@ -140,9 +141,12 @@ def _dead_kernel() -> str:
 
 def _failure_in_cell(error: Any, notebook: Path) -> Failure:
     lines = "\n".join(error.traceback)
+    message = one_line(error.evalue or error.ename)
+    if os.strerror(errno.ENOSPC) in message:
+        message += ". Make room on that disk, then run again: it goes on from its last epoch"
     return Failure(
         kind=error.ename,
-        message=one_line(error.evalue or error.ename),
+        message=message,
         cell=_stopped_cell(notebook),
         traceback=re.sub(r"\x1b\[[0-9;]*m", "", lines),
     )
