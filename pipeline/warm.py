@@ -7,6 +7,7 @@ elsewhere, and wherever the process cannot be reached, kernels start the ordinar
 """
 
 import contextlib
+import ctypes
 import importlib
 import json
 import os
@@ -24,8 +25,11 @@ from typing import Any, NoReturn
 
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
+from pipeline.jobs import THREAD_SETTINGS
+
 SOCKET_VARIABLE = "HEADSTART_WARM"
 START_SECONDS = 120.0  # how long a kernel waits for the imports of the first one
+DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 IMPORTED = (
     "ipykernel.kernelapp",
     "ipykernel.ipkernel",
@@ -51,6 +55,7 @@ def kernels() -> Iterator[None]:
             [sys.executable, "-m", "pipeline.warm", path],
             stdin=subprocess.PIPE,  # closed with this process, however that ends
             stdout=subprocess.DEVNULL,
+            env={**THREAD_SETTINGS, **os.environ},  # read when PyTorch is imported
             start_new_session=True,  # Ctrl-C reaches the parent alone, which then stops it in order
         )
         os.environ[SOCKET_VARIABLE] = path
@@ -216,6 +221,7 @@ class _Source:
         """Be the kernel that was asked for, with the output of who asked, and end with it."""
         code = 1
         try:
+            ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
             os.setsid()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)

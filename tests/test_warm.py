@@ -110,6 +110,16 @@ def test_kernel_ends_with_who_asked_for_it(light: None, workplace: Path) -> None
         kernel.wait(10)
 
 
+def test_kernel_ends_at_once_with_the_process_it_was_forked_from(light: None, workplace: Path) -> None:
+    with warm.kernels():
+        kernel = warm.ForkedKernel(["-f", str(workplace / "c.json")], dict(os.environ), str(workplace))
+        (source,) = psutil.Process().children()
+        source.kill()
+        assert kernel.wait(10) == -signal.SIGKILL
+        psutil.wait_procs([psutil.Process(kernel.pid)] if psutil.pid_exists(kernel.pid) else [], timeout=5)
+        assert not psutil.pid_exists(kernel.pid)
+
+
 def test_no_process_is_left_behind(light: None, workplace: Path) -> None:
     with warm.kernels():
         kernel = warm.ForkedKernel(["-f", str(workplace / "c.json")], dict(os.environ), str(workplace))
