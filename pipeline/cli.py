@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -186,11 +187,14 @@ def render(options: argparse.Namespace) -> int:
 
 def report(options: argparse.Namespace) -> int:
     """``headstart report``."""
-    from pipeline import execution
+    from pipeline import execution, warm
+    from pipeline.report.rendering import choose_engine
 
     _formats(options.to)
-    execution.hand_over(_run(options))
-    return render(options)
+    embedded = choose_engine(options.engine) == "embedded"  # Quarto starts its kernel itself
+    with warm.kernels(warm.REPORTING) if embedded else nullcontext():
+        execution.hand_over(_run(options))
+        return render(options)
 
 
 def why(options: argparse.Namespace) -> int:

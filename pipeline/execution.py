@@ -153,7 +153,7 @@ def run_here(jobs: Iterable[Job], at_once: int, progress: Progress) -> None:
     Runs that another process works on now come last: they may be whole by then.
     """
     gpus = _gpus()
-    with warm.kernels(), ThreadPoolExecutor(max_workers=at_once) as pool:
+    with warm.kernels(warm.LEARNING), ThreadPoolExecutor(max_workers=at_once) as pool:
         futures = {
             pool.submit(_run_with_gpu, job, gpus, progress.show): job
             for job in sorted(jobs, key=Job.is_taken)
