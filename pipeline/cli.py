@@ -224,8 +224,9 @@ def clean(options: argparse.Namespace) -> int:
     for item in found:
         print(f"{item.size_bytes / 1e6:10.1f} MB  {item.path}")
     total = sum(item.size_bytes for item in found) / 1e6
-    print(f"{len(found)} folders, {total:.1f} MB, that no params file refers to.")
-    if found and (options.yes or _confirmed(f"Remove these {len(found)} folders? [y/N] ")):
+    folders = "1 folder" if len(found) == 1 else f"{len(found)} folders"
+    print(f"{folders}, {total:.1f} MB, that no params file refers to.")
+    if found and (options.yes or _confirmed(f"Remove {folders}? [y/N] ")):
         for item in found:
             item.remove()
         print("Removed.")

@@ -25,7 +25,7 @@ RUNS_VARIABLE = "HEADSTART_RUNS"
 
 @dataclass(frozen=True)
 class Options:
-    """How to run, none of which can change a result."""
+    """How to run: no part of a run's identity. Other ``jobs`` are other threads, which round differently."""
 
     jobs: int = 1
     scheduler: str | None = None

@@ -184,7 +184,7 @@ def _last_words(code: int, log: str) -> str:
         return ""
     if code < 0:
         name = signal.Signals(-code).name
-        memory = " as it is when memory runs out. Try a smaller batch_size or image_size"
+        memory = ", as it is when memory runs out. Try a smaller batch_size or image_size"
         return f"its process was ended by {name}{memory if name == 'SIGKILL' else ''}"
     lines = log.strip().splitlines()
     return f"its process ended with code {code}: {one_line(lines[-1]) if lines else 'no output'}"

@@ -163,11 +163,15 @@ def _stopped_cell(notebook: Path) -> str | None:
         for c in cells
         if c["cell_type"] == "code" and not PAPERMILLS_OWN & set(c["metadata"].get("tags", ()))
     ]
+    last = None
     for number, cell in enumerate(own, start=1):
         state = cell["metadata"].get("papermill", {})
+        name = f"{number} ({cell.get('id', 'no id')})"
         if state.get("exception") or state.get("status") == "running":
-            return f"{number} ({cell.get('id', 'no id')})"
-    return None
+            return name
+        if state.get("end_time"):
+            last = name
+    return last  # Papermill calls all cells completed when the kernel died in one
 
 
 def _complete(job: Job, settings: RunSettings, seconds: float) -> RunDetails:

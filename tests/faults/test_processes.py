@@ -22,7 +22,7 @@ from pipeline.settings import Experiment
 from tests.test_execution import TINY, started, wait_for
 
 UNCHANGED = ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate"]
-LONG = TINY.replace("epochs: 2", "epochs: 40").replace("max_train_images: 200", "max_train_images: 1000")
+LONG = "precision: fp32\ncompile: 'off'\n" + TINY.replace("epochs: 2", "epochs: 15")
 TWO = LONG + "  - {model: custom_cnn, widths: [4], depth: 1, epochs: 2}\n"
 
 
@@ -85,8 +85,14 @@ def test_killed_kernel_is_a_failed_run_that_goes_on(workplace: Path, expected: R
 
 @pytest.mark.slow
 def test_killed_worker_of_the_pool_leaves_the_others_alone_and_is_retried_alone(
-    workplace: Path, expected: RunRecord
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    two_at_once = execution.Options(jobs=2)  # each with half of the threads, also when tried again
+    Path("whole").mkdir()
+    with monkeypatch.context() as patch:
+        patch.chdir("whole")
+        expected, _ = execution.run(write(TWO), two_at_once)
+        expected = RunRecord.read(expected.folder.absolute())
     experiment = write(TWO)
     with started(workplace, "x.yaml", "--jobs", "2") as process:
         wait_for(workplace, f"runs/.{expected.run_id}.partial/checkpoint.pt")
@@ -106,7 +112,7 @@ def test_killed_worker_of_the_pool_leaves_the_others_alone_and_is_retried_alone(
     assert whole.complete
     written = (other.folder / "record.json").stat().st_mtime_ns
 
-    first, _ = execution.run(experiment)
+    first, _ = execution.run(experiment, two_at_once)
 
     assert_same(first, expected)
     assert (other.folder / "record.json").stat().st_mtime_ns == written
@@ -115,7 +121,7 @@ def test_killed_worker_of_the_pool_leaves_the_others_alone_and_is_retried_alone(
 def test_lock_of_a_dead_process_is_free(workplace: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from pipeline.jobs import run_lock\n"
-        "run_lock(Path('runs'), 'a').acquire(); print('held', flush=True); time.sleep(600)"
+        "lock = run_lock(Path('runs'), 'a'); lock.acquire(); print('held', flush=True); time.sleep(60)"
     )
     environment = {**os.environ, "PYTHONPATH": str(identity.PACKAGE.parent)}
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment) as holder:
