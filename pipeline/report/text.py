@@ -33,6 +33,11 @@ def flat(text: str) -> str:
     return re.sub(" +", " ", "".join(shown)).strip(" ")
 
 
+def unbroken(text: str) -> str:
+    """Return ``text`` with no-break spaces between figures and their percent signs."""
+    return re.sub(r"(?<=\d) (?=%)", NBSP, text)
+
+
 def percent(share: float, digits: int = 1) -> str:
     """0.9012 → 90.1 %."""
     return f"{100 * share:.{digits}f}{NBSP}%"

@@ -4,12 +4,13 @@ from functools import cached_property
 
 from IPython.display import Markdown
 
+from pipeline.report.model import ModelGroup
 from pipeline.report.page.markup import raw
 from pipeline.report.rules.sentence import Sentence
 from pipeline.report.study import Study
 from pipeline.report.text import escape_markdown, flat, join, number_word, opened, plural
 from pipeline.report.theme import letters
-from pipeline.report.verdict import answer, verdict
+from pipeline.report.verdict import answer, pair_of, verdict
 
 WAYS = {
     "scratch": "from scratch, that is from random weights",
@@ -17,7 +18,7 @@ WAYS = {
     "fine_tune": "fine-tuned, where a pretrained network gets a new last layer and all of it learns on",
 }
 EMPTY = "<!-- -->"  # Quarto leaves inline code as it stands where its result is empty
-LONGEST_LEAD = 60  # characters
+LONGEST_LEAD = 70  # characters
 
 
 class Speech:
@@ -49,6 +50,36 @@ class Speech:
 
     def _of(self, rules: tuple[str, ...], but: str = "no rule") -> list[Sentence]:
         return [one for one in self._sentences if one.rule.startswith(rules) and not one.rule.startswith(but)]
+
+    @property
+    def seeds(self) -> Markdown:
+        """What a score of several seeds is, and which of them speaks where only one can."""
+        counts = {len(group.records) for group in self.study.models}
+        if not counts or max(counts) < 2:
+            return Markdown(EMPTY)
+        often = "twice" if max(counts) == 2 else f"{number_word(max(counts))} times"
+        return Markdown(
+            f"Each model was trained {'up to ' if len(counts) > 1 else ''}{often}, from different seeds. "
+            "Scores are means over seeds. Where one run must speak for its model, as in a test on single "
+            "images, it is the one with the best val accuracy, the chosen seed."
+        )
+
+    @property
+    def tradeoffs(self) -> Markdown:
+        """What speaks for each of the two models that the report compares, and what stays open."""
+        pair = pair_of(self.study)
+        if pair is None:
+            return Markdown(EMPTY)
+        ways = [_side(group) for group in pair] if pair[0].pretrained != pair[1].pretrained else ["", ""]
+        leads = [(group.key, f"For {way}{group.spoken}:") for group, way in zip(pair, ways, strict=True)]
+        said = self._of(("tradeoffs.",))
+        parts = []
+        for key, lead in (*leads, (None, "Undecided:")):
+            items = [f"- {_with_lead(one)}" for one in said if one.evidence["favours"] == key]
+            if items or key:
+                nothing = "- nothing that these runs measured."
+                parts.append(f"{escape_markdown(lead)}\n\n" + "\n".join(items or [nothing]))
+        return Markdown("\n\n" + "\n\n".join(parts) + "\n\n")
 
     @property
     def augmentation(self) -> Markdown:
@@ -108,6 +139,10 @@ def _with_lead(sentence: Sentence) -> str:
         return sentence.markdown
     words = escape_markdown(f"{lead}:")
     return sentence.markdown.replace(words, f"**{words}**", 1)
+
+
+def _side(group: ModelGroup) -> str:
+    return "transfer learning, that is " if group.pretrained else "training from scratch, that is "
 
 
 def _environment(study: Study) -> list[str]:

@@ -148,6 +148,6 @@ def _seeds(study: Study) -> Sentence | None:
     evidence = {group.key: list(group.accuracy.per_seed) for group in several}
     text = (
         f"From seed to seed, accuracy moves by {points(high - low)} at most ({widest.spoken}, "
-        f"{percent_range(low, high)}); the intervals cover the choice of test images and do not hold that."
+        f"{percent_range(low, high)}); the intervals allow for other test images, but not for that."
     )
     return Sentence(text, "accuracy.seeds", evidence, ["fig-accuracy"])

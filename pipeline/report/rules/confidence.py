@@ -130,18 +130,23 @@ def _scaling(study: Study) -> Sentence | None:
     else:
         shown = max(helped, key=lambda group: group.calibration.log_loss_gain.value)
         before, after = shown.calibration.before, shown.calibration.after
+        though = "though the " if after.ece > before.ece else ""
         everyone = len(helped) == len(study.models) > 1
         who = "every model" if everyone else spoken_list(helped)
-        example = "" if len(helped) == 1 else f", most for {shown.spoken}"
+        example = "" if len(helped) == 1 else f", those of {shown.spoken} most"
         text = (
             f"Dividing the logits by one temperature fitted on val makes the probabilities of {who} better "
             f"on test{example} (temperature {shown.calibration.temperature:.2f}: log loss "
-            f"{before.log_loss:.2f} to {after.log_loss:.2f}, ECE {percent(before.ece)} to "
-            f"{percent(after.ece)})"
+            f"{before.log_loss:.2f} to {after.log_loss:.2f}, {though}"
+            f"ECE {percent(before.ece)} to {percent(after.ece)})"
         )
     if hurt:
         text += f"; it makes those of {spoken_list(hurt)} worse"
     return Sentence(f"{text}.", "calibration.temperature", evidence, REFERENCES)
+
+
+def _of_one_seed(group: ModelGroup) -> str:
+    return " (its chosen seed)" if len(group.records) > 1 else ""
 
 
 def _coverage(best: ModelGroup) -> Sentence | None:
@@ -153,7 +158,7 @@ def _coverage(best: ModelGroup) -> Sentence | None:
     text = (
         f"If {best.spoken} answers only when it is at least {THRESHOLD} sure, it answers for {percent(kept)} "
         f"of the images and gets {percent(right)} of those right, instead of "
-        f"{percent(float(curve.accuracy[0]))} of all."
+        f"{percent(float(curve.accuracy[0]))} of all{_of_one_seed(best)}."
     )
     evidence = {"model": best.key, "threshold": THRESHOLD, "coverage": kept, "accuracy": right}
     return Sentence(text, "calibration.coverage", evidence, ["fig-coverage"])

@@ -5,7 +5,7 @@ from pipeline.report.model import ModelGroup
 from pipeline.report.rules.phrases import spoken_list
 from pipeline.report.rules.sentence import Sentence
 from pipeline.report.study import Study
-from pipeline.report.text import join, opened, percent, points
+from pipeline.report.text import join, number_word, opened, percent, points
 
 REFERENCES = ["fig-curves", "tbl-learning"]
 
@@ -17,7 +17,7 @@ def curves(study: Study) -> list[Sentence]:
     learned = [(group, group.learning) for group in study.models if group.learning]
     found = [
         _overfitting([pair for pair in learned if pair[1].fit == "overfitting"]),
-        _unfinished([pair for pair in learned if pair[1].fit == "unfinished"]),
+        _unfinished([pair for pair in learned if pair[1].fit == "unfinished"], len(learned)),
         _underfitting([pair for pair in learned if pair[1].fit == "underfitting"]),
         _balanced([pair for pair in learned if pair[1].fit == "balanced"], len(learned)),
         _stopping(learned),
@@ -76,12 +76,15 @@ def _loss_words(learned: Learned) -> str:
     return f"{_who(learned)} {overfits}: after {after} rose by {rises} while the train loss fell"
 
 
-def _unfinished(learned: Learned) -> Sentence | None:
+def _unfinished(learned: Learned, models: int) -> Sentence | None:
     if not learned:
         return None
+    start = f"{_who(learned)} had not finished learning"
+    if len(learned) == models > 2:
+        start = f"None of the {number_word(models)} models had finished learning"
     text = (
-        f"{_who(learned)} had not finished learning: the val loss was still falling at the last epoch, so "
-        f"more epochs might give {_verb(learned, 'it', 'them')} more."
+        f"{start}: the val loss was still falling at the last epoch, so more epochs might give "
+        f"{_verb(learned, 'it', 'them')} more."
     )
     return Sentence(text, "learning.unfinished", _evidence(learned), REFERENCES)
 

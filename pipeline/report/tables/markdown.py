@@ -36,8 +36,8 @@ def needs_models(function: Callable[[Study], Markdown]) -> Callable[[Study], Mar
 
 
 def nothing(why: str) -> Markdown:
-    """Return a table of one cell that says why there is nothing to list."""
-    return table([escape_markdown(why)], [], "l")
+    """Return a quiet sentence in the table's place: why there is nothing to list."""
+    return Markdown(f"*{escape_markdown(why)}*\n")
 
 
 def name(text: str, limit: int = 48) -> str:
