@@ -245,7 +245,7 @@ def test_short_tables_leave_their_widths_to_the_page() -> None:
 
 def test_long_words_wrap_and_numbers_keep_their_room() -> None:
     words = "many words in one cell " * 10
-    rule = table(["Text", "Number"], [[words, "99.9\u00a0%"]], "lr").data.splitlines()[1]
+    rule = table(["Text", "No."], [[words, "99.9\u00a0%"]], "lr").data.splitlines()[1]
     text, number = (cell.strip() for cell in rule.strip("|").split("|"))
     assert len(text) + len(number) == ROOM
     assert len(number) == len("99.9 %") + BETWEEN

@@ -70,16 +70,18 @@ class Speech:
         pair = pair_of(self.study)
         if pair is None:
             return Markdown(EMPTY)
-        ways = [_side(group) for group in pair] if pair[0].pretrained != pair[1].pretrained else ["", ""]
-        leads = [(group.key, f"For {way}{group.spoken}:") for group, way in zip(pair, ways, strict=True)]
-        said = self._of(("tradeoffs.",))
+        both_sides = pair[0].pretrained != pair[1].pretrained
+        leads: list[tuple[str | None, str]] = [
+            (group.key, f"For {_side(group) if both_sides else ''}{group.spoken}:") for group in pair
+        ]
+        found = self._of(("tradeoffs.",))
         parts = []
         for key, lead in (*leads, (None, "Undecided:")):
-            items = [f"- {_with_lead(one)}" for one in said if one.evidence["favours"] == key]
+            items = [f"- {_with_lead(one)}" for one in found if one.evidence["favours"] == key]
             if items or key:
-                nothing = "- nothing that these runs measured."
-                parts.append(f"{escape_markdown(lead)}\n\n" + "\n".join(items or [nothing]))
-        return Markdown("\n\n" + "\n\n".join(parts) + "\n\n")
+                nothing = "- Nothing that these runs measured."
+                parts += [_kept_with_next(lead), "\n".join(items or [nothing])]
+        return Markdown("\n\n".join(parts) + "\n")
 
     @property
     def augmentation(self) -> Markdown:
@@ -130,6 +132,12 @@ def stated(study: Study) -> Markdown:
     opening, closing = raw('<div class="answer">', "#answer["), raw("</div>", "]")
     content = "\n\n".join(_with_lead(sentence) for sentence in answer(study))
     return Markdown(f"{opening.data}\n\n{content}\n\n{closing.data}")
+
+
+def _kept_with_next(words: str) -> str:
+    """Return a line that no page of the PDF ends with."""
+    opening, closing = raw("", "#lead["), raw("", "]")
+    return f"{opening.data}\n\n{escape_markdown(words)}\n\n{closing.data}"
 
 
 def _with_lead(sentence: Sentence) -> str:
