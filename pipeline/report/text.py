@@ -147,5 +147,5 @@ def join(items: Sequence[str], word: str = "and") -> str:
 
 def opened(text: str) -> str:
     """Begin a sentence: capitalise our own words, leave a network's name as it is written."""
-    own = ("the ", "fine-tuned ", "all ", "both ", "no ", "neither ")
+    own = ("the ", "fine-tuned ", "all ", "both ", "neither ", *(f"{word} " for word in WORDS))
     return text[0].upper() + text[1:] if text.startswith(own) else text

@@ -349,3 +349,16 @@ def test_models_that_miss_the_same_images_may_agree_on_the_answer(study_of: Stud
         "The two give the same answer to 80.0 % of the test images; at least one is right on 93.5 %, which "
         "no vote among them could exceed."
     )
+
+
+def test_many_models_are_counted_and_a_few_are_named(tmp_path: Path) -> None:
+    many = [Made(name, "scratch", 0.8, learning="overfit") for name in ("resnet18", "vgg16", "vgg11")]
+    many += [Made(name, "fine_tune", 0.95, learning="stopped") for name in ("resnet18", "vgg16")]
+    text = said(study_with(tmp_path / "five", *many), "learning.overfitting")
+    assert text.startswith("resnet18 from scratch, vgg16 from scratch and vgg11 from scratch overfit: at")
+    assert "; fine-tuned resnet18" in text  # within the sentence, nothing is capitalised
+    more = [*many, *(Made(name, "scratch", 0.8, learning="overfit") for name in ("vgg13", "vgg19"))]
+    text = said(study_with(tmp_path / "seven", *more), "learning.overfitting")
+    assert re.match(
+        r"Five models overfit: at their best epochs they are [\d.]+ to [\d.]+ points better", text
+    )

@@ -3,7 +3,7 @@
 import numpy as np
 
 from pipeline.report.model import ModelGroup
-from pipeline.report.rules.phrases import evidence_of, spoken_list
+from pipeline.report.rules.phrases import MOST_NAMED, evidence_of, spoken_list
 from pipeline.report.rules.sentence import Sentence
 from pipeline.report.study import Study
 from pipeline.report.text import (
@@ -16,7 +16,6 @@ from pipeline.report.text import (
     points,
 )
 
-MOST_NAMED = 4  # ties that are spelt out
 F1_APART = 0.02  # macro F1 this far from accuracy is worth a sentence
 
 

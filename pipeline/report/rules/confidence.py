@@ -3,10 +3,10 @@
 import numpy as np
 
 from pipeline.report.model import ModelGroup
-from pipeline.report.rules.phrases import spoken_list
+from pipeline.report.rules.phrases import each_or_span, spoken_list
 from pipeline.report.rules.sentence import Sentence
 from pipeline.report.study import Study
-from pipeline.report.text import join, opened, percent, percent_range, plural, points
+from pipeline.report.text import opened, percent, percent_range, plural, points
 
 REFERENCES = ["fig-calibration", "tbl-calibration"]
 THRESHOLD = 0.9
@@ -83,7 +83,7 @@ def _fair(groups: list[ModelGroup]) -> list[Sentence]:
 
 
 def _eces(groups: list[ModelGroup]) -> str:
-    return join([percent(group.calibration.before.ece) for group in groups])
+    return each_or_span([group.calibration.before.ece for group in groups], percent)
 
 
 def _numbers(group: ModelGroup) -> dict[str, float]:
