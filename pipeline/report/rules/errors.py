@@ -123,7 +123,10 @@ def _alike(study: Study) -> Sentence | None:
             f"Most alike are {names[0]}, with the same answer to {percent(most)} of the test images, least "
             f"alike {names[1]}, with {percent(least)}"
         )
-    text += f"; at least one is right on {percent(reached)}, which no vote among them could exceed."
+    if together.all_miss:
+        text += f"; at least one is right on {percent(reached)}, which no vote among them could exceed."
+    else:
+        text += "; on every image at least one is right."
     return Sentence(text, "errors.alike", evidence, ["tbl-agreement"])
 
 

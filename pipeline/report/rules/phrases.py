@@ -103,10 +103,16 @@ def test_images(study: Study) -> str:
     return plural(len(study.targets), "test image")
 
 
-def spoken_list(groups: list[ModelGroup], word: str = "and") -> str:
-    """Name a few models and count many: a list of ten names tells nobody anything."""
+def spoken_list(groups: list[ModelGroup], word: str = "and", of: Sequence[ModelGroup] = ()) -> str:
+    """Name a few models and count many: a list of ten names tells nobody anything.
+
+    ``of`` are those that they were chosen from, where a reader should know whether these are all.
+    """
     if len(groups) > MOST_NAMED:
-        return f"{number_word(len(groups))} {'others' if word == 'or' else 'models'}"
+        count = number_word(len(groups))
+        if of:
+            count = f"all {count}" if len(groups) == len(of) else f"{count} of the {number_word(len(of))}"
+        return f"{count} {'others' if word == 'or' else 'models'}"
     return join([group.spoken for group in groups], word)
 
 
