@@ -67,6 +67,19 @@ def learning(record: RunRecord) -> Learning | None:
     )
 
 
+def seconds_to(record: RunRecord, level: float) -> float:
+    """Return the seconds of training after which a run's val accuracy first reached ``level``.
+
+    Features of a frozen backbone count with it. Infinity where it never did.
+    """
+    history, timings = record.history, record.details.timings
+    reached = (history["val_accuracy"] >= level).to_numpy()
+    if not reached.any():
+        return float("inf")
+    epochs = history["epoch_seconds"].to_numpy()[: int(reached.argmax()) + 1]
+    return float(epochs.sum()) + (timings.feature_seconds if timings else 0.0)
+
+
 def _fit(history: pd.DataFrame, best: pd.Series, val_images: int) -> Fit:
     """Apply the rules in order: the first that holds names the run.
 

@@ -46,8 +46,10 @@ class Agreement:
     """How the models' answers on the test images go together."""
 
     share: np.ndarray  # [models, models]: share of images with the same answer
+    missed: np.ndarray  # [models, models]: how many images both get wrong; on the diagonal, its errors
     all_right: int
     all_miss: int
+    same_miss: int  # of these, images to which all give one and the same wrong answer
     expected_all_miss: float  # if errors fell independently of each other
     images: int
 
@@ -115,11 +117,14 @@ def agreement(models: Sequence[SplitPredictions]) -> Agreement:
     """Compare the answers of models on the same images."""
     answers = np.array([split.predicted for split in models])
     correct = np.array([split.correct for split in models])
-    images = answers.shape[1]
+    images, wrong = answers.shape[1], (~correct).astype(int)
+    same = (answers == answers[0]).all(axis=0)
     return Agreement(
         share=np.array([(answers == row).mean(axis=1) for row in answers]),
+        missed=wrong @ wrong.T,
         all_right=int(correct.all(axis=0).sum()),
         all_miss=int((~correct).all(axis=0).sum()),
+        same_miss=int((same & ~correct[0]).sum()),
         expected_all_miss=float(images * np.prod(1 - correct.mean(axis=1))),
         images=images,
     )

@@ -69,8 +69,7 @@ class PairTest:
 
         Never so for two single runs: one seed each cannot tell.
         """
-        weak, strong = sorted((self.first_seeds, self.second_seeds), key=np.mean)
-        return max(len(weak), len(strong)) > 1 and max(weak) >= min(strong)
+        return overlapping(self.first_seeds, self.second_seeds)
 
     @property
     def distinguishable(self) -> bool:
@@ -92,6 +91,12 @@ class PairTest:
         )
 
 
+def overlapping(first: Sequence[float], second: Sequence[float]) -> bool:
+    """Whether some seed of the weaker of two models does at least as well as one of the stronger."""
+    weak, strong = sorted((first, second), key=np.mean)
+    return max(len(weak), len(strong)) > 1 and max(weak) >= min(strong)
+
+
 @dataclass(frozen=True)
 class Contestant:
     """What a pairwise test needs to know of a model."""
@@ -103,6 +108,10 @@ class Contestant:
     @property
     def accuracies(self) -> tuple[float, ...]:
         return tuple(float(accuracy) for accuracy in self.correct.mean(axis=1))
+
+    def accuracies_on(self, rows: np.ndarray) -> tuple[float, ...]:
+        """Return the accuracy of each seed on the images ``rows``, bool [images]."""
+        return tuple(float(accuracy) for accuracy in self.correct[:, rows].mean(axis=1))
 
     @property
     def chosen_correct(self) -> np.ndarray:
@@ -188,10 +197,16 @@ class ClassDifference:
     second: float
     difference: Difference
     p_holm: float  # exact McNemar of the chosen seeds on this class, Holm over classes
+    first_seeds: tuple[float, ...]  # recall of each seed
+    second_seeds: tuple[float, ...]
+    lead: int  # of the chosen seeds: images right in the first alone minus those in the second alone
 
     @property
     def distinguishable(self) -> bool:
-        return self.p_holm < ALPHA and self.difference.excludes_zero
+        """Whether the report may say that one of them does better here, as ``PairTest`` of all images."""
+        right_way = np.sign(self.lead) == np.sign(self.difference.value)
+        supported = self.p_holm < ALPHA and self.difference.excludes_zero and bool(right_way)
+        return supported and not overlapping(self.first_seeds, self.second_seeds)
 
 
 def per_class(
@@ -202,20 +217,23 @@ def per_class(
     ``target`` holds the class of each image, int [images].
     """
     a, b = first.mean_correct, second.mean_correct
-    chosen_a, chosen_b = first.chosen_correct, second.chosen_correct
-    present = [k for k in range(classes) if np.any(target == k)]
+    of_class = {k: target == k for k in range(classes) if np.any(target == k)}
+    tables = [_table(first.chosen_correct[rows], second.chosen_correct[rows]) for rows in of_class.values()]
     differences = class_differences(a, b, target, classes)
-    p_values = holm([mcnemar_exact(_table(chosen_a[target == k], chosen_b[target == k])) for k in present])
+    p_values = holm([mcnemar_exact(table) for table in tables])
     return [
         ClassDifference(
-            k,
-            int((target == k).sum()),
-            float(a[target == k].mean()),
-            float(b[target == k].mean()),
-            differences[k],
-            p_holm,
+            target=k,
+            images=int(rows.sum()),
+            first=float(a[rows].mean()),
+            second=float(b[rows].mean()),
+            difference=differences[k],
+            p_holm=p_holm,
+            first_seeds=first.accuracies_on(rows),
+            second_seeds=second.accuracies_on(rows),
+            lead=int(table[0, 1] - table[1, 0]),
         )
-        for k, p_holm in zip(present, p_values, strict=True)
+        for (k, rows), table, p_holm in zip(of_class.items(), tables, p_values, strict=True)
     ]
 
 

@@ -33,6 +33,11 @@ def flat(text: str) -> str:
     return re.sub(" +", " ", "".join(shown)).strip(" ")
 
 
+def unbroken(text: str) -> str:
+    """Return ``text`` with no-break spaces between figures and their percent signs."""
+    return re.sub(r"(?<=\d) (?=%)", NBSP, text)
+
+
 def percent(share: float, digits: int = 1) -> str:
     """0.9012 → 90.1 %."""
     return f"{100 * share:.{digits}f}{NBSP}%"
@@ -142,5 +147,5 @@ def join(items: Sequence[str], word: str = "and") -> str:
 
 def opened(text: str) -> str:
     """Begin a sentence: capitalise our own words, leave a network's name as it is written."""
-    own = ("the ", "fine-tuned ", "all ", "both ", "no ", "neither ")
+    own = ("the ", "fine-tuned ", "all ", "both ", "neither ", *(f"{word} " for word in WORDS))
     return text[0].upper() + text[1:] if text.startswith(own) else text

@@ -121,6 +121,12 @@ def letters(study: Study) -> dict[str, str]:
     return {group.key: ascii_uppercase[i % 26] + rounds[i] for i, group in enumerate(study.models)}
 
 
+def arranged(count: int) -> tuple[int, int]:
+    """Return rows and columns for ``count`` charts side by side: no row of one below a row of three."""
+    columns = 2 if count == 4 else min(3, count)
+    return -(-count // columns), columns
+
+
 def two_lines(label: str, limit: int = 22) -> str:
     """Return a model's label with its mode on a line of its own."""
     name, _, mode = label.partition(", ")
@@ -143,10 +149,17 @@ def percent(axis: Axis) -> None:
 def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]], height: float) -> None:
     """Name lines at their right end: (place, words, colour) each, kept apart in ``height`` inches."""
     low, high = axes.get_ylim()
-    step = (high - low) * 13 / (72 * height * 0.8)  # 13 points a line of words
+    lines = max(1 + words.count("\n") for _, words, _ in ends)
+    step = (high - low) * (11 * lines + 2) / (72 * height * 0.8)  # 11 points a line of words
     places = spread([place for place, _, _ in ends], step)
+    style: dict[str, Any] = {
+        "transform": axes.get_yaxis_transform(),
+        "va": "center",
+        "size": 9,
+        "linespacing": 1.0,
+    }
     for place, (_, words, color) in zip(places, ends, strict=True):
-        axes.text(1.02, place, words, color=color, transform=axes.get_yaxis_transform(), va="center", size=9)
+        axes.text(1.035, place, words, color=color, **style)
 
 
 def spread(heights: Sequence[float], step: float) -> list[float]:

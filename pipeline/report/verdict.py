@@ -15,6 +15,7 @@ from pipeline.report.rules.classes import classes
 from pipeline.report.rules.confidence import confidence
 from pipeline.report.rules.curves import curves
 from pipeline.report.rules.data import data
+from pipeline.report.rules.discussion import discussion
 from pipeline.report.rules.errors import errors
 from pipeline.report.rules.limits import limits
 from pipeline.report.rules.phrases import pair_of
@@ -42,9 +43,10 @@ SECTIONS: dict[str, Callable[[Study], list[Sentence]]] = {
     "accuracy": accuracy,
     "pretraining": pretraining,
     "classes": classes,
-    "errors": lambda study: [*errors(study), *robustness(study)],
+    "errors": errors,
     "calibration": confidence,
     "cost": spending,
+    "tradeoffs": lambda study: [*discussion(study), *robustness(study)],
     "limits": limits,
 }
 

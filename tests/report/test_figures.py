@@ -186,7 +186,8 @@ def test_mistakes_name_label_answer_and_confidence(study_of: StudyOf) -> None:
 def test_images_missed_by_all_count_the_answers(study_of: StudyOf) -> None:
     study = study_of("one_seed")
     first = study.missed_by_all[0]
-    label, answer = words(figures.all_miss(study))[:2]
+    number, label, answer = words(figures.all_miss(study))[:3]
+    assert number == f"No. {first.index}"
     assert label == study.classes[first.target]
     assert answer.endswith("×5") or "×" in answer
 

@@ -30,6 +30,13 @@ def test_agreement_counts_what_chance_would_give() -> None:
     assert (found.all_miss, found.all_right, found.images) == (20, 70, 100)
     assert found.expected_all_miss == pytest.approx(6.0)
     assert found.share.tolist() == [[1.0, 0.9], [0.9, 1.0]]
+    assert found.missed.tolist() == [[20, 20], [20, 30]]
+    assert found.same_miss == 20
+
+
+def test_models_may_miss_an_image_in_different_ways() -> None:
+    found = mistakes.agreement([predictions([0, 1, 2], [1, 2, 2]), predictions([0, 1, 2], [1, 0, 0])])
+    assert (found.all_miss, found.same_miss) == (2, 1)
 
 
 def test_wrong_labels_are_suspected() -> None:

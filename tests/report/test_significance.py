@@ -122,6 +122,21 @@ def test_classes_are_compared_each_for_itself() -> None:
     assert found[1].difference.low < 0 < found[1].difference.high
 
 
+def test_a_class_is_not_won_by_seeds_that_overlap_or_disagree() -> None:
+    target, right, wrong = np.zeros(100, int), np.ones(100, bool), np.ones(100, bool)
+    wrong[:30] = False
+    for second_seeds, chosen in ((np.stack([wrong, right]), 0), (np.stack([wrong, wrong, right]), 0)):
+        found = significance.per_class(
+            Contestant("a", right[None], 0), Contestant("b", second_seeds, chosen), target, 1
+        )[0]
+        assert found.p_holm < 0.001
+        assert not found.distinguishable  # one seed of b does as well as a
+    worse, better = np.stack([right, ~right]), np.stack([wrong, wrong])
+    found = significance.per_class(Contestant("a", worse, 0), Contestant("b", better, 0), target, 1)[0]
+    assert (found.lead, found.difference.value < 0) == (30, True)  # the chosen seed and the mean disagree
+    assert not found.distinguishable
+
+
 @pytest.mark.slow
 def test_newcombe_intervals_hold_the_truth_as_often_as_they_say() -> None:
     rng = np.random.default_rng(3)

@@ -11,9 +11,10 @@ import pytest
 
 from pipeline.records import SplitPredictions
 from pipeline.report.results import plain
+from pipeline.report.rules.phrases import each_or_span
 from pipeline.report.rules.sentence import Sentence
 from pipeline.report.study import Study
-from pipeline.report.text import NBSP
+from pipeline.report.text import NBSP, unbroken
 from pipeline.report.verdict import answer, available, paragraph, recommendations, verdict
 from tests.made_records import KINDS, Made, MadeData, write_experiment
 from tests.report.conftest import StudyOf
@@ -92,7 +93,7 @@ def test_transfer_wins(study_of: StudyOf) -> None:
     assert "2,000 test images right (mean of three seeds), 10.0 points more than the custom CNN" in text
     assert "exact McNemar test, Holm-corrected" in text
     assert "takes 4.3 times as long to train" in said(study, "answer.cost.winner")
-    assert "on one and the same network, gave 14.0 points" in said(study, "answer.pretraining.gain")
+    assert "gave 14.0 points: on one and the same network" in said(study, "answer.pretraining.gain")
 
 
 def test_scratch_wins(study_of: StudyOf) -> None:
@@ -170,7 +171,7 @@ def test_a_change_of_image_size_is_not_hidden_in_the_gain(tmp_path: Path) -> Non
     study = study_with(tmp_path, *models)
     text = said(study, "answer.pretraining.gain")
     assert text.startswith(
-        "Pretraining and a change of image size together, on one and the same network, gave"
+        "Pretraining and a change of image size together gave 30.0 points: on one and the same network"
     )
     assert "gets 90.0 % at 128 pixels against 60.0 % from scratch at 32 pixels" in text
 
@@ -257,7 +258,7 @@ def test_recommendations_answer_every_situation(study_of: StudyOf) -> None:
     found = {r.situation: r.choice for r in recommendations(study_of("transfer_wins"))}
     assert found == {
         "Accuracy above all": "fine-tuned efficientnet_lite0",
-        "Few images": "fine-tuned resnet18",
+        "Few images": "fine-tuned efficientnet_lite0",
         "Little time to train": "the linear probe on resnet18",
         "A small device": "the custom CNN",
         "No internet": "fine-tuned efficientnet_lite0",
@@ -301,18 +302,78 @@ def test_hostile_names_cannot_become_markup(study_of: StudyOf) -> None:
         shown = pypandoc.convert_text(
             replace(sentence, references=[]).markdown, "plain", format="markdown", extra_args=["--wrap=none"]
         )
-        assert shown.strip() == sentence.text.replace(NBSP, NBSP)
+        assert shown.strip() == unbroken(sentence.text)
 
 
 def test_references_stand_in_brackets_before_the_full_stop() -> None:
     sentence = Sentence("It is 5 % better.", "rule", references=["fig-accuracy", "tbl-tests"])
-    assert sentence.markdown == "It is 5 % better (@fig-accuracy, @tbl-tests)."
-    assert sentence.cited({"tbl-tests"}) == "It is 5 % better (@tbl-tests)."
-    assert sentence.cited(set()) == "It is 5 % better."
-    assert paragraph([sentence, sentence], set()) == "It is 5 % better. It is 5 % better."
+    assert sentence.markdown == f"It is 5{NBSP}% better (@fig-accuracy, @tbl-tests)."
+    assert sentence.cited({"tbl-tests"}) == f"It is 5{NBSP}% better (@tbl-tests)."
+    assert sentence.cited(set()) == f"It is 5{NBSP}% better."
+    assert paragraph([sentence, sentence], set()) == f"It is 5{NBSP}% better. It is 5{NBSP}% better."
 
 
 def test_sentences_do_not_repeat_each_other(study_of: StudyOf) -> None:
     for kind in KINDS:
         texts = [sentence.text for sentence in every_sentence(study_of(kind))]
         assert len(texts) == len(set(texts))
+
+
+def test_equally_easy_classes_are_not_told_apart(tmp_path: Path) -> None:
+    study = study_with(tmp_path, Made(accuracy=0.6), data=replace(DATA, test=2000))
+    split = study.models[0].test[0]
+    _answer_class(split, 0, right=False)
+    _answer_class(split, 1, right=True)
+    _answer_class(split, 2, right=True)
+    assert said(study, "classes.hardest") == (
+        "The custom CNN finds “airplane” hardest (0.0 % of the images right) and makes no mistake in "
+        "“automobile” and “bird”."
+    )
+
+
+def test_a_temperature_that_raises_the_ece_is_not_said_to_lower_it(study_of: StudyOf) -> None:
+    text = said(study_of("scratch_wins"), "calibration.temperature")
+    assert "log loss 0.97 to 0.90, though the ECE rises from 15.7 % to 16.9 %" in text
+
+
+def test_all_models_that_had_not_finished_are_one_phrase(tmp_path: Path) -> None:
+    models = [Made(m, mode, learning="unfinished") for m, mode in (
+        ("custom_cnn", "scratch"), ("resnet18", "scratch"), ("resnet18", "fine_tune"))]  # fmt: skip
+    text = said(study_with(tmp_path, *models), "learning.unfinished")
+    assert text.startswith("None of the three models had finished learning")
+
+
+def test_models_that_miss_the_same_images_may_agree_on_the_answer(study_of: StudyOf) -> None:
+    assert said(study_of("two_classes"), "errors.all-miss").endswith("and all agree on the wrong answer.")
+    assert "in 12 of them both agree on the wrong answer" in said(study_of("tie"), "errors.all-miss")
+    assert said(study_of("tie"), "errors.alike") == (
+        "The two give the same answer to 80.0 % of the test images; at least one is right on 93.5 %, which "
+        "no vote among them could exceed."
+    )
+
+
+def test_values_of_a_few_models_are_each_said_and_of_many_the_ends() -> None:
+    def show(value: float) -> str:
+        return f"{value:.0f}"
+
+    assert each_or_span([3, 3, 3], show) == "3"
+    assert each_or_span([3, 1], show) == "3 and 1"
+    assert each_or_span([3, 1, 4, 1, 5], show) == "1 to 5"
+
+
+def test_many_models_are_counted_and_a_few_are_named(tmp_path: Path, study_of: StudyOf) -> None:
+    many = [Made(name, "scratch", 0.8, learning="overfit") for name in ("resnet18", "vgg16", "vgg11")]
+    many += [Made(name, "fine_tune", 0.95, learning="stopped") for name in ("resnet18", "vgg16")]
+    text = said(study_with(tmp_path / "five", *many), "learning.overfitting")
+    assert text.startswith("resnet18 from scratch, vgg16 from scratch and vgg11 from scratch overfit: at")
+    assert "; fine-tuned resnet18" in text  # within the sentence, nothing is capitalised
+    more = [*many, *(Made(name, "scratch", 0.8, learning="overfit") for name in ("vgg13", "vgg19"))]
+    text = said(study_with(tmp_path / "seven", *more), "learning.overfitting")
+    assert text.startswith("Five models overfit: at their best epochs they are 16.0 points better")
+    assert said(study_of("two_classes"), "calibration.over").startswith("All five models are too sure")
+
+
+def test_nothing_is_promised_of_models_without_errors(study_of: StudyOf) -> None:
+    study = study_of("perfect")
+    assert said(study, "errors.alike").endswith("; on every image at least one is right.")
+    assert said(study, "calibration.coverage").endswith("gets 100.0 % of those right, as of all.")

@@ -13,6 +13,7 @@ from pipeline.report.text import percent
 from pipeline.report.theme import short, two_lines
 
 MOST_MODELS = 12
+MOST_TWO_LINES = 6  # names at the lines' ends that have room for two lines each
 FEWEST_IMAGES = 20  # below which the accuracy of those left is mostly noise
 
 
@@ -20,8 +21,7 @@ FEWEST_IMAGES = 20  # below which the accuracy of those left is mostly noise
 def calibration(study: Study) -> Figure:
     """Draw the reliability of each model's confidence, as it is and (grey) with a fitted temperature."""
     shown = study.models[:MOST_MODELS]
-    columns = min(3, len(shown))
-    rows = -(-len(shown) // columns)
+    rows, columns = theme.arranged(len(shown))
     drawing = theme.figure(2.1 * rows + 0.4)
     styles = theme.model_styles(study)
     every = drawing.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
@@ -61,12 +61,15 @@ def coverage(study: Study) -> Figure:
     theme.percent(axes.xaxis)
     theme.percent(axes.yaxis)
     axes.grid(axis="y")
-    theme.label_ends(axes, [_end(group, styles[group.key]) for group in study.models], height=3.4)
+    room = len(study.models) <= MOST_TWO_LINES
+    ends = [_end(group, styles[group.key], room) for group in study.models]
+    theme.label_ends(axes, ends, height=3.4)
     return drawing
 
 
-def _end(group: ModelGroup, style: theme.ModelStyle) -> tuple[float, str, str]:
-    return float(group.chosen_test.correct.mean()), short(group.label, 30), style.color
+def _end(group: ModelGroup, style: theme.ModelStyle, room: bool) -> tuple[float, str, str]:
+    words = two_lines(group.label) if room else short(group.label, 30)
+    return float(group.chosen_test.correct.mean()), words, style.color
 
 
 def _draw_coverage(axes: Axes, group: ModelGroup, style: theme.ModelStyle) -> None:

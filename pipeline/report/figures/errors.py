@@ -91,6 +91,7 @@ def _missed(one: Miss, images: dict[int, bytes], classes: list[str]) -> Picture:
     answers = Counter(answer.predicted for answer in one.answers).most_common(3)
     said = [f"{short(classes[k], 11)} ×{count}" for k, count in answers]
     lines = [
+        (f"No. {one.index}", theme.MUTED.light),
         (short(classes[one.target], 13), theme.TEXT.light),
         *((words, theme.BAD.light) for words in said),
     ]

@@ -19,8 +19,7 @@ def curves(study: Study) -> Figure:
     """Draw loss and accuracy of every seed in train (dashed) and val, with the epoch that was kept."""
     best = sorted(study.models, key=lambda group: -group.val_accuracy)[:MOST_MODELS]
     shown = [group for group in study.models if group in best]
-    columns = min(3, len(shown))
-    rows = -(-len(shown) // columns)
+    rows, columns = theme.arranged(len(shown))
     drawing = theme.figure(2.75 * rows)
     panels = drawing.subplots(2 * rows, columns, squeeze=False)
     losses, accuracies = list(panels[::2].flat), list(panels[1::2].flat)

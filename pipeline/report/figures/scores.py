@@ -60,19 +60,31 @@ def three_ways(study: Study) -> Figure:
     drawing = theme.figure(3.2)
     axes = drawing.subplots()
     styles = theme.model_styles(study)
-    for number, (name, ways) in enumerate(study.three_ways.items()):
+    for number, ways in enumerate(study.three_ways.values()):
         shift = 0.06 * (number - (len(study.three_ways) - 1) / 2)
-        _draw_ways(axes, name, ways, shift, styles)
+        _draw_ways(axes, ways, shift, styles)
     axes.set_xticks(range(3), list(MODE_WORDS.values()))
     axes.set(xlim=(-0.3, 2.9), ylabel="test accuracy")
     axes.margins(y=0.12)
     theme.percent(axes.yaxis)
     axes.grid(axis="y")
+    _name_networks(axes, study)
     return drawing
 
 
+def _name_networks(axes: Axes, study: Study) -> None:
+    """Name each line at its last dot, the names kept apart where lines end close together."""
+    modes, (low, high) = list(MODE_WORDS), axes.get_ylim()
+    last = {name: list(ways)[-1] for name, ways in study.three_ways.items()}
+    for mode in modes:
+        names = [name for name, end in last.items() if end == mode]
+        heights = [study.three_ways[name][mode].accuracy.value for name in names]
+        for name, height in zip(names, theme.spread(heights, (high - low) * 0.065), strict=True):
+            axes.text(modes.index(mode) + 0.16, height, short(name, 22), va="center")
+
+
 def _draw_ways(
-    axes: Axes, name: str, ways: dict[str, ModelGroup], shift: float, styles: dict[str, theme.ModelStyle]
+    axes: Axes, ways: dict[str, ModelGroup], shift: float, styles: dict[str, theme.ModelStyle]
 ) -> None:
     places = {mode: place + shift for place, mode in enumerate(MODE_WORDS)}
     values = {mode: group.accuracy for mode, group in ways.items()}
@@ -82,7 +94,6 @@ def _draw_ways(
         style, estimate = styles[group.key], values[mode]
         axes.plot([places[mode]] * 2, [estimate.low, estimate.high], color=style.color, lw=2.6)
         axes.plot(places[mode], estimate.value, style.marker, color=style.color, ms=8, mec=theme.PAPER.light)
-    axes.annotate(short(name, 22), (xs[-1], ys[-1]), (9, 0), textcoords="offset points", va="center")
 
 
 @theme.draws

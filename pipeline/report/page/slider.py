@@ -34,6 +34,6 @@ def thresholds(study: Study) -> Markdown:
 def _curve(group: ModelGroup) -> dict[str, list[float | None]]:
     curve = group.coverage
     right = [
-        round(float(a), 4) if c > 0 else None for a, c in zip(curve.accuracy, curve.coverage, strict=True)
+        round(float(a), 6) if c > 0 else None for a, c in zip(curve.accuracy, curve.coverage, strict=True)
     ]
-    return {"coverage": [round(float(share), 4) for share in curve.coverage], "accuracy": right}
+    return {"coverage": [round(float(share), 6) for share in curve.coverage], "accuracy": right}

@@ -4,12 +4,13 @@ from functools import cached_property
 
 from IPython.display import Markdown
 
+from pipeline.report.model import ModelGroup
 from pipeline.report.page.markup import raw
 from pipeline.report.rules.sentence import Sentence
 from pipeline.report.study import Study
 from pipeline.report.text import escape_markdown, flat, join, number_word, opened, plural
 from pipeline.report.theme import letters
-from pipeline.report.verdict import answer, verdict
+from pipeline.report.verdict import answer, pair_of, verdict
 
 WAYS = {
     "scratch": "from scratch, that is from random weights",
@@ -17,7 +18,7 @@ WAYS = {
     "fine_tune": "fine-tuned, where a pretrained network gets a new last layer and all of it learns on",
 }
 EMPTY = "<!-- -->"  # Quarto leaves inline code as it stands where its result is empty
-LONGEST_LEAD = 60  # characters
+LONGEST_LEAD = 70  # characters
 
 
 class Speech:
@@ -49,6 +50,38 @@ class Speech:
 
     def _of(self, rules: tuple[str, ...], but: str = "no rule") -> list[Sentence]:
         return [one for one in self._sentences if one.rule.startswith(rules) and not one.rule.startswith(but)]
+
+    @property
+    def seeds(self) -> Markdown:
+        """What a score of several seeds is, and which of them speaks where only one can."""
+        counts = {len(group.records) for group in self.study.models}
+        if not counts or max(counts) < 2:
+            return Markdown(EMPTY)
+        often = "twice" if max(counts) == 2 else f"{number_word(max(counts))} times"
+        return Markdown(
+            f"Each model was trained {'up to ' if len(counts) > 1 else ''}{often}, from different seeds. "
+            "Scores are means over seeds. Where one run must speak for its model, as in a test on single "
+            "images, it is the one with the best val accuracy, the chosen seed."
+        )
+
+    @property
+    def tradeoffs(self) -> Markdown:
+        """What speaks for each of the two models that the report compares, and what stays open."""
+        pair = pair_of(self.study)
+        if pair is None:
+            return Markdown(EMPTY)
+        both_sides = pair[0].pretrained != pair[1].pretrained
+        leads: list[tuple[str | None, str]] = [
+            (group.key, f"For {_side(group) if both_sides else ''}{group.spoken}:") for group in pair
+        ]
+        found = self._of(("tradeoffs.",))
+        parts = []
+        for key, lead in (*leads, (None, "Undecided:")):
+            items = [f"- {_with_lead(one)}" for one in found if one.evidence["favours"] == key]
+            if items or key:
+                nothing = "- Nothing that these runs measured."
+                parts += [_kept_with_next(lead), "\n".join(items or [nothing])]
+        return Markdown("\n\n".join(parts) + "\n")
 
     @property
     def augmentation(self) -> Markdown:
@@ -101,6 +134,12 @@ def stated(study: Study) -> Markdown:
     return Markdown(f"{opening.data}\n\n{content}\n\n{closing.data}")
 
 
+def _kept_with_next(words: str) -> str:
+    """Return a line that no page of the PDF ends with."""
+    opening, closing = raw("", "#lead["), raw("", "]")
+    return f"{opening.data}\n\n{escape_markdown(words)}\n\n{closing.data}"
+
+
 def _with_lead(sentence: Sentence) -> str:
     """Return a sentence with what comes before its colon, if that is short, in bold."""
     lead, colon, _ = sentence.text.partition(": ")
@@ -123,6 +162,10 @@ def _promise(study: Study) -> list[str]:
         "hardware, versions, numbers of threads or precision (bf16 in place of fp32) round differently, "
         "which training amplifies: figures then differ."
     ]
+
+
+def _side(group: ModelGroup) -> str:
+    return "transfer learning, that is " if group.pretrained else "training from scratch, that is "
 
 
 def _environment(study: Study) -> list[str]:

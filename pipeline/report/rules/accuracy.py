@@ -3,7 +3,7 @@
 import numpy as np
 
 from pipeline.report.model import ModelGroup
-from pipeline.report.rules.phrases import evidence_of, spoken_list
+from pipeline.report.rules.phrases import MOST_NAMED, evidence_of, spoken_list
 from pipeline.report.rules.sentence import Sentence
 from pipeline.report.study import Study
 from pipeline.report.text import (
@@ -16,7 +16,6 @@ from pipeline.report.text import (
     points,
 )
 
-MOST_NAMED = 4  # ties that are spelt out
 F1_APART = 0.02  # macro F1 this far from accuracy is worth a sentence
 
 
@@ -148,6 +147,6 @@ def _seeds(study: Study) -> Sentence | None:
     evidence = {group.key: list(group.accuracy.per_seed) for group in several}
     text = (
         f"From seed to seed, accuracy moves by {points(high - low)} at most ({widest.spoken}, "
-        f"{percent_range(low, high)}); the intervals cover the choice of test images and do not hold that."
+        f"{percent_range(low, high)}); the intervals allow for other test images, but not for that."
     )
     return Sentence(text, "accuracy.seeds", evidence, ["fig-accuracy"])

@@ -134,8 +134,8 @@ def same_network_gain(study: Study, warm: ModelGroup, cold: ModelGroup) -> Sente
         return Sentence(text, "answer.pretraining.tie", evidence, references)
     verb, kind = ("gave", "gain") if test.difference.value > 0 else ("cost", "loss")
     text = (
-        f"{what}, on one and the same network, {verb} {points(test.difference.value)}: "
-        f"{warm.spoken} gets {figures} ({test_words(test)})."
+        f"{what} {verb} {points(test.difference.value)}: on one and the same network, {warm.spoken} gets "
+        f"{figures} ({test_words(test)})."
     )
     return Sentence(text, f"answer.pretraining.{kind}", evidence, references)
 

@@ -27,6 +27,8 @@ def available(study: Study) -> set[str]:
         "tbl-confused": errors,
         "fig-mistakes": errors,
         "fig-all-miss": len(study.models) > 1 and bool(study.missed_by_all),
+        "tbl-all-miss": len(study.models) > 1 and bool(study.missed_by_all),
+        "tbl-agreement": len(study.models) > 1,
         "tbl-label-errors": bool(study.label_issues),
         "tbl-duplicates": any(group.without_duplicates for group in study.models),
         "tbl-cost": priced,

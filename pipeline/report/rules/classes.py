@@ -28,16 +28,28 @@ def _hardest(study: Study) -> Sentence | None:
     if best is None:
         return None
     recall = {k: float(best.metrics.recall[k]) for k, n in enumerate(best.metrics.support) if n}
-    low, high = min(recall, key=recall.__getitem__), max(recall, key=recall.__getitem__)
-    evidence = {"model": best.key, "lowest": recall[low], "highest": recall[high]}
-    if recall[low] == recall[high]:
-        text = f"{opened(best.spoken)} gets the same share of every class right, {percent(recall[low])}."
+    low, high = min(recall.values()), max(recall.values())
+    hard, easy = ([k for k, share in recall.items() if share == end] for end in (low, high))
+    evidence = {"model": best.key, "lowest": low, "highest": high, "hardest": hard, "easiest": easy}
+    if low == high:
+        text = f"{opened(best.spoken)} gets the same share of every class right, {percent(low)}."
     else:
+        seed = " (its chosen seed)" if len(best.records) > 1 else ""
+        easiest = f"{_quoted(study, easy)} easiest ({percent(high)})"
+        if high == 1:
+            easiest = f"makes no mistake in {_quoted(study, easy)}"
         text = (
-            f"The hardest class for {best.spoken} is “{study.classes[low]}” ({percent(recall[low])} of its "
-            f"images right), the easiest “{study.classes[high]}” ({percent(recall[high])})."
+            f"{opened(best.spoken)}{seed} finds {_quoted(study, hard)} hardest ({percent(low)} of the images "
+            f"right) and {easiest}."
         )
     return Sentence(text, "classes.hardest", evidence, ["tbl-per-class", "fig-confusion"])
+
+
+def _quoted(study: Study, classes: list[int]) -> str:
+    """Name one class or a few equal ones, and count many."""
+    if len(classes) <= MOST_NAMED:
+        return join([f"“{study.classes[k]}”" for k in classes])
+    return f"{number_word(len(classes))} classes"
 
 
 def _helps(study: Study, first: ModelGroup, second: ModelGroup) -> Sentence:
@@ -65,8 +77,15 @@ def _helps(study: Study, first: ModelGroup, second: ModelGroup) -> Sentence:
     if worse:
         parts.append(f"does worse in {_count(worse, total)} beyond noise, {_named(study, worse)}")
     tail = "" if better and worse else ", and worse in none" if better else ", and better in none"
-    text = f"{versus} {', but '.join(parts)}{tail}."
+    text = f"{versus} {', but '.join(parts)}{tail}{_averaged(first, second)}."
     return Sentence(text, "classes.differences", evidence, REFERENCES)
+
+
+def _averaged(*groups: ModelGroup) -> str:
+    """Say that class by class, too, seeds are averaged, and what noise means then."""
+    if all(len(group.records) == 1 for group in groups):
+        return ""
+    return " (means over seeds, which do not overlap there)"
 
 
 def _beyond_noise(differences: list[ClassDifference], sign: int) -> list[ClassDifference]:

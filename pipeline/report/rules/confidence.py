@@ -3,10 +3,10 @@
 import numpy as np
 
 from pipeline.report.model import ModelGroup
-from pipeline.report.rules.phrases import spoken_list
+from pipeline.report.rules.phrases import each_or_span, spoken_list
 from pipeline.report.rules.sentence import Sentence
 from pipeline.report.study import Study
-from pipeline.report.text import join, opened, percent, percent_range, plural, points
+from pipeline.report.text import opened, percent, percent_range, plural, points
 
 REFERENCES = ["fig-calibration", "tbl-calibration"]
 THRESHOLD = 0.9
@@ -34,56 +34,57 @@ def _gaps(study: Study) -> list[Sentence]:
             under.append(group)
         else:
             uneven.append(group)
+
+    def who(groups: list[ModelGroup]) -> str:
+        return opened(spoken_list(groups, of=study.models)) if groups else ""
+
     return [
-        *_gap_sentence(over, "too sure of themselves", "too sure of itself", "above", "calibration.over"),
-        *_gap_sentence(under, "too modest", "too modest", "below", "calibration.under"),
-        *_uneven(uneven),
-        *_fair(fair),
+        *_gap_sentence(over, who(over), "too sure of {}", "above", "calibration.over"),
+        *_gap_sentence(under, who(under), "too modest", "below", "calibration.under"),
+        *_uneven(uneven, who(uneven)),
+        *_fair(fair, who(fair)),
     ]
 
 
-def _gap_sentence(groups: list[ModelGroup], many: str, one: str, side: str, rule: str) -> list[Sentence]:
+def _gap_sentence(groups: list[ModelGroup], who: str, what: str, side: str, rule: str) -> list[Sentence]:
     if not groups:
         return []
     gaps = [abs(group.calibration.before.gap.value) for group in groups]
     evidence = {group.key: _numbers(group) for group in groups}
     if len(groups) == 1:
-        who = opened(groups[0].spoken)
-        text = f"{who} is {one}: on average its confidence is {points(gaps[0])} {side} its accuracy."
+        what = what.format("itself")
+        text = f"{who} is {what}: on average its confidence is {points(gaps[0])} {side} its accuracy."
     else:
-        span = f"{100 * min(gaps):.1f} to {points(max(gaps))}"
-        text = (
-            f"{opened(spoken_list(groups))} are {many}: on average their confidence is {span} {side} their "
-            "accuracy."
-        )
+        span, what = f"{100 * min(gaps):.1f} to {points(max(gaps))}", what.format("themselves")
+        text = f"{who} are {what}: on average their confidence is {span} {side} their accuracy."
     return [Sentence(text, rule, evidence, REFERENCES)]
 
 
-def _uneven(groups: list[ModelGroup]) -> list[Sentence]:
+def _uneven(groups: list[ModelGroup], who: str) -> list[Sentence]:
     if not groups:
         return []
     evidence = {group.key: _numbers(group) for group in groups}
     text = (
-        f"{opened(spoken_list(groups))} {'is' if len(groups) == 1 else 'are'} too sure at some confidences "
-        f"and too modest at others: right on average, with a calibration error (ECE) of {_eces(groups)}."
+        f"{who} {'is' if len(groups) == 1 else 'are'} too sure at some confidences and too modest at others: "
+        f"right on average, with a calibration error (ECE) of {_eces(groups)}."
     )
     return [Sentence(text, "calibration.uneven", evidence, REFERENCES)]
 
 
-def _fair(groups: list[ModelGroup]) -> list[Sentence]:
+def _fair(groups: list[ModelGroup], who: str) -> list[Sentence]:
     if not groups:
         return []
     evidence = {group.key: _numbers(group) for group in groups}
     its = "its" if len(groups) == 1 else "their"
     text = (
-        f"{opened(spoken_list(groups))} can be taken at {its} word: the calibration error (ECE) of "
-        f"{_eces(groups)} is no more than chance gives a perfectly calibrated model on so many images."
+        f"{who} can be taken at {its} word: the calibration error (ECE) of {_eces(groups)} is no more than "
+        "chance gives a perfectly calibrated model on so many images."
     )
     return [Sentence(text, "calibration.fair", evidence, REFERENCES)]
 
 
 def _eces(groups: list[ModelGroup]) -> str:
-    return join([percent(group.calibration.before.ece) for group in groups])
+    return each_or_span([group.calibration.before.ece for group in groups], percent)
 
 
 def _numbers(group: ModelGroup) -> dict[str, float]:
@@ -130,18 +131,23 @@ def _scaling(study: Study) -> Sentence | None:
     else:
         shown = max(helped, key=lambda group: group.calibration.log_loss_gain.value)
         before, after = shown.calibration.before, shown.calibration.after
+        ece = f"{percent(before.ece)} to {percent(after.ece)}"
+        errors = f"though the ECE rises from {ece}" if after.ece > before.ece else f"ECE {ece}"
         everyone = len(helped) == len(study.models) > 1
         who = "every model" if everyone else spoken_list(helped)
-        example = "" if len(helped) == 1 else f", most for {shown.spoken}"
+        example = "" if len(helped) == 1 else f", those of {shown.spoken} most"
         text = (
             f"Dividing the logits by one temperature fitted on val makes the probabilities of {who} better "
             f"on test{example} (temperature {shown.calibration.temperature:.2f}: log loss "
-            f"{before.log_loss:.2f} to {after.log_loss:.2f}, ECE {percent(before.ece)} to "
-            f"{percent(after.ece)})"
+            f"{before.log_loss:.2f} to {after.log_loss:.2f}, {errors})"
         )
     if hurt:
         text += f"; it makes those of {spoken_list(hurt)} worse"
     return Sentence(f"{text}.", "calibration.temperature", evidence, REFERENCES)
+
+
+def _of_one_seed(group: ModelGroup) -> str:
+    return " (its chosen seed)" if len(group.records) > 1 else ""
 
 
 def _coverage(best: ModelGroup) -> Sentence | None:
@@ -150,10 +156,11 @@ def _coverage(best: ModelGroup) -> Sentence | None:
     kept, right = float(curve.coverage[place]), float(curve.accuracy[place])
     if kept == 0 or kept == 1:
         return None
+    everywhere = percent(float(curve.accuracy[0]))
+    against = f"instead of {everywhere} of all" if percent(right) != everywhere else "as of all"
     text = (
         f"If {best.spoken} answers only when it is at least {THRESHOLD} sure, it answers for {percent(kept)} "
-        f"of the images and gets {percent(right)} of those right, instead of "
-        f"{percent(float(curve.accuracy[0]))} of all."
+        f"of the images and gets {percent(right)} of those right, {against}{_of_one_seed(best)}."
     )
     evidence = {"model": best.key, "threshold": THRESHOLD, "coverage": kept, "accuracy": right}
     return Sentence(text, "calibration.coverage", evidence, ["fig-coverage"])

@@ -2,11 +2,12 @@
 
 from pipeline.report.learning import GAP, Learning
 from pipeline.report.model import ModelGroup
-from pipeline.report.rules.phrases import spoken_list
+from pipeline.report.rules.phrases import each_or_span, spoken_list
 from pipeline.report.rules.sentence import Sentence
 from pipeline.report.study import Study
-from pipeline.report.text import join, opened, percent, points
+from pipeline.report.text import NBSP, join, number_word, opened, percent
 
+MOST_STOPS = 3  # early stops that are told one by one
 REFERENCES = ["fig-curves", "tbl-learning"]
 
 Learned = list[tuple[ModelGroup, Learning]]
@@ -17,7 +18,7 @@ def curves(study: Study) -> list[Sentence]:
     learned = [(group, group.learning) for group in study.models if group.learning]
     found = [
         _overfitting([pair for pair in learned if pair[1].fit == "overfitting"]),
-        _unfinished([pair for pair in learned if pair[1].fit == "unfinished"]),
+        _unfinished([pair for pair in learned if pair[1].fit == "unfinished"], len(learned)),
         _underfitting([pair for pair in learned if pair[1].fit == "underfitting"]),
         _balanced([pair for pair in learned if pair[1].fit == "balanced"], len(learned)),
         _stopping(learned),
@@ -25,8 +26,12 @@ def curves(study: Study) -> list[Sentence]:
     return [sentence for sentence in found if sentence]
 
 
+def _names(learned: Learned) -> str:
+    return spoken_list([group for group, _ in learned])
+
+
 def _who(learned: Learned) -> str:
-    return opened(spoken_list([group for group, _ in learned]))
+    return opened(_names(learned))
 
 
 def _verb(learned: Learned, one: str, many: str) -> str:
@@ -53,35 +58,39 @@ def _overfitting(learned: Learned) -> Sentence | None:
     by_gap = [pair for pair in learned if pair[1].gap > GAP]
     by_loss = [pair for pair in learned if pair[1].gap <= GAP]
     parts = [part for part in (_gap_words(by_gap), _loss_words(by_loss)) if part]
-    text = f"{'; '.join(parts)}."
+    text = f"{opened('; '.join(parts))}."
     return Sentence(text, "learning.overfitting", _evidence(learned), REFERENCES)
 
 
 def _gap_words(learned: Learned) -> str:
     if not learned:
         return ""
-    gaps = join([f"{100 * found.gap:.1f}" for _, found in learned[:-1]] + [points(learned[-1][1].gap)])
+    gaps = each_or_span([found.gap for _, found in learned], lambda gap: f"{100 * gap:.1f}")
     when = _verb(learned, "at its best epoch it is", "at their best epochs they are")
     overfits = _verb(learned, "overfits", "overfit")
-    return f"{_who(learned)} {overfits}: {when} {gaps} better on train than on val"
+    return f"{_names(learned)} {overfits}: {when} {gaps}{NBSP}points better on train than on val"
 
 
 def _loss_words(learned: Learned) -> str:
     if not learned:
         return ""
-    rises = join([percent(found.rise, 0) for _, found in learned])
-    epochs = join([str(found.best_epoch) for _, found in learned])
-    after = _verb(learned, f"epoch {epochs} its val loss", f"epochs {epochs} their val losses")
+    rises = each_or_span([found.rise for _, found in learned], lambda rise: percent(rise, 0))
+    epochs = each_or_span([found.best_epoch for _, found in learned], lambda epoch: f"{epoch:.0f}")
+    when = f"{'epoch' if epochs.isdigit() else 'epochs'} {epochs}"
+    after = f"{when} {_verb(learned, 'its val loss', 'their val losses')}"
     overfits = _verb(learned, "overfits", "overfit")
-    return f"{_who(learned)} {overfits}: after {after} rose by {rises} while the train loss fell"
+    return f"{_names(learned)} {overfits}: after {after} rose by {rises} while the train loss fell"
 
 
-def _unfinished(learned: Learned) -> Sentence | None:
+def _unfinished(learned: Learned, models: int) -> Sentence | None:
     if not learned:
         return None
+    start = f"{_who(learned)} had not finished learning"
+    if len(learned) == models > 2:
+        start = f"None of the {number_word(models)} models had finished learning"
     text = (
-        f"{_who(learned)} had not finished learning: the val loss was still falling at the last epoch, so "
-        f"more epochs might give {_verb(learned, 'it', 'them')} more."
+        f"{start}: the val loss was still falling at the last epoch, so more epochs might give "
+        f"{_verb(learned, 'it', 'them')} more."
     )
     return Sentence(text, "learning.unfinished", _evidence(learned), REFERENCES)
 
@@ -89,7 +98,7 @@ def _unfinished(learned: Learned) -> Sentence | None:
 def _underfitting(learned: Learned) -> Sentence | None:
     if not learned:
         return None
-    reached = join([percent(found.train_accuracy) for _, found in learned])
+    reached = each_or_span([found.train_accuracy for _, found in learned], percent)
     text = (
         f"{_who(learned)} {_verb(learned, 'underfits', 'underfit')}: even on the training images "
         f"{_verb(learned, 'it reaches', 'they reach')} only {reached}, hardly more than on val, the usual "
@@ -117,6 +126,9 @@ def _stopping(learned: Learned) -> Sentence | None:
         return None
     if len(stopped) == len(learned) > 2:
         text = "Early stopping ended every run, and the best epoch of each was kept."
+    elif len(stopped) > MOST_STOPS:
+        several = f"{number_word(len(stopped))} of the {number_word(len(learned))} models"
+        text = f"Early stopping ended {several}, and the best epoch of each was kept."
     else:
         each = join(
             [f"{g.spoken} after epoch {f.last_epoch} (kept: epoch {f.best_epoch})" for g, f in stopped]

@@ -1,6 +1,7 @@
 """What goes wrong: confusions, images that all miss, doubtful labels, near-duplicates."""
 
 from pipeline.report.model import ModelGroup
+from pipeline.report.rules.phrases import spoken_list
 from pipeline.report.rules.sentence import Sentence
 from pipeline.report.study import Study
 from pipeline.report.text import (
@@ -25,6 +26,7 @@ def errors(study: Study) -> list[Sentence]:
         _confused(study, best),
         _confident(best),
         _all_miss(study),
+        _alike(study),
         _label_issues(study),
         _duplicates(study, best),
     ]
@@ -82,6 +84,7 @@ def _all_miss(study: Study) -> Sentence | None:
     share = together.all_miss / together.images
     evidence = {
         "all_miss": together.all_miss,
+        "same_miss": together.same_miss,
         "expected": together.expected_all_miss,
         "all_right": together.all_right,
         "images": together.images,
@@ -93,9 +96,38 @@ def _all_miss(study: Study) -> Sentence | None:
         f"{opened(_all(study))} miss the same {plural(together.all_miss, 'image')} ({percent(share)}), where "
         f"{_about(together.expected_all_miss)} would be expected if they erred independently"
     )
+    others, everyone = ("other", "both") if len(study.models) == 2 else ("others", "all")
     alike = together.all_miss > 2 * max(together.expected_all_miss, 1)
-    text += ": what is hard for one is hard for the others." if alike else "."
-    return Sentence(text, "errors.all-miss", evidence, ["fig-all-miss"])
+    text += f": what is hard for one is hard for the {others}" if alike else ""
+    if together.same_miss == together.all_miss:
+        text += f"{',' if alike else ''} and {everyone} agree on the wrong answer"
+    elif together.same_miss:
+        text += f"; in {number_word(together.same_miss)} of them {everyone} agree on the wrong answer"
+    return Sentence(f"{text}.", "errors.all-miss", evidence, ["fig-all-miss", "tbl-all-miss"])
+
+
+def _alike(study: Study) -> Sentence | None:
+    """Say how alike the answers are, and what no way of combining them could exceed."""
+    together = study.agreement
+    if together is None:
+        return None
+    pairs = [(together.share[i, j], i, j) for j in range(len(study.models)) for i in range(j)]
+    (least, *apart), (most, *near) = min(pairs), max(pairs)
+    reached = 1 - together.all_miss / together.images
+    evidence = {"highest": most, "lowest": least, "one_right": reached}
+    if len(pairs) == 1:
+        text = f"The two give the same answer to {percent(most)} of the test images"
+    else:
+        names = [spoken_list([study.models[i] for i in pair]) for pair in (near, apart)]
+        text = (
+            f"Most alike are {names[0]}, with the same answer to {percent(most)} of the test images, least "
+            f"alike {names[1]}, with {percent(least)}"
+        )
+    if together.all_miss:
+        text += f"; at least one is right on {percent(reached)}, which no vote among them could exceed."
+    else:
+        text += "; on every image at least one is right."
+    return Sentence(text, "errors.alike", evidence, ["tbl-agreement"])
 
 
 def _all(study: Study) -> str:
@@ -119,18 +151,21 @@ def _label_issues(study: Study) -> Sentence:
         f"({percent(len(issues) / images)})"
     )
     if len(study.models) > 1:
-        text += f"; {_agreeing(agreed, len(issues))} {_all(study)} agree on one other class"
+        text += f"; {_agreeing(study, agreed, len(issues))}"
     if len(issues) > MANY * images:
         text += ". So many doubts speak for weak models rather than for wrong labels."
     else:
-        text += ". Whether label or model is wrong only a look at the image can tell."
+        text += ". Only a look at the image can tell whether label or model is wrong."
     return Sentence(text, "errors.labels", evidence, ["tbl-label-errors"])
 
 
-def _agreeing(agreed: int, issues: int) -> str:
+def _agreeing(study: Study, agreed: int, issues: int) -> str:
+    everyone = _all(study)
     if issues == 1:
-        return "there" if agreed else "not even there do"
-    return f"for {'all' if agreed == issues else f'{agreed:,}' if agreed else 'none'} of them"
+        return f"{everyone} {'agree' if agreed else 'do not agree'} on one other class"
+    if not agreed:
+        return f"for none of them do {everyone} agree on one other class"
+    return f"for {'all' if agreed == issues else f'{agreed:,}'} of them {everyone} agree on one other class"
 
 
 def _duplicates(study: Study, best: ModelGroup) -> Sentence | None:

@@ -65,7 +65,8 @@ def _next(found: ModelGroup, failed: list[str]) -> str:
     if found.pretrained:
         return "for the other half, add custom_cnn or the same network with mode scratch to the params file"
     return (
-        "for the other half, add a pretrained network to the params file, as efficientnet_lite0 does offline"
+        "for the other half, add a pretrained network to the params file, such as efficientnet_lite0, which "
+        "needs no download"
     )
 
 

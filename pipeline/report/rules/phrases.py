@@ -1,5 +1,6 @@
 """Phrases that several rules share: accuracies, differences and their tests, in words."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pipeline.report.model import ModelGroup
@@ -16,6 +17,8 @@ from pipeline.report.text import (
     points,
     points_range,
 )
+
+MOST_NAMED = 4  # models that a sentence calls by their names
 
 
 def accuracy_words(group: ModelGroup) -> str:
@@ -100,8 +103,27 @@ def test_images(study: Study) -> str:
     return plural(len(study.targets), "test image")
 
 
-def spoken_list(groups: list[ModelGroup], word: str = "and") -> str:
+def spoken_list(groups: list[ModelGroup], word: str = "and", of: Sequence[ModelGroup] = ()) -> str:
+    """Name a few models and count many: a list of ten names tells nobody anything.
+
+    ``of`` are those that they were chosen from, where a reader should know whether these are all.
+    """
+    if len(groups) > MOST_NAMED:
+        count = number_word(len(groups))
+        if of:
+            count = f"all {count}" if len(groups) == len(of) else f"{count} of the {number_word(len(of))}"
+        return f"{count} {'others' if word == 'or' else 'models'}"
     return join([group.spoken for group in groups], word)
+
+
+def each_or_span(values: Sequence[float], show: Callable[[float], str]) -> str:
+    """Say one value once, a few in the order of their models, and of many the lowest and the highest."""
+    said = [show(value) for value in values]
+    if len(set(said)) == 1:
+        return said[0]
+    if len(values) <= MOST_NAMED:
+        return join(said)
+    return f"{show(min(values))} to {show(max(values))}"
 
 
 def pair_of(study: Study) -> tuple[ModelGroup, ModelGroup] | None:

@@ -20,53 +20,55 @@ def pretraining(study: Study) -> list[Sentence]:
 
 def _network(study: Study, name: str, ways: dict[str, ModelGroup]) -> list[Sentence]:
     scratch, probe, tuned = (ways.get(mode) for mode in ("scratch", "linear_probe", "fine_tune"))
-    sentences = []
+    it, sentences = name, []
     if scratch and tuned:
-        sentences.append(_against_scratch(study, name, tuned, scratch, "fine-tuning all of it"))
+        way = f"Fine-tuned from its pretrained weights, {it} reaches"
+        sentences.append(_against_scratch(study, tuned, scratch, way))
+        it = "it"
     if scratch and probe:
-        sentences.append(_against_scratch(study, name, probe, scratch, "a new head on its frozen features"))
+        way = f"With these weights frozen below a new last layer, {it} reaches"
+        if not sentences:
+            way = f"With its pretrained weights frozen below a new last layer, {it} reaches"
+        sentences.append(_against_scratch(study, probe, scratch, way))
+        it = "it"
     if probe and tuned:
-        sentences.append(_tuning(study, name, tuned, probe))
+        sentences.append(_tuning(study, it, tuned, probe))
     return sentences
 
 
-def _against_scratch(study: Study, name: str, warm: ModelGroup, cold: ModelGroup, way: str) -> Sentence:
+def _against_scratch(study: Study, warm: ModelGroup, cold: ModelGroup, way: str) -> Sentence:
     test = study.test(warm, cold)
     a = f"{percent(warm.accuracy.value)}{at_size(warm, cold)}"
     b = f"{percent(cold.accuracy.value)}{at_size(cold, warm)}"
     if not test.distinguishable:
-        text = (
-            f"With the pretrained weights of {name}, {way} gives {a}, and training it from scratch {b}: "
-            f"{tie_words(test)}."
-        )
+        text = f"{way} {a}, and trained from scratch {b}: {tie_words(test)}."
     else:
         more = "more" if test.difference.value > 0 else "less"
         text = (
-            f"With the pretrained weights of {name}, {way} gives {a}, which is "
-            f"{points(test.difference.value)} {more} than the {b} of the same network from scratch "
+            f"{way} {a}, {points(test.difference.value)} {more} than the {b} that it reaches from scratch "
             f"({test_words(test)})."
         )
     return Sentence(text, f"pretraining.{warm.mode}.{_outcome(test)}", evidence_of(test), REFERENCES)
 
 
-def _tuning(study: Study, name: str, tuned: ModelGroup, probe: ModelGroup) -> Sentence:
+def _tuning(study: Study, it: str, tuned: ModelGroup, probe: ModelGroup) -> Sentence:
     test = study.test(tuned, probe)
     a = f"{percent(tuned.accuracy.value)}{at_size(tuned, probe)}"
     b = f"{percent(probe.accuracy.value)}{at_size(probe, tuned)}"
     size = points(test.difference.value)
     if not test.distinguishable:
         text = (
-            f"Whether fine-tuning adds to the frozen features of {name} these runs cannot tell: {a} against "
-            f"{b}, {tie_words(test)}."
+            f"Whether fine-tuning {it} adds to its frozen features these runs cannot tell: {a} against {b}, "
+            f"{tie_words(test)}."
         )
     elif test.difference.value > 0:
         text = (
-            f"Fine-tuning {name} adds {size} to what its frozen features reach ({a} against {b}; "
+            f"Fine-tuning {it} adds {size} to what its frozen features reach ({a} against {b}; "
             f"{test_words(test)})."
         )
     else:
         text = (
-            f"Fine-tuning {name} loses {size} against leaving its features frozen ({a} against {b}; "
+            f"Fine-tuning {it} loses {size} against leaving its features frozen ({a} against {b}; "
             f"{test_words(test)}): it unlearned more than it learned."
         )
     return Sentence(text, f"pretraining.tuning.{_outcome(test)}", evidence_of(test), REFERENCES)

@@ -53,7 +53,7 @@ def bill(first: ModelGroup, second: ModelGroup) -> str:
     """Return a sentence on what ``first``, the more accurate, costs against ``second``."""
     if first.cost is None or second.cost is None:
         return "What each of them costs these runs did not record."
-    more, less, same = _sorted(first.cost, second.cost)
+    more, less, same = compared(first.cost, second.cost)
     against = f"against {second.spoken}, {first.spoken}"
     tail = f"; {_same(same)} about the same" if same else ""
     if more and not less:
@@ -69,7 +69,7 @@ def deciding_bill(first: ModelGroup, second: ModelGroup) -> str:
     """Return a sentence that lets cost choose between two models of like accuracy."""
     if first.cost is None or second.cost is None:
         return "Cost cannot decide it either, since these runs did not record what each of them costs."
-    more, less, same = _sorted(first.cost, second.cost)
+    more, less, same = compared(first.cost, second.cost)
     tail = f"; {_same(same)} about the same" if same else ""
     if more and less:
         return (
@@ -83,7 +83,7 @@ def deciding_bill(first: ModelGroup, second: ModelGroup) -> str:
     return f"Cost does, and speaks for {first.spoken}: it {join(less)}{tail}."
 
 
-def _sorted(first: Cost, second: Cost) -> tuple[list[str], list[str], list[str]]:
+def compared(first: Cost, second: Cost) -> tuple[list[str], list[str], list[str]]:
     """Sort the currencies into phrases for more and for less, and names of those that are the same."""
     more, less, same = [], [], []
     for currency in CURRENCIES:

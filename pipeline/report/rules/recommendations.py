@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.report.model import ModelGroup
-from pipeline.report.rules.answer import same_network
 from pipeline.report.rules.phrases import averaged, evidence_of, spoken_list, test_words, tie_words
 from pipeline.report.rules.sentence import Sentence
 from pipeline.report.study import Study
@@ -61,11 +60,9 @@ def _most_accurate(study: Study, said: set[str]) -> Recommendation | None:
 
 def _few_images(study: Study, said: set[str]) -> Recommendation | None:
     """Answer for the number of training images of these runs, and no further."""
-    pair = same_network(study)
-    if pair is None and study.best_transfer and study.best_scratch:
-        pair = study.best_transfer, study.best_scratch
-    if pair is None or study.dataset is None:
+    if study.best_transfer is None or study.best_scratch is None or study.dataset is None:
         return None
+    pair = study.best_transfer, study.best_scratch
     images = study.dataset.split_sizes.get("train", 0)
     scope = f"With {plural(images, 'training image')}, about {round(images / len(study.classes)):,} a class"
     beyond = "what fewer would do, max_train_images can show"
@@ -78,7 +75,8 @@ def _few_images(study: Study, said: set[str]) -> Recommendation | None:
             f"{scope}, {better.spoken} is {size} better than {worse.spoken} ({test_words(test)}); {beyond}."
         )
     else:
-        text = f"{scope}, {pair[0].spoken} against {pair[1].spoken} is {tie_words(test)}; {beyond}."
+        both = f"{pair[0].spoken} and {pair[1].spoken}"
+        text = f"{scope}, {both} cannot be told apart: {tie_words(test)}; {beyond}."
     choice = better.spoken if test.distinguishable else NOT_SETTLED
     sentence = Sentence(text, "recommend.few-images", evidence, ["tbl-tests"])
     return Recommendation("Few images", choice, sentence)

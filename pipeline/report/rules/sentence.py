@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.report.text import escape_markdown
+from pipeline.report.text import escape_markdown, unbroken
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,11 @@ class Sentence:
     def cited(self, known: Collection[str] | None = None) -> str:
         """Return the sentence as Markdown with those references that are ``known`` (None: all)."""
         shown = [name for name in self.references if known is None or name in known]
+        text = unbroken(self.text)
         if not shown:
-            return escape_markdown(self.text)
+            return escape_markdown(text)
         cited = ", ".join(f"@{name}" for name in shown)
-        return f"{escape_markdown(self.text.removesuffix('.'))} ({cited})."
+        return f"{escape_markdown(text.removesuffix('.'))} ({cited})."
 
     @property
     def as_dict(self) -> dict[str, Any]:

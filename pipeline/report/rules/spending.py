@@ -131,10 +131,10 @@ def _front(study: Study) -> Sentence | None:
 
 def _on_fronts(study: Study, never: list[ModelGroup], both: list[ModelGroup]) -> str:
     if never:
-        are, it = ("is", "it") if len(never) == 1 else ("are", "each of them")
+        are = "is" if len(never) == 1 else "are"
         return (
-            f"{opened(spoken_list(never))} {are} no good buy by these figures: in training time and in "
-            f"latency alike, some other model costs no more than {it} and scores at least as well."
+            f"{opened(spoken_list(never))} {are} a poor buy here: whether training time or latency counts, "
+            "some other model takes no more of it and scored at least as well."
         )
     if len(both) == len(study.models):
         return "No model is dominated: each scores higher, as measured, than all that train or answer faster."

@@ -57,9 +57,9 @@ def duplicates(study: Study) -> Markdown:
     ]
     if not rows:
         looked = study.dataset is not None and study.dataset.near_duplicates_note
-        return nothing(
-            f"Near-duplicates between test and train were {'not found' if looked else 'not looked for'}."
-        )
+        if looked:
+            return nothing("No test image was found to have a near-duplicate in train.")
+        return nothing("Nobody looked for near-duplicates between test and train.")
     header = ["Model", "All test images", "Without twins", "Twins alone", "Twins − others, 95 % interval"]
     return table(header, rows, "lrrrr")
 

@@ -36,8 +36,8 @@ def needs_models(function: Callable[[Study], Markdown]) -> Callable[[Study], Mar
 
 
 def nothing(why: str) -> Markdown:
-    """Return a table of one cell that says why there is nothing to list."""
-    return table([escape_markdown(why)], [], "l")
+    """Return a quiet sentence in the table's place: why there is nothing to list."""
+    return Markdown(f"*{escape_markdown(why)}*\n")
 
 
 def name(text: str, limit: int = 48) -> str:
@@ -53,9 +53,11 @@ def bold(text: str, when: bool = True) -> str:
 def _widths(columns: Sequence[Sequence[str]]) -> list[int]:
     """Return how many characters each column gets: what it wants, or less where words can wrap."""
     plain = [[_plain(cell) for cell in column] for column in columns]
-    widths = [BETWEEN + max(map(_room, column)) for column in plain]
+    widths = [BETWEEN + max(_room(cell, row == 0) for row, cell in enumerate(column)) for column in plain]
     least = [
-        BETWEEN + max(_room(word) for cell in column for word in re.split("[ _/]", cell)) for column in plain
+        BETWEEN
+        + max(_room(word, row == 0) for row, cell in enumerate(column) for word in re.split("[ _/]", cell))
+        for column in plain
     ]
     while sum(widths) > ROOM and any(w > low for w, low in zip(widths, least, strict=True)):
         widest = max((w, k) for k, (w, low) in enumerate(zip(widths, least, strict=True)) if w > low)[1]
@@ -63,9 +65,10 @@ def _widths(columns: Sequence[Sequence[str]]) -> list[int]:
     return widths
 
 
-def _room(words: str) -> int:
-    """Return how many average characters wide words are; capitals are wider."""
-    return len(words) + sum(c.isupper() for c in words) // 3
+def _room(words: str, bold: bool = False) -> int:
+    """Return how many average characters wide words are; capitals and bold ones are wider."""
+    width = len(words) + sum(c.isupper() for c in words) // 3
+    return width + (width + 9) // 10 if bold else width
 
 
 def _plain(cell: str) -> str:

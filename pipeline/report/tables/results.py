@@ -53,14 +53,18 @@ def tests(study: Study) -> Markdown:
     """Show every pair: above the diagonal row minus column in points, below it the corrected p value."""
     if len(study.models) < 2:
         return nothing("A comparison takes two models.")
-    shown = sorted(study.models, key=lambda group: -group.val_accuracy)[:MOST_TESTED]
-    shown = [group for group in study.models if group in shown]
-    marks = letters(study)
+    shown, marks = most_promising(study), letters(study)
     rows = [
         [marks[row.key], name(row.label, 34), *(_pair(study, shown, i, j) for j in range(len(shown)))]
         for i, row in enumerate(shown)
     ]
     return table(["Key", "Model", *(marks[group.key] for group in shown)], rows, "ll" + "r" * len(shown))
+
+
+def most_promising(study: Study) -> list[ModelGroup]:
+    """Return as many models as a matrix of pairs holds, the best on val, in params order."""
+    best = sorted(study.models, key=lambda group: -group.val_accuracy)[:MOST_TESTED]
+    return [group for group in study.models if group in best]
 
 
 def _pair(study: Study, shown: list[ModelGroup], row: int, column: int) -> str:

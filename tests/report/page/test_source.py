@@ -91,13 +91,19 @@ def test_every_sentence_is_said_once_and_refers_to_what_exists(
     study = study_of(kind)
     say = page.Speech(study)
     labels = {cell.label for cell in floats(source)}
-    said = " ".join(eval(code, {"say": say}).data for code in INLINE.findall(source))
+    spoken = [line for cell in cells(source) for line in cell.lines if line.startswith("say.")]
+    code = [*INLINE.findall(source), *spoken]
+    said = " ".join(eval(one, {"say": say}).data for one in code).replace("**", "")
     for section, sentences in verdict(study).items():
         for sentence in sentences:
             assert set(sentence.references) <= labels
             words = sentence.cited(()).removesuffix(".")
             assert said.count(words) == (0 if section == "recommendations" else 1), sentence.rule
     assert all(set(sentence.references) <= labels for sentence in answer(study))
+
+
+def test_no_line_ends_between_a_figure_and_its_percent_sign(source: str) -> None:
+    assert not re.search(r"\d %", source)
 
 
 def test_prose_holds_no_result(source: str) -> None:

@@ -1,0 +1,112 @@
+"""The discussion weighs the two models point by point, and gives nobody what no run supports."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.report import page
+from pipeline.report.learning import seconds_to
+from pipeline.report.rules.discussion import discussion
+from pipeline.report.rules.sentence import Sentence
+from pipeline.report.study import Study
+from pipeline.report.text import NBSP
+from pipeline.report.verdict import pair_of
+from tests.made_records import KINDS, Made, MadeData, write_experiment
+from tests.report.conftest import StudyOf
+
+DATA = MadeData(train=400, val=200, test=400, near_duplicates=0, label_errors=0)
+
+
+def favoured(sentences: Sequence[Sentence], topic: str) -> list[str | None]:
+    return [s.evidence["favours"] for s in sentences if s.rule == f"tradeoffs.{topic}"]
+
+
+def said(sentences: Sequence[Sentence], topic: str) -> str:
+    return " ".join(s.text for s in sentences if s.rule == f"tradeoffs.{topic}").replace(NBSP, " ")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_point_favours_one_of_the_two_or_nobody(kind: str, study_of: StudyOf) -> None:
+    study = study_of(kind)
+    pair, found = pair_of(study), discussion(study)
+    assert bool(found) == (pair is not None)
+    keys = {None, *(group.key for group in pair or ())}
+    assert all(sentence.evidence["favours"] in keys for sentence in found)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_accuracy_favours_nobody_without_a_test_that_says_so(kind: str, study_of: StudyOf) -> None:
+    study = study_of(kind)
+    if pair := pair_of(study):
+        test = study.test(*pair)
+        better = pair[0] if test.difference.value > 0 else pair[1]
+        expected = better.key if test.distinguishable else None
+        assert favoured(discussion(study), "accuracy") == [expected]
+
+
+def test_transfer_has_accuracy_and_data_and_scratch_has_cost(study_of: StudyOf) -> None:
+    study = study_of("transfer_wins")
+    first, second = pair_of(study)  # type: ignore[misc]
+    found = discussion(study)
+    assert favoured(found, "accuracy") == favoured(found, "data") == [first.key]
+    assert "resnet18 gets 14.0 points more out of the same 4,500 training images" in said(found, "data")
+    assert favoured(found, "cost") == favoured(found, "past") == [second.key]
+
+
+def test_the_custom_network_may_have_it_all(study_of: StudyOf) -> None:
+    study = study_of("scratch_wins")
+    markdown = page.Speech(study).tradeoffs.data
+    assert "- Nothing that these runs measured." in markdown.split("the custom CNN:")[0]
+    assert "**Accuracy:** 5.0" in markdown.split("the custom CNN:")[1]
+
+
+def test_pretraining_that_hurts_speaks_for_scratch(tmp_path: Path) -> None:
+    models = (Made("resnet18", "scratch", 0.9), Made("resnet18", "fine_tune", 0.7))
+    study = Study.from_records(*write_experiment(tmp_path, "made", DATA, models))
+    found = discussion(study)
+    assert favoured(found, "data") == ["resnet18-scratch"]
+    assert "gets 20.0 points less out of" in said(found, "data")
+
+
+def test_a_change_of_image_size_is_named_beside_the_weights(tmp_path: Path) -> None:
+    models = (Made("resnet18", "scratch", 0.6), Made("resnet18", "fine_tune", 0.9, input_size=128))
+    study = Study.from_records(*write_experiment(tmp_path, "made", DATA, models))
+    assert "with its pretrained weights and another image size" in said(discussion(study), "data")
+
+
+def test_equal_costs_favour_nobody(tmp_path: Path) -> None:
+    models = (Made("resnet18", "scratch", 0.6), Made("resnet18", "fine_tune", 0.9))
+    study = Study.from_records(*write_experiment(tmp_path, "made", DATA, models))
+    found = discussion(study)
+    assert favoured(found, "cost") == [None]
+    assert said(found, "cost") == "Cost: training time, time per image and size are about the same."
+
+
+def test_time_to_an_accuracy_counts_epochs_and_features(study_of: StudyOf) -> None:
+    study = study_of("transfer_wins")
+    record = study.model("resnet18-linear_probe").records[0]
+    history = record.history
+    level = float(history["val_accuracy"].iloc[2])
+    assert seconds_to(record, level) == pytest.approx(40 + history["epoch_seconds"].iloc[:3].sum())
+    assert seconds_to(record, 2.0) == float("inf")
+
+
+def test_both_reach_the_accuracy_that_is_compared(study_of: StudyOf) -> None:
+    study = study_of("transfer_wins")
+    [point] = [s for s in discussion(study) if s.rule == "tradeoffs.speed"]
+    level = point.evidence["val_accuracy"]
+    records = [record for group in pair_of(study) or () for record in group.records]
+    assert all(seconds_to(record, level) < float("inf") for record in records)
+
+
+def test_confidence_favours_the_model_that_can_be_taken_at_its_word(study_of: StudyOf) -> None:
+    study = study_of("transfer_wins")
+    first, second = pair_of(study)  # type: ignore[misc]
+    for wrong in ((True, False), (False, True), (True, True), (False, False)):
+        for group, is_wrong in zip((first, second), wrong, strict=True):
+            before = replace(group.calibration.before, p=0.001 if is_wrong else 0.9)
+            group.__dict__["calibration"] = replace(group.calibration, before=before)
+        expected = None if wrong[0] == wrong[1] else second.key if wrong[0] else first.key
+        assert favoured(discussion(study), "confidence") == [expected]
