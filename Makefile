@@ -25,6 +25,7 @@ bench-quick: .venv/installed-bench
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	echo 'QUARTO_PYTHON="$(CURDIR)/$(BIN)/python"' > _environment.local  # so that bare quarto render finds it
 	touch $@
 
 .venv/installed-dev: .venv/installed
@@ -42,4 +43,4 @@ bench-quick: .venv/installed-bench
 	touch $@
 
 clean:
-	rm -rf .venv .tools reports cache
+	rm -rf .venv .tools reports cache _environment.local

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.errors import InputError
 from pipeline.identity import effective_settings, plan, whole_runs
+from pipeline.jobs import is_taken
 from pipeline.records import digest
 from pipeline.settings import Experiment
 
@@ -25,6 +26,8 @@ class Unreferenced:
 def unreferenced(params_files: Iterable[Path]) -> list[Unreferenced]:
     """Return the run folders, whole or begun, that none of these params files refers to.
 
+    Those that a process works on now are left alone.
+
     Where an experiment's data are not at hand, its run ids cannot be told; then every run with its
     settings is kept. Raises InputError for a params file that cannot be read: it may need its runs.
     """
@@ -34,6 +37,7 @@ def unreferenced(params_files: Iterable[Path]) -> list[Unreferenced]:
     kept = set().union(*(_referred(experiment) for experiment in experiments))
     folders = {Path(experiment.runs_dir) for experiment in experiments}
     found = [path for folder in sorted(folders) for path in _runs_in(folder) if _run_id(path) not in kept]
+    found = [path for path in found if not is_taken(path.parent, _run_id(path))]
     return [
         Unreferenced(path, sum(f.stat().st_size for f in path.rglob("*") if f.is_file())) for path in found
     ]

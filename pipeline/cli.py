@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -186,11 +187,14 @@ def render(options: argparse.Namespace) -> int:
 
 def report(options: argparse.Namespace) -> int:
     """``headstart report``."""
-    from pipeline import execution
+    from pipeline import execution, warm
+    from pipeline.report.rendering import choose_engine
 
     _formats(options.to)
-    execution.hand_over(_run(options))
-    return render(options)
+    embedded = choose_engine(options.engine) == "embedded"  # Quarto starts its kernel itself
+    with warm.kernels(warm.REPORTING) if embedded else nullcontext():
+        execution.hand_over(_run(options))
+        return render(options)
 
 
 def why(options: argparse.Namespace) -> int:
@@ -220,8 +224,9 @@ def clean(options: argparse.Namespace) -> int:
     for item in found:
         print(f"{item.size_bytes / 1e6:10.1f} MB  {item.path}")
     total = sum(item.size_bytes for item in found) / 1e6
-    print(f"{len(found)} folders, {total:.1f} MB, that no params file refers to.")
-    if found and (options.yes or _confirmed(f"Remove these {len(found)} folders? [y/N] ")):
+    folders = "1 folder" if len(found) == 1 else f"{len(found)} folders"
+    print(f"{folders}, {total:.1f} MB, that no params file refers to.")
+    if found and (options.yes or _confirmed(f"Remove {folders}? [y/N] ")):
         for item in found:
             item.remove()
         print("Removed.")

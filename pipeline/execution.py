@@ -10,14 +10,14 @@ from queue import SimpleQueue
 
 import psutil
 
-from pipeline import warm
+from pipeline import limits, warm
 from pipeline.errors import InputError, RecordError, RunError
 from pipeline.identity import PlannedRun, plan
 from pipeline.jobs import Emit, Job, run_in_process, stop_all
 from pipeline.progress import Progress
 from pipeline.records import Failure, RunDetails, RunRecord
 from pipeline.settings import Experiment, RunSettings
-from pipeline.worker import commit
+from pipeline.worker import commit, end_leftovers
 
 # Set while a report is rendered by a command that has made the runs a moment ago: their folders, as JSON.
 RUNS_VARIABLE = "HEADSTART_RUNS"
@@ -25,7 +25,7 @@ RUNS_VARIABLE = "HEADSTART_RUNS"
 
 @dataclass(frozen=True)
 class Options:
-    """How to run, none of which can change a result."""
+    """How to run: no part of a run's identity. Other ``jobs`` are other threads, which round differently."""
 
     jobs: int = 1
     scheduler: str | None = None
@@ -51,12 +51,15 @@ def hand_over(records: Iterable[RunRecord]) -> None:
 def run(experiment: Experiment, options: Options | None = None) -> list[RunRecord]:
     """Run what is missing of an experiment and return all its records, failed ones included.
 
-    Raises InputError before any work when settings, data, models or the folder cannot be used.
+    Raises InputError before any work when settings, data, models or the folder cannot be used, or
+    when disk or memory would not do.
     """
     options = options or Options()
     _check_folder(Path(experiment.runs_dir))
     planned = plan(experiment)
     missing = [p for p in planned if _is_missing(p)]
+    if missing and not options.scheduler:
+        limits.check([p.settings for p in missing], Path(experiment.runs_dir), options.jobs)
     with Progress(planned, missing) as progress:
         if missing:
             _run_all(missing, options, progress)
@@ -150,7 +153,7 @@ def run_here(jobs: Iterable[Job], at_once: int, progress: Progress) -> None:
     Runs that another process works on now come last: they may be whole by then.
     """
     gpus = _gpus()
-    with warm.kernels(), ThreadPoolExecutor(max_workers=at_once) as pool:
+    with warm.kernels(warm.LEARNING), ThreadPoolExecutor(max_workers=at_once) as pool:
         futures = {
             pool.submit(_run_with_gpu, job, gpus, progress.show): job
             for job in sorted(jobs, key=Job.is_taken)
@@ -196,11 +199,22 @@ def settle(job: Job, last_words: str, progress: Progress) -> None:
 
 
 def record_death(job: Job, last_words: str) -> None:
-    """Record a run as failed whose process ended before it could do so itself."""
-    job.partial.mkdir(parents=True, exist_ok=True)
-    failure = Failure(kind="ProcessDied", message=last_words)
-    settings = RunSettings(**job.settings)
-    commit(
-        job,
-        RunDetails(status="failed", run_id=job.run_id, settings=settings, hashes=job.hashes, failure=failure),
-    )
+    """Record a run as failed whose process ended before it could do so itself.
+
+    Where another process has taken the run over, that one's result counts.
+    """
+    with job.lock:
+        if not job.partial.is_dir() and (job.final / "record.json").is_file():
+            return
+        end_leftovers(job)
+        job.partial.mkdir(parents=True, exist_ok=True)
+        commit(
+            job,
+            RunDetails(
+                status="failed",
+                run_id=job.run_id,
+                settings=RunSettings(**job.settings),
+                hashes=job.hashes,
+                failure=Failure(kind="ProcessDied", message=last_words),
+            ),
+        )

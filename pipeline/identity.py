@@ -117,7 +117,7 @@ class Reason:
     """Why a planned run is kept, tried again or new."""
 
     run_id: str
-    state: str  # "whole", "failed" or "new"
+    state: str  # "whole", "failed", "damaged", "begun" or "new"
     text: str
 
 
@@ -128,13 +128,20 @@ def reasons(experiment: Experiment) -> list[Reason]:
 
 
 def _reason(planned: PlannedRun, earlier: list[RunRecord]) -> Reason:
-    record = planned.record()
+    try:
+        record = planned.record()
+        if record is not None:
+            record.verify()
+    except RecordError as error:
+        return Reason(planned.run_id, "damaged", f"damaged and is made again: {error}")
     if record is not None and record.complete:
         return Reason(planned.run_id, "whole", "whole; nothing that counts has changed")
     if record is not None and record.details.failure is not None:
         return Reason(
             planned.run_id, "failed", f"failed and is tried again: {record.details.failure.message}"
         )
+    if (planned.folder.parent / f".{planned.run_id}.partial" / "checkpoint.pt").is_file():
+        return Reason(planned.run_id, "begun", "begun; it goes on from its last finished epoch")
     nearest = _nearest(planned, earlier)
     if nearest is None:
         return Reason(planned.run_id, "new", "new: no earlier run of this model, mode and seed")

@@ -25,6 +25,9 @@ from pipeline.records import RUN_FOLDER_VARIABLE
 Event = dict[str, Any]
 Emit = Callable[[Event], None]
 POLL_SECONDS = 0.1
+# Threads that wait for each other spin; on cores that something else uses too, that is time lost. Measured
+# on two cores, custom_cnn in training: 5 % slower on a quiet machine, 3 to 5 times faster on a busy one.
+THREAD_SETTINGS = {"GOMP_SPINCOUNT": "1000"}
 _running: "dict[subprocess.Popen[bytes], str]" = {}  # which run each process makes
 
 
@@ -52,20 +55,30 @@ class Job:
 
     @property
     def lock(self) -> FileLock:
-        """The lock that its process holds; the system frees it when that process dies."""
-        folder = Path(self.runs_dir) / ".locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / f"{self.run_id}.lock")
+        """The lock that its process holds."""
+        return run_lock(Path(self.runs_dir), self.run_id)
 
     def is_taken(self) -> bool:
         """Whether another process works on this run now."""
-        lock = self.lock
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            return True
-        lock.release()
-        return False
+        return is_taken(Path(self.runs_dir), self.run_id)
+
+
+def run_lock(runs_dir: Path, run_id: str) -> FileLock:
+    """Return the lock of a run; the system frees it when the process that holds it dies."""
+    folder = runs_dir / ".locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / f"{run_id}.lock")
+
+
+def is_taken(runs_dir: Path, run_id: str) -> bool:
+    """Whether another process works on a run now."""
+    lock = run_lock(runs_dir, run_id)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
 
 
 def run_in_process(job: Job, emit: Emit) -> str:
@@ -108,7 +121,7 @@ def _environment(job: Job) -> dict[str, str]:
     }
     if job.gpu is not None:
         own["CUDA_VISIBLE_DEVICES"] = job.gpu
-    return {**os.environ, **own}
+    return {**THREAD_SETTINGS, **os.environ, **own}
 
 
 def _follow(process: subprocess.Popen[bytes], job: Job, emit: Emit) -> None:
@@ -171,7 +184,7 @@ def _last_words(code: int, log: str) -> str:
         return ""
     if code < 0:
         name = signal.Signals(-code).name
-        memory = " as it is when memory runs out. Try a smaller batch_size or image_size"
+        memory = ", as it is when memory runs out. Try a smaller batch_size or image_size"
         return f"its process was ended by {name}{memory if name == 'SIGKILL' else ''}"
     lines = log.strip().splitlines()
     return f"its process ended with code {code}: {one_line(lines[-1]) if lines else 'no output'}"

@@ -19,6 +19,7 @@ from pipeline.jobs import Event
 from pipeline.records import RunRecord
 
 SECONDS_BETWEEN_LINES = 5.0
+SECONDS_WITHIN_AN_EPOCH = 30.0  # how far a long epoch has come matters less than how it ended
 
 
 class Progress:
@@ -74,7 +75,9 @@ class Progress:
     def _is_due(self, run_id: str, event: Event) -> bool:
         """Whether enough time has passed for another plain line; a log wants few of them."""
         now = time.monotonic()
-        if now - self._last_line.get(run_id, 0.0) < SECONDS_BETWEEN_LINES and event.get("stage") != "waiting":
+        within = "epoch" in event and "val_loss" not in event
+        pause = SECONDS_WITHIN_AN_EPOCH if within else SECONDS_BETWEEN_LINES
+        if now - self._last_line.get(run_id, 0.0) < pause and event.get("stage") != "waiting":
             return False
         self._last_line[run_id] = now
         return True

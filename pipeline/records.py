@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +18,7 @@ from typing import IO, Any, Literal
 import numpy as np
 import pandas as pd
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.errors import RecordError, one_line
 from pipeline.settings import RunSettings
@@ -130,9 +130,13 @@ class RunDetails(_Part):
     files: dict[str, str] = Field(default={}, description="SHA-256 of each file of the run")
     checksum: str = Field(default="", description="SHA-256 of all the rest of this record")
 
-    def sealed(self, folder: Path) -> "RunDetails":
-        """Return the same with the hashes of the files in ``folder``, and its own checksum."""
-        files = {path.name: file_hash(path) for path in sorted(folder.iterdir()) if path.is_file()}
+    def sealed(self, folder: Path, without: Collection[str] = ()) -> "RunDetails":
+        """Return the same with the hashes of the files in ``folder``, and its own checksum.
+
+        The record itself and the files named in ``without`` are no part of the run.
+        """
+        own = (path for path in sorted(folder.iterdir()) if path.name not in (*without, "record.json"))
+        files = {path.name: file_hash(path) for path in own if path.is_file()}
         whole = self.model_copy(update={"files": files, "checksum": ""})
         return whole.model_copy(update={"checksum": digest(whole.model_dump())})
 
@@ -195,7 +199,7 @@ class RunRecord:
             raise RecordError(
                 f"{path}: missing, so this run is not whole. Run the experiment again."
             ) from None
-        except (OSError, ValueError, AttributeError, TypeError, ValidationError) as error:
+        except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
             raise RecordError(
                 f"{path}: damaged ({one_line(error, 120)}). Delete {folder} to have it run again."
             ) from None
@@ -251,8 +255,8 @@ class RunRecord:
         return _read_table(self.folder, name, columns)
 
     def verify(self, *names: str) -> None:
-        """Raise RecordError unless these files, or else all but the weights, are as they were written."""
-        for name in names or [name for name in self.details.files if name != "model.safetensors"]:
+        """Raise RecordError unless these files, or else all of the run, are as they were written."""
+        for name in names or self.details.files:
             path, expected = self.folder / name, self.details.files.get(name)
             if expected and (not path.is_file() or file_hash(path) != expected):
                 wrong = "damaged: it is not what was written" if path.is_file() else "missing"

@@ -2,6 +2,7 @@
 
 import math
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -20,8 +21,8 @@ AUGMENTATIONS: tuple[str, ...] = get_args(Augmentation)
 MAX_PARAMS_BYTES = 1_000_000
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-PositiveInt = Annotated[int, Field(ge=1, strict=True)]
-NaturalInt = Annotated[int, Field(ge=0, strict=True)]
+Epochs = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
+Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -41,8 +42,8 @@ class RunSettings(BaseModel):
     )
     val_fraction: Fraction = Field(0.1, description="share of the training images kept for val")
     test_fraction: Fraction = Field(0.2, description="share kept for test when the data bring none")
-    split_seed: NaturalInt = Field(0, description="seed of the splits, the same for every run")
-    max_train_images: PositiveInt | None = Field(
+    split_seed: Seed = Field(0, description="seed of the splits, the same for every run")
+    max_train_images: Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)] | None = Field(
         None, description="use at most so many training images; None: all"
     )
     max_unreadable: Annotated[float, Field(ge=0, le=1)] = Field(
@@ -72,9 +73,9 @@ class RunSettings(BaseModel):
     )
 
     # How it learns
-    seed: NaturalInt = Field(0, description="seed of initialisation, data order and augmentation")
-    epochs: PositiveInt = Field(10, description="at most so many passes over the training images")
-    patience: PositiveInt | None = Field(
+    seed: Seed = Field(0, description="seed of initialisation, data order and augmentation")
+    epochs: Epochs = Field(10, description="at most so many passes over the training images")
+    patience: Epochs | None = Field(
         None, description="stop after so many epochs without a lower val loss; None: never"
     )
     batch_size: Annotated[int, Field(ge=1, le=65536, strict=True)] = Field(
@@ -98,7 +99,9 @@ class RunSettings(BaseModel):
         None, description="largest gradient norm; None: no clipping"
     )
     weight_averaging: bool = Field(False, description="evaluate an average of the weights of late steps")
-    head_epochs: NaturalInt = Field(3, description="fine_tune: epochs of the new head alone, first")
+    head_epochs: Annotated[int, Field(ge=0, le=1_000_000, strict=True)] = Field(
+        3, description="fine_tune: epochs of the new head alone, first"
+    )
     backbone_learning_rate_factor: Annotated[float, Field(gt=0, le=1)] = Field(
         0.1, description="fine_tune: learning rate of the backbone, as a share of the head's"
     )
@@ -218,7 +221,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises SettingsError when it is missing, too large, not UTF-8 or not a mapping.
     """
     try:
-        if path.stat().st_size > MAX_PARAMS_BYTES:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode) and not path.is_dir():
+            raise SettingsError(f"{path}: is a device or a pipe; give the path of a params file.")
+        if about.st_size > MAX_PARAMS_BYTES:
             raise SettingsError(
                 f"{path}: larger than {MAX_PARAMS_BYTES:,} bytes, which no params file needs to be."
             )
@@ -236,12 +242,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}.") from None
     except yaml.YAMLError as error:
         raise SettingsError(f"{path}: {_yaml_problem(error)}") from None
-    except (RecursionError, ValueError) as error:
-        raise SettingsError(f"{path}: is not usable YAML: {one_line(error, 120)}.") from None
+    except RecursionError:
+        raise SettingsError(f"{path}: is nested too deeply.") from None
+    except ValueError:  # Python reads no whole number of more than 4,300 digits, nor the 31st of February
+        raise SettingsError(f"{path}: holds a number or a date that cannot be.") from None
     if content is None:
         raise SettingsError(f"{path}: is empty; it needs at least a list of models.")
     if not isinstance(content, dict):
-        raise SettingsError(f"{path}: holds a {_kind(content)}; it must be keys and values.")
+        raise SettingsError(f"{path}: holds {_kind(content)}; it must be keys and values.")
     return content
 
 
@@ -250,6 +258,10 @@ def _yaml_problem(error: yaml.YAMLError) -> str:
     problem = one_line(getattr(error, "problem", None) or error, 200)
     if "\\t" in problem or "'\t'" in problem:
         problem = "a tab is used for indentation; use spaces"
+    if problem == "but found another document":
+        problem = "a second document begins; keep one"
+    if tag := re.fullmatch("could not determine a constructor for the tag (.*)", problem):
+        problem = f"the tag {tag.group(1)} is not allowed; write a plain value"
     where = f"line {mark.line + 1}: " if mark else ""
     return f"{where}{problem}."
 
@@ -265,7 +277,7 @@ def _experiment(path: Path, content: dict[str, Any]) -> Experiment:
         title=_text(path, content, "title", f"Custom CNN or transfer learning on {runs[0].dataset}?"),
         description=_text(path, content, "description", ""),
         author=_text(path, content, "author", ""),
-        runs_dir=_text(path, content, "runs_dir", "runs"),
+        runs_dir=_folder(path, content, "runs_dir", "runs"),
         path=str(path),
         runs=runs,
     )
@@ -285,7 +297,7 @@ def _runs(path: Path, content: dict[str, Any], defaults: dict[str, Any]) -> Iter
             entry = {"model": entry}
         if not isinstance(entry, dict):
             raise SettingsError(
-                f"{path}: {where}is a {_kind(entry)}; it must be keys and values, as {{model: custom_cnn}}."
+                f"{path}: {where}is {_kind(entry)}; it must be keys and values, as {{model: custom_cnn}}."
             )
         _refuse_unknown_keys(path, where, entry, tuple(RunSettings.model_fields))
         own_seeds = [entry["seed"]] if "seed" in entry else seeds
@@ -340,7 +352,9 @@ def _allowed(details: ErrorDetails) -> str:
         "string_type": "text (put it in quotes)",
         "string_too_short": "text that is not empty",
         "list_type": "a list",
+        "string_too_long": f"text of at most {context.get('max_length')} characters",
         "too_short": "a list that is not empty",
+        "too_long": f"a list of at most {context.get('max_length')}",
         "literal_error": f"one of {context.get('expected', '')}".replace("' or '", "', '"),
     }
     bounds = {
@@ -351,7 +365,7 @@ def _allowed(details: ErrorDetails) -> str:
     }
     if kind in bounds:
         key, words = bounds[kind]
-        return f"{words} {context[key]:g}"
+        return f"{words} {context[key]:.12g}"
     return plain.get(kind, one_line(details["msg"], 120))
 
 
@@ -378,6 +392,15 @@ def _text(path: Path, content: dict[str, Any], key: str, default: str) -> str:
     value = content.get(key, default)
     if not isinstance(value, str) or len(value) > 2000:
         raise SettingsError(f"{path}: {key} is {_shown(value)}; it must be text of at most 2,000 characters.")
+    if any("\ud800" <= c <= "\udfff" for c in value):  # halves of a character, which no file can hold
+        raise SettingsError(f"{path}: {key} is {_shown(value)}; it must be Unicode text.")
+    return value
+
+
+def _folder(path: Path, content: dict[str, Any], key: str, default: str) -> str:
+    value = _text(path, content, key, default)
+    if not value or not value.isprintable():
+        raise SettingsError(f"{path}: {key} is {_shown(value)}; it must be the path of a folder.")
     return value
 
 
@@ -388,5 +411,5 @@ def _shown(value: object) -> str:
 
 
 def _kind(value: object) -> str:
-    names = {list: "list", str: "text", int: "number", float: "number", bool: "true or false"}
-    return names.get(type(value), "nothing" if value is None else type(value).__name__)
+    names = {list: "a list", str: "a text", int: "a number", float: "a number", bool: "true or false"}
+    return names.get(type(value), "empty" if value is None else f"a {type(value).__name__}")

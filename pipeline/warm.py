@@ -7,6 +7,7 @@ elsewhere, and wherever the process cannot be reached, kernels start the ordinar
 """
 
 import contextlib
+import ctypes
 import importlib
 import json
 import os
@@ -18,18 +19,21 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
+from pipeline.jobs import THREAD_SETTINGS
+
 SOCKET_VARIABLE = "HEADSTART_WARM"
 START_SECONDS = 120.0  # how long a kernel waits for the imports of the first one
-IMPORTED = (
-    "ipykernel.kernelapp",
-    "ipykernel.ipkernel",
-    "matplotlib.pyplot",
+DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
+KERNEL = ("ipykernel.kernelapp", "ipykernel.ipkernel", "matplotlib.pyplot")
+LEARNING = (
+    *KERNEL,
     "pipeline.learn.data",
     "pipeline.learn.evaluation",
     "pipeline.learn.models",
@@ -37,27 +41,43 @@ IMPORTED = (
     "torch._dynamo",  # every optimizer imports it
     "torch.utils.flop_counter",
 )
+REPORTING = (
+    *KERNEL,
+    "pipeline.execution",
+    "pipeline.report.figures",
+    "pipeline.report.page",
+    "pipeline.report.results",
+    "pipeline.report.svg",
+    "pipeline.report.tables",
+)
 
 
 @contextlib.contextmanager
-def kernels() -> Iterator[None]:
-    """Have kernels that are started in this block, here or in child processes, forked."""
+def kernels(imported: Sequence[str]) -> Iterator[None]:
+    """Have kernels that are started in this block, here or in child processes, forked.
+
+    They come from a process that has ``imported`` these modules. An inner block wins over an outer.
+    """
     if sys.platform != "linux":
         yield
         return
     with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
         path = str(Path(folder) / "kernels")
         source = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.warm", path],
+            [sys.executable, "-m", "pipeline.warm", path, *imported],
             stdin=subprocess.PIPE,  # closed with this process, however that ends
             stdout=subprocess.DEVNULL,
+            env={**THREAD_SETTINGS, **os.environ},  # read when PyTorch is imported
             start_new_session=True,  # Ctrl-C reaches the parent alone, which then stops it in order
         )
+        outer = os.environ.get(SOCKET_VARIABLE)
         os.environ[SOCKET_VARIABLE] = path
         try:
             yield
         finally:
             del os.environ[SOCKET_VARIABLE]
+            if outer:
+                os.environ[SOCKET_VARIABLE] = outer
             source.communicate()
 
 
@@ -151,15 +171,16 @@ class WarmProvisioner(LocalProvisioner):
         return await super().launch_kernel(cmd, **options)
 
 
-def main(path: str) -> None:
-    """Import what a run needs, then fork a kernel for each request, until standard input ends."""
+def main(path: str, imported: Sequence[str]) -> None:
+    """Import these modules, then fork a kernel for each request, until standard input ends."""
     # The inline backend is what a kernel would choose; Matplotlib asks while it is imported.
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
         listening.bind(path)
         listening.listen()
-        for name in IMPORTED:
-            importlib.import_module(name)
+        with warnings.catch_warnings(action="ignore"):
+            for name in imported:
+                importlib.import_module(name)
         _Source(listening).serve()
 
 
@@ -216,6 +237,7 @@ class _Source:
         """Be the kernel that was asked for, with the output of who asked, and end with it."""
         code = 1
         try:
+            ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
             os.setsid()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -268,4 +290,4 @@ def _end(pid: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2:])

@@ -1,5 +1,6 @@
 """The process that makes one run: lock, Papermill, commit. Started as ``python -m pipeline.worker``."""
 
+import errno
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from pipeline.errors import HeadstartError, one_line
 from pipeline.identity import NOTEBOOK
 from pipeline.jobs import Job
 from pipeline.records import (
+    RUN_FOLDER_VARIABLE,
     SCHEMA_VERSION,
     Environment,
     Failure,
@@ -35,7 +37,9 @@ def main() -> int:
     _end_with_parent()
     with job.lock:
         if not _whole(job):
-            _make(job)
+            end_leftovers(job)
+            if not _moved_whole(job):
+                _make(job)
     return 0
 
 
@@ -49,9 +53,35 @@ def _whole(job: Job) -> bool:
     return record.complete
 
 
+def end_leftovers(job: Job) -> None:
+    """End the kernels of a worker that was killed: for a second they would go on writing here."""
+    import psutil
+
+    for process in psutil.process_iter():
+        try:
+            theirs = "ipykernel_launcher" in process.cmdline()
+            if theirs and process.environ().get(RUN_FOLDER_VARIABLE) == str(job.partial):
+                process.kill()
+        except (psutil.Error, OSError):
+            continue  # gone by now, or another user's
+
+
+def _moved_whole(job: Job) -> bool:
+    """Whether the run was whole but for its last move when its process was killed; then it is moved."""
+    try:
+        record = RunRecord.read(job.partial)
+        record.verify()
+    except HeadstartError:
+        return False
+    if record.complete:
+        _move(job, record.details)
+    return record.complete
+
+
 def _make(job: Job) -> None:
     _take_up_failed(job)
     job.partial.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(job.partial)
     settings = RunSettings(**job.settings)
     write_settings(job.partial / "settings.yaml", settings)
     started = time.perf_counter()
@@ -69,6 +99,13 @@ def _take_up_failed(job: Job) -> None:
             job.partial.mkdir(parents=True, exist_ok=True)
             (job.final / "checkpoint.pt").replace(job.partial / "checkpoint.pt")
         shutil.rmtree(job.final)
+
+
+def _remove_leftovers(partial: Path) -> None:
+    """Remove what a killed process left but its checkpoint: half-written files have odd names."""
+    for path in partial.iterdir():
+        if path.name not in ("checkpoint.pt", "progress.jsonl"):
+            path.unlink()
 
 
 def _execute(settings: RunSettings, notebook: Path) -> Failure | None:
@@ -104,9 +141,12 @@ def _dead_kernel() -> str:
 
 def _failure_in_cell(error: Any, notebook: Path) -> Failure:
     lines = "\n".join(error.traceback)
+    message = one_line(error.evalue or error.ename)
+    if os.strerror(errno.ENOSPC) in message:
+        message += ". Make room on that disk, then run again: it goes on from its last epoch"
     return Failure(
         kind=error.ename,
-        message=one_line(error.evalue or error.ename),
+        message=message,
         cell=_stopped_cell(notebook),
         traceback=re.sub(r"\x1b\[[0-9;]*m", "", lines),
     )
@@ -123,11 +163,15 @@ def _stopped_cell(notebook: Path) -> str | None:
         for c in cells
         if c["cell_type"] == "code" and not PAPERMILLS_OWN & set(c["metadata"].get("tags", ()))
     ]
+    last = None
     for number, cell in enumerate(own, start=1):
         state = cell["metadata"].get("papermill", {})
+        name = f"{number} ({cell.get('id', 'no id')})"
         if state.get("exception") or state.get("status") == "running":
-            return f"{number} ({cell.get('id', 'no id')})"
-    return None
+            return name
+        if state.get("end_time"):
+            last = name
+    return last  # Papermill calls all cells completed when the kernel died in one
 
 
 def _complete(job: Job, settings: RunSettings, seconds: float) -> RunDetails:
@@ -163,19 +207,31 @@ def _found_environment(path: Path) -> Environment | None:
 
 
 def commit(job: Job, details: RunDetails) -> None:
-    """Move a run to its final place whole: ``record.json`` is written last, then the folder renamed."""
+    """Move a run to its final place whole: ``record.json`` is written last, then the folder renamed.
+
+    The checkpoint stays until the record is there, so that a kill at any point loses nothing.
+    """
+    scratch = [n for n in SCRATCH_FILES if not (n == "checkpoint.pt" and details.status == "failed")]
+    for path in job.partial.iterdir():
+        _sync(path)
+    sealed = details.sealed(job.partial, without=scratch)
+    write_json(job.partial / "record.json", sealed.model_dump())
+    _move(job, sealed)
+
+
+def _move(job: Job, details: RunDetails) -> None:
     for name in SCRATCH_FILES:
-        if not (name == "checkpoint.pt" and details.status == "failed"):
+        if name not in details.files:
             (job.partial / name).unlink(missing_ok=True)
-    write_json(job.partial / "record.json", details.sealed(job.partial).model_dump())
+    _sync(job.partial)
     if job.final.is_dir():
         shutil.rmtree(job.final)
     job.partial.rename(job.final)
-    _sync_folder(job.final.parent)
+    _sync(job.final.parent)
 
 
-def _sync_folder(path: Path) -> None:
-    """Make a rename survive a power loss, where the system can."""
+def _sync(path: Path) -> None:
+    """Make a file's content, or a folder's names, survive a power loss, where the system can."""
     if os.name == "posix":
         handle = os.open(path, os.O_RDONLY)
         try:

@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import main
+from pipeline.identity import plan
+from pipeline.jobs import run_lock
+from pipeline.settings import Experiment
 
 
 def error_of(capfd: pytest.CaptureFixture[str]) -> str:
@@ -67,6 +70,48 @@ def test_unknown_format_exits_2(workplace: Path, capfd: pytest.CaptureFixture[st
 def test_debug_shows_the_traceback(workplace: Path) -> None:
     with pytest.raises(Exception, match="no such file"):
         main(["run", "none.yaml", "--debug"])
+
+
+def test_clean_leaves_a_run_that_a_process_works_on_alone(
+    workplace: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("x.yaml").write_text("models: [custom_cnn]", encoding="utf-8")
+    Path("runs/.begun-scratch-s0-12345678.partial").mkdir(parents=True)
+
+    with run_lock(Path("runs"), "begun-scratch-s0-12345678"):
+        assert main(["clean", "x.yaml", "--yes"]) == 0
+    assert "0 folders" in capfd.readouterr().out
+    assert Path("runs/.begun-scratch-s0-12345678.partial").is_dir()
+
+    assert main(["clean", "x.yaml", "--yes"]) == 0
+    assert not Path("runs/.begun-scratch-s0-12345678.partial").exists()
+
+
+def test_clean_says_how_large_each_folder_is(workplace: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("x.yaml").write_text("models: [custom_cnn]", encoding="utf-8")
+    folder = Path("runs/old-scratch-s0-12345678")
+    folder.mkdir(parents=True)
+    (folder / "record.json").write_text("{}", encoding="utf-8")
+    (folder / "model.safetensors").write_bytes(b"x" * 2_300_000)
+
+    main(["clean", "x.yaml", "--yes"])
+
+    listed, total, removed = capfd.readouterr().out.splitlines()
+    assert listed.split() == ["2.3", "MB", str(folder)]
+    assert total == "1 folder, 2.3 MB, that no params file refers to."
+    assert removed == "Removed."
+
+
+def test_why_says_that_a_killed_run_goes_on(workplace: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("x.yaml").write_text("models: [custom_cnn]", encoding="utf-8")
+    (planned,) = plan(Experiment.from_yaml("x.yaml"))
+    partial = planned.folder.parent / f".{planned.run_id}.partial"
+    partial.mkdir(parents=True)
+    (partial / "checkpoint.pt").touch()
+
+    assert main(["why", "x.yaml"]) == 0
+    said = f"{planned.run_id}: begun; it goes on from its last finished epoch\n"
+    assert capfd.readouterr().out == said
 
 
 def test_clean_asks_first_and_keeps_what_params_refer_to(

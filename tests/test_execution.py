@@ -151,10 +151,10 @@ def test_failed_run_is_recorded_and_the_others_go_on(workplace: Path) -> None:
 
 
 @contextmanager
-def started(folder: Path, params: str = "tiny.yaml") -> "Iterator[subprocess.Popen[bytes]]":
+def started(folder: Path, *arguments: str) -> "Iterator[subprocess.Popen[bytes]]":
     """Yield ``headstart run`` as a process of its own, ended with the block."""
     with subprocess.Popen(
-        [sys.executable, "-m", "pipeline", "run", params],
+        [sys.executable, "-m", "pipeline", "run", *(arguments or ["tiny.yaml"])],
         cwd=folder,
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(identity.PACKAGE.parent)},

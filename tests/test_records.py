@@ -89,6 +89,37 @@ def test_record_with_a_changed_byte_anywhere_is_refused(copied_run: Path, region
         RunRecord.read(copied_run)
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=20), inner, max_size=4),
+)
+
+
+@given(JSON, st.sampled_from([None, *RunDetails.model_fields]))
+def test_record_of_any_content_is_read_or_refused_by_name(
+    whole_run: RunRecord, tmp_path_factory: pytest.TempPathFactory, content: object, key: str | None
+) -> None:
+    whole = json.loads((whole_run.folder / "record.json").read_text(encoding="utf-8"))
+    folder = tmp_path_factory.mktemp("run")
+    path = folder / "record.json"
+    path.write_text(json.dumps(content if key is None else {**whole, key: content}), encoding="utf-8")
+
+    try:
+        found: object = RunRecord.read(folder).details.model_copy(update={"checksum": ""})
+    except RecordError as error:
+        found = str(error)
+
+    expected = whole_run.details.model_copy(update={"checksum": ""})
+    assert found == expected or (str(found).startswith(f"{path}: ") and "\n" not in str(found))
+
+
+def test_record_nested_too_deeply_is_refused(copied_run: Path) -> None:
+    (copied_run / "record.json").write_text("[" * 100_000, encoding="utf-8")
+
+    with pytest.raises(RecordError, match=r"record\.json: damaged"):
+        RunRecord.read(copied_run)
+
+
 def test_folder_without_record_is_not_whole(copied_run: Path) -> None:
     (copied_run / "record.json").unlink()
 

@@ -16,22 +16,8 @@ from pipeline import warm
 from pipeline.kernel import own_kernel
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
+FEW = ("ipykernel.kernelapp",)
 SAYS = "import os, sys; print(os.getpid(), os.getppid(), 'torch' in sys.modules, os.getcwd())"
-
-
-@pytest.fixture
-def light(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start the process of kernels with few imports: what it imports is not the point here."""
-    few = "warm.IMPORTED = ('ipykernel.kernelapp',)"
-    code = f"import sys; from pipeline import warm; {few}; warm.main(sys.argv[1])"
-    plain = subprocess.Popen
-
-    def popen(command: list[str], **options: object) -> "subprocess.Popen[bytes]":
-        if command[1:3] == ["-m", "pipeline.warm"]:
-            command = [command[0], "-c", code, *command[3:]]
-        return plain(command, **options)
-
-    monkeypatch.setattr(subprocess, "Popen", popen)
 
 
 def outputs(source: str, folder: Path) -> list[str]:
@@ -44,7 +30,7 @@ def outputs(source: str, folder: Path) -> list[str]:
 
 
 def test_kernels_are_forked_from_a_process_that_has_imported_torch(workplace: Path) -> None:
-    with warm.kernels():
+    with warm.kernels(warm.LEARNING):
         first, second = (outputs(SAYS, workplace) for _ in range(2))
 
     assert first[0] != second[0]  # a kernel of its own for each
@@ -59,8 +45,8 @@ def test_without_the_process_kernels_start_the_ordinary_way(workplace: Path) -> 
     assert said[2] == "False"
 
 
-def test_kernels_start_the_ordinary_way_when_the_process_is_gone(light: None, workplace: Path) -> None:
-    with warm.kernels():
+def test_kernels_start_the_ordinary_way_when_the_process_is_gone(workplace: Path) -> None:
+    with warm.kernels(FEW):
         outputs("print(1)", workplace)
         (source,) = psutil.Process().children()
         source.kill()
@@ -70,32 +56,40 @@ def test_kernels_start_the_ordinary_way_when_the_process_is_gone(light: None, wo
     assert said[1] == str(os.getpid())
 
 
-def test_environment_is_that_of_who_asks(
-    light: None, workplace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with warm.kernels():
+def test_inner_process_wins_over_the_outer_one(workplace: Path) -> None:
+    with warm.kernels(FEW):
+        outer = outputs(SAYS, workplace)
+        with warm.kernels(FEW):
+            inner = outputs(SAYS, workplace)
+        again = outputs(SAYS, workplace)
+
+    assert outer[1] == again[1] != inner[1]
+
+
+def test_environment_is_that_of_who_asks(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with warm.kernels(FEW):
         monkeypatch.setenv("GREETING", "hello")
         assert outputs("import os; print(os.environ['GREETING'])", workplace) == ["hello"]
 
 
-def test_exit_code_is_that_of_the_kernel(light: None, workplace: Path) -> None:
-    with warm.kernels():
+def test_exit_code_is_that_of_the_kernel(workplace: Path) -> None:
+    with warm.kernels(FEW):
         kernel = warm.ForkedKernel(["--unknown"], dict(os.environ), str(workplace / "missing"))
 
         assert kernel.wait(30) == 1
         assert kernel.poll() == 1
 
 
-def test_a_killed_kernel_is_known_to_be_dead(light: None, workplace: Path) -> None:
-    with warm.kernels():
+def test_a_killed_kernel_is_known_to_be_dead(workplace: Path) -> None:
+    with warm.kernels(FEW):
         kernel = warm.ForkedKernel(["-f", str(workplace / "c.json")], dict(os.environ), str(workplace))
         assert kernel.poll() is None
         kernel.kill()
         assert kernel.wait(10) == -signal.SIGKILL
 
 
-def test_kernel_ends_with_who_asked_for_it(light: None, workplace: Path) -> None:
-    with warm.kernels():
+def test_kernel_ends_with_who_asked_for_it(workplace: Path) -> None:
+    with warm.kernels(FEW):
         asks = (
             "import os, sys; from pipeline import warm; "
             "k = warm.ForkedKernel(['-f', 'c.json'], dict(os.environ), os.getcwd()); "
@@ -110,8 +104,18 @@ def test_kernel_ends_with_who_asked_for_it(light: None, workplace: Path) -> None
         kernel.wait(10)
 
 
-def test_no_process_is_left_behind(light: None, workplace: Path) -> None:
-    with warm.kernels():
+def test_kernel_ends_at_once_with_the_process_it_was_forked_from(workplace: Path) -> None:
+    with warm.kernels(FEW):
+        kernel = warm.ForkedKernel(["-f", str(workplace / "c.json")], dict(os.environ), str(workplace))
+        (source,) = psutil.Process().children()
+        source.kill()
+        assert kernel.wait(10) == -signal.SIGKILL
+        psutil.wait_procs([psutil.Process(kernel.pid)] if psutil.pid_exists(kernel.pid) else [], timeout=5)
+        assert not psutil.pid_exists(kernel.pid)
+
+
+def test_no_process_is_left_behind(workplace: Path) -> None:
+    with warm.kernels(FEW):
         kernel = warm.ForkedKernel(["-f", str(workplace / "c.json")], dict(os.environ), str(workplace))
         (source,) = psutil.Process().children()
     end = time.monotonic() + 10

@@ -11,7 +11,7 @@ from pipeline.errors import one_line
 from pipeline.records import digest, replacing
 from pipeline.settings import RunSettings
 
-VERSION = 1
+VERSION = 2
 WITHOUT_EFFECT = {"data_dir", "num_workers", "device", "precision"}
 DIGEST_BYTES = hashlib.sha256().digest_size
 

@@ -57,7 +57,7 @@ def read_decoded(folder: Path) -> Decoded | None:
         shape = (len(positions), about["side"], about["side"], 3)
         size = tuple(about["native_size"]) if about["native_size"] else None
         return Decoded(str(path.absolute()), pixels.reshape(shape), positions, unreadable, size)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         log.warning("%s: damaged (%s); its images are decoded again.", folder, one_line(error, 120))
         return None
 

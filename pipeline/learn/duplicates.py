@@ -4,16 +4,14 @@ Barz & Denzler (2019, arXiv 1902.00423) found by eye that 3.3 % of CIFAR-10's te
 twins. Here they are found by a rule, in seconds.
 """
 
-import json
-from contextlib import suppress
-
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from pipeline.learn.contents import cache_folder
-from pipeline.records import digest, write_json
+from pipeline.learn.kept import read_kept, write_kept
+from pipeline.records import digest
 
 THUMB_SIDE = 8
 SMALLEST_SIDE = 16  # in smaller images, different things look alike: only equal ones count
@@ -79,14 +77,11 @@ def _decorrelate(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
 def cached_near_duplicates(key: str, test: Tensor, train: Tensor) -> tuple[np.ndarray, str]:
     """As ``near_duplicates``, computed once for each ``key``, which stands for the images of both."""
     path = cache_folder("duplicates") / f"{digest([key, RULE, EXACT_RULE])[:24]}.json"
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+    known = read_kept(path)
+    if known is not None:
         found = np.zeros(len(test), dtype=bool)
         found[known["rows"]] = True
         return found, str(known["rule"])
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
-        found, rule = near_duplicates(test, train)
-    with suppress(OSError):  # without it, the next run takes as long as this one
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, {"rule": rule, "rows": np.flatnonzero(found).tolist()})
+    found, rule = near_duplicates(test, train)
+    write_kept(path, {"rule": rule, "rows": np.flatnonzero(found).tolist()})
     return found, rule

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.learn.depthwise import conv2d
+
 # Width factor, depth factor, dropout before the classifier.
 VARIANTS = {
     "efficientnet_lite0": (1.0, 1.0, 0.2),
@@ -35,9 +37,9 @@ class SameConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         (top, bottom), (left, right) = self._margins(x.shape[2]), self._margins(x.shape[3])
         if (top, left) == (bottom, right):
-            return F.conv2d(x, self.weight, self.bias, self.stride, (top, left), 1, self.groups)
+            return conv2d(x, self.weight, self.bias, self.stride, (top, left), 1, self.groups)
         padded = F.pad(x, (left, right, top, bottom))  # TensorFlow puts the odd pixel last
-        return F.conv2d(padded, self.weight, self.bias, self.stride, 0, 1, self.groups)
+        return conv2d(padded, self.weight, self.bias, self.stride, 0, 1, self.groups)
 
     def _margins(self, side: int) -> tuple[int, int]:
         kernel, stride = self.kernel_size[0], self.stride[0]

@@ -6,16 +6,13 @@ might not move its clock.
 """
 
 import hashlib
-import json
 import os
 import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from pathlib import Path
 
 from pipeline.learn.contents import Files, cache_folder
-from pipeline.records import write_json
+from pipeline.learn.kept import read_kept, write_kept
 
 TRUSTED_AFTER_SECONDS = 2
 UNREADABLE = "unreadable"
@@ -32,16 +29,14 @@ def files_fingerprint(place: str, files: Files) -> str:
     overall = _hash("\n".join(f"{name}\0{state}" for (name, _), state in zip(files, states, strict=True)))
     cache = cache_folder("fingerprints")
     key = _hash(place)[:24]
-    known = _read(cache / f"{key}.json")
-    if known.get("state") == overall:
+    known = read_kept(cache / f"{key}.json")
+    if known is not None and known["state"] == overall:
         return str(known["fingerprint"])
-    hashes = _hashes(files, states, _read(cache / f"{key}-files.json"))
+    hashes = _hashes(files, states, read_kept(cache / f"{key}-files.json") or {})
     fingerprint = _hash("\n".join(sorted(f"{name}\0{hashes[path][1]}" for name, path in files)))
     if max((_changed(state) for state in states), default=0.0) < started - TRUSTED_AFTER_SECONDS:
-        with suppress(OSError, ValueError):  # without a cache, the next time takes as long as this one
-            cache.mkdir(parents=True, exist_ok=True)
-            write_json(cache / f"{key}-files.json", hashes)
-            write_json(cache / f"{key}.json", {"state": overall, "fingerprint": fingerprint})
+        write_kept(cache / f"{key}-files.json", hashes)
+        write_kept(cache / f"{key}.json", {"state": overall, "fingerprint": fingerprint})
     return fingerprint
 
 
@@ -85,11 +80,3 @@ def _content_hash(path: str) -> str:
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _read(path: Path) -> dict[str, list[str]]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

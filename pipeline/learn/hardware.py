@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import RunError, SettingsError
+from pipeline.learn import depthwise
 from pipeline.records import Environment
 from pipeline.settings import RunSettings
 
@@ -52,6 +53,8 @@ class Hardware:
 
     def place(self, network: nn.Module) -> nn.Module:
         """Move a network to the device, in the memory format that is fast there."""
+        if self.device.type == "cpu" and self.precision == "bf16":
+            depthwise.use_in(network)
         layout = torch.channels_last if self.channels_last else torch.preserve_format
         return network.to(self.device, memory_format=layout)  # type: ignore[call-overload]
 
@@ -83,8 +86,8 @@ class Hardware:
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
-    text = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in text or "out of memory" in text
+    words = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
+    return isinstance(error, torch.OutOfMemoryError) or any(w in str(error).lower() for w in words)
 
 
 def choose(settings: RunSettings) -> Hardware:

@@ -4,10 +4,8 @@ The parent process asks these questions for every run, so PyTorch is not importe
 """
 
 import importlib.util
-import json
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -21,8 +19,8 @@ from pipeline.learn.contents import Contents, Files, Part, Source, cache_folder
 from pipeline.learn.decoder import LARGEST_NATIVE_SIDE, Decoder
 from pipeline.learn.fingerprints import files_fingerprint
 from pipeline.learn.image_folder import ImageFolder
+from pipeline.learn.kept import read_kept, write_kept
 from pipeline.learn.splitting import refuse_small_classes, split
-from pipeline.records import write_json
 from pipeline.settings import RunSettings
 
 COPIES_OF_A_BATCH = 4  # as float32: the images, what normalising them takes, and the first activations
@@ -102,6 +100,18 @@ def checked_fingerprints(runs: Sequence[RunSettings]) -> list[str]:
     return [known[settings.dataset, settings.data_dir].fingerprint for settings in runs]
 
 
+def training_images(runs: Sequence[RunSettings]) -> list[int]:
+    """Return how many images each run trains on at least, as far as it can be told in little time."""
+    first = {(settings.dataset, settings.data_dir): settings for settings in runs}
+    known = {place: sum(_look(settings).counts["train"]) for place, settings in first.items()}
+    return [_kept_for_training(known[s.dataset, s.data_dir], s) for s in runs]
+
+
+def _kept_for_training(images: int, settings: RunSettings) -> int:
+    rest = int(images * (1 - settings.val_fraction) * (1 - settings.test_fraction))
+    return max(1, min(rest, settings.max_train_images or rest))
+
+
 @dataclass(frozen=True)
 class _Known:
     """What can be known of a data set in little time; ``contents`` only where they are known too."""
@@ -118,13 +128,11 @@ def _look(settings: RunSettings) -> _Known:
     if settings.dataset == "image_folder":
         return _known(key, find(settings))
     path = cache_folder("contents") / f"{key}.json"
-    try:
-        return _Known(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        known = replace(_known(key, find(settings)), contents=None)
-    with suppress(OSError):  # without it, the next time takes as long as this one
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, asdict(known))
+    kept = read_kept(path)
+    if kept is not None:
+        return _Known(**kept)
+    known = replace(_known(key, find(settings)), contents=None)
+    write_kept(path, asdict(known))
     return known
 
 

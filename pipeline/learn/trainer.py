@@ -109,10 +109,10 @@ class Trainer:
         """The network whose answers count: the average of the weights when there is one."""
         return self.module if self.average is None else self.average.module
 
-    def train(self, checkpoint_key: str | None = None, epochs_to_come: int = 0) -> str:
+    def train(self, checkpoint_key: str, epochs_to_come: int = 0) -> str:
         """Train to the end, leave the module with its best weights, and say why that was the end.
 
-        With a key it writes a checkpoint after each epoch. ``epochs_to_come`` are another stage's.
+        Writes a checkpoint after each epoch. ``epochs_to_come`` are those of another stage, after this.
         """
         reporter = Reporter(self.run, self.last_epoch + epochs_to_come)
         while (reason := self._stop_reason()) is None:
@@ -121,8 +121,8 @@ class Trainer:
             self.progress.add(row, self.evaluated)
             self.progress.energy_joules = energy.total([self.progress.energy_joules, meter.joules])
             reporter.epoch(row)
-            if checkpoint_key is not None:
-                checkpoint.write(self.run.checkpoint_path, checkpoint_key, self.state())
+            state = {"epochs_to_come": epochs_to_come, **self.state()}
+            checkpoint.write(self.run.checkpoint_path, checkpoint_key, state)
         self.module.load_state_dict(self.progress.best_weights)
         return reason
 

@@ -64,9 +64,6 @@ class _Fit:
 
     def result(self) -> FitResult:
         trainer = self._trainer()
-        if self.saved is not None:
-            trainer.load_state(self.saved)
-            print(f"Going on after epoch {trainer.progress.epoch}, from the checkpoint.")
         reason, progress = trainer.train(self.key), trainer.progress
         history = pd.DataFrame(progress.rows).astype({"epoch": int})
         return FitResult(
@@ -81,12 +78,21 @@ class _Fit:
 
     def _trainer(self) -> Trainer:
         if self.settings.mode == "linear_probe":
-            return self._head_trainer(self.settings)
-        if self.settings.mode == "fine_tune" and self.settings.head_epochs and self.saved is None:
+            return self._going_on(self._head_trainer(self.settings))
+        head_is_done = self.saved is not None and not self.saved["epochs_to_come"]
+        if self.settings.mode == "fine_tune" and self.settings.head_epochs and not head_is_done:
             return self._stage(self.network, self.images, self.settings, self._train_head())
         if hasattr(self.network, "prepare") and self.saved is None:
             self.network.prepare(self._some_images())
-        return self._stage(self.network, self.images, self.settings, Progress())
+        return self._going_on(self._stage(self.network, self.images, self.settings, Progress()))
+
+    def _going_on(self, trainer: Trainer) -> Trainer:
+        """Return the trainer of the stage that the checkpoint is of, at the epoch that it holds."""
+        if self.saved is not None:
+            trainer.load_state(self.saved)
+            print(f"Going on after epoch {trainer.progress.epoch}, from the checkpoint.")
+            self.saved = None
+        return trainer
 
     def _head_trainer(self, settings: RunSettings) -> Trainer:
         """Return a trainer of the head alone, on the features of the frozen backbone."""
@@ -100,8 +106,8 @@ class _Fit:
         settings = self.settings.model_copy(
             update={"epochs": self.settings.head_epochs, "patience": None, "feature_views": 1}
         )
-        trainer = self._head_trainer(settings)
-        trainer.train(epochs_to_come=self.settings.epochs)
+        trainer = self._going_on(self._head_trainer(settings))
+        trainer.train(self.key, epochs_to_come=self.settings.epochs)
         self.network.unfreeze_backbone()
         trainer.progress.keep_weights(self.network)
         return trainer.progress

@@ -15,6 +15,7 @@ from pipeline.settings import RunSettings
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+DAMAGED = "damaged, or no PyTorch weights file; fetch it again."
 SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
 # Containers and prefixes that training scripts commonly put around a state dict.
 WRAPPERS = ("state_dict", "model_state_dict", "model", "model_ema")
@@ -91,10 +92,8 @@ def _read_safetensors(path: Path) -> object:
 
     try:
         return load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ModelError(
-            f"weights {path}: damaged or no safetensors file ({one_line(error, 120)})."
-        ) from None
+    except (SafetensorError, OSError, ValueError):
+        raise ModelError(f"weights {path}: damaged, or no safetensors file; fetch it again.") from None
 
 
 def _read_pickled(path: Path) -> object:
@@ -106,14 +105,14 @@ def _read_pickled(path: Path) -> object:
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(f"weights {path}: {_pickle_problem(str(error))}") from None
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        raise ModelError(f"weights {path}: damaged ({one_line(error, 120)}); fetch it again.") from None
+    except Exception:  # noqa: BLE001 (a damaged file fails in any way)
+        raise ModelError(f"weights {path}: {DAMAGED}") from None
 
 
 def _pickle_problem(message: str) -> str:
-    code = re.search(r"GLOBAL (\S+)|Unsupported (?:global|class|operand)\S* (\S+)", message)
+    code = re.search(r"GLOBAL (\S+)|Unsupported (?:global|class)\S* (\S+)", message)
     if code is None:
-        return "damaged, or no PyTorch weights file; fetch it again."
+        return DAMAGED
     name = code.group(1) or code.group(2)
     return (
         f"holds the pickled object {one_line(name, 80)}, which could run code, so it is not opened; "

@@ -92,17 +92,21 @@ def load(path: Path) -> dict[str, Any]:
         return results(study, engine="none")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        found = content.get("schema_version")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file. Give a results.json or a params file.") from None
-    except (OSError, ValueError, AttributeError) as error:
+    except RecursionError:
+        raise InputError(f"{path}: not a results.json (nested too deeply).") from None
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a results.json ({one_line(error, 120)}).") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not a results.json (no keys and values).")
+    found = content.get("schema_version")
     if found != SCHEMA_VERSION:
         raise InputError(
             f"{path}: schema_version is {found!r}, this Headstart reads {SCHEMA_VERSION}. "
             "Make the report again."
         )
-    return dict(content)
+    return content
 
 
 @dataclass(frozen=True)

@@ -128,5 +128,5 @@ def _written(path: Path, content: bytes) -> Path:
 
 def _unwritable(path: Path, error: OSError) -> InputError:
     return InputError(
-        f"{path}: cannot be written: {error.strerror}; free some space or choose another --output."
+        f"{path}: cannot be written: {error.strerror}; free some space there, or set the rights."
     )

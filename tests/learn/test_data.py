@@ -13,6 +13,7 @@ from pipeline.learn import data, hardware, sources
 from pipeline.learn.preprocessing import Preprocessing
 from pipeline.settings import RunSettings
 from tests.learn.made_images import picture, write_classes
+from tests.learn.test_decoding import png_claiming
 
 JPEG = Path(__file__).parents[3] / "shared/data/cifar10-jpeg.zip"
 
@@ -74,6 +75,33 @@ def test_every_kind_of_image_is_read(tmp_path):
     assert sum(images.info.split_sizes.values()) == 16
     assert images.info.native_size == [7, 9]
     assert images.train.images.shape[1:] == (3, 7, 7)
+
+
+def test_hostile_images_are_read_or_named_and_the_others_with_them(tmp_path):
+    root = write_classes(tmp_path / "data", {"cat": 8, "dog": 8})
+    whole = (root / "cat/000.png").read_bytes()
+    bomb = png_claiming(100_000, 100_000)
+    bad = {"truncated.png": whole[: len(whole) // 2], "nothing.png": b"", "bomb.png": bomb, "text": b"hello"}
+    for name, content in bad.items():
+        (root / "cat" / name).write_bytes(content)
+    (root / "cat/itself").symlink_to("itself")
+    (root / "cat/again").symlink_to(".")
+    picture(1, (30_000, 2)).save(root / "dog/wide.png")
+    picture(2, (2, 30_000)).save(root / "dog/high.png")
+    picture(3, (1, 1)).save(root / "dog/dot.png")
+    picture(4, (9, 7)).save(root / "dog/without suffix", "PNG")
+    Image.fromarray(np.full((8, 8), 30_000, dtype=np.uint16)).save(root / "dog/deep.png")
+    frames = [picture(seed, (8, 8)) for seed in (5, 6)]
+    frames[0].save(root / "dog/moving.gif", save_all=True, append_images=frames[1:])
+
+    images = load(max_unreadable=0.5, image_size=16)
+
+    assert set(images.info.unreadable) == {f"cat/{name}" for name in (*bad, "itself")}
+    files = {f for s in ("train", "val", "test") for f in getattr(images, s).files}
+    good = {f"{label}/{number:03}.png" for label in ("cat", "dog") for number in range(8)}
+    odd = ("wide.png", "high.png", "dot.png", "without suffix", "deep.png", "moving.gif")
+    assert files == good | {f"dog/{name}" for name in odd}
+    assert images.train.images.shape[2:] == (16, 16)
 
 
 def test_unreadable_files_are_skipped_and_named(tmp_path):

@@ -62,6 +62,7 @@ def test_environment_names_what_the_results_depend_on() -> None:
     [
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
         RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 99 bytes"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes."),
         MemoryError(),
     ],
 )
@@ -72,6 +73,11 @@ def test_out_of_memory_names_the_settings_to_lower(error: Exception) -> None:
     ):
         raise error
     assert "\n" not in str(told.value)
+
+
+def test_memory_that_no_machine_has_is_explained_too() -> None:
+    with pytest.raises(RunError, match="out of memory on cpu"), tiny.CPU.explaining_memory(tiny.settings()):
+        torch.empty(2**52)
 
 
 def test_other_errors_are_left_as_they_are() -> None:

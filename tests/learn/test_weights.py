@@ -127,6 +127,24 @@ def test_cut_off_file_is_damaged(published: dict, tmp_path: Path, suffix: str, k
     assert "damaged" in refusal(file)
 
 
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_bytes_changed_anywhere_are_read_as_tensors_or_refused(
+    published: dict, tmp_path: Path, suffix: str
+) -> None:
+    file = tmp_path / f"own.{suffix}"
+    few = dict(list(published.items())[:8])
+    save_file(few, file) if suffix == "safetensors" else torch.save(few, file)
+    whole = file.read_bytes()
+    for place in range(0, len(whole), max(1, len(whole) // 300)):
+        changed = bytes(255 - byte for byte in whole[place : place + 4])
+        file.write_bytes(whole[:place] + changed + whole[place + 4 :])
+        try:
+            found = {type(tensor) for tensor in weights.read_state(file).values()}
+        except ModelError as error:
+            found = {str(error).count("\n")}
+        assert found in ({torch.Tensor}, {0})
+
+
 def test_damaged_file_is_refused_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "x.pth").write_bytes(b"nothing")
     with pytest.raises(ModelError, match="damaged"):

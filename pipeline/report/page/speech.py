@@ -123,7 +123,7 @@ class Speech:
         experiment = self.study.experiment
         command = f"``headstart report {flat(experiment.path or experiment.name)}``"
         parts = [f"{command} makes this report again; runs that are whole are read, not repeated."]
-        parts += [escape_markdown(words) for words in _environment(self.study)]
+        parts += [escape_markdown(words) for words in (*_promise(self.study), *_environment(self.study))]
         return Markdown(" ".join(parts))
 
 
@@ -147,6 +147,21 @@ def _with_lead(sentence: Sentence) -> str:
         return sentence.markdown
     words = escape_markdown(f"{lead}:")
     return sentence.markdown.replace(words, f"**{words}**", 1)
+
+
+def _promise(study: Study) -> list[str]:
+    """Return what the same file gives when its runs are made again, and where that ends."""
+    devices = {r.details.environment.device for r in study.records if r.details.environment}
+    if not devices:
+        return []
+    numbers = "the same numbers"
+    if devices != {"cpu"}:
+        numbers = "nearly the same numbers, since a GPU adds in no fixed order"
+    return [
+        f"With the same versions and as many threads on the same machine, this file gives {numbers}. Other "
+        "hardware, versions, numbers of threads or precision (bf16 in place of fp32) round differently, "
+        "which training amplifies: figures then differ."
+    ]
 
 
 def _side(group: ModelGroup) -> str:

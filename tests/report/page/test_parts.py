@@ -4,6 +4,7 @@ import base64
 import importlib
 import json
 import re
+from dataclasses import replace
 from datetime import date
 from html import unescape
 
@@ -11,9 +12,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix
 
+from pipeline.records import RunRecord
 from pipeline.report import page
 from pipeline.report.page import frame
 from pipeline.report.page.markup import raw, text, typst_string
+from pipeline.report.study import Study
 from pipeline.report.text import escape_markdown
 from pipeline.report.verdict import answer
 from tests.made_records import HOSTILE_CLASSES, KINDS
@@ -149,6 +152,27 @@ def test_nothing_to_say_is_not_an_empty_text(study_of: StudyOf) -> None:
     say = page.Speech(study_of("all_failed"))
     nothing = [say("errors"), say.augmentation, say.points("no such rule")]
     assert {words.data for words in nothing} == {"<!-- -->"}
+
+
+@pytest.mark.parametrize(
+    ("device", "promise"),
+    [
+        ("cpu", "this file gives the same numbers."),
+        ("NVIDIA H100", "this file gives nearly the same numbers, since a GPU adds in no fixed order."),
+    ],
+)
+def test_reproduction_says_what_cannot_be_promised(study_of: StudyOf, device: str, promise: str) -> None:
+    study = study_of("one_seed")
+    records = [with_device(record, device) for record in study.records]
+    words = page.Speech(Study.from_records(study.experiment, records)).reproduction.data.replace("\\", "")
+    assert promise in words
+    assert "Other hardware, versions, numbers of threads or precision (bf16 in place of fp32) round" in words
+
+
+def with_device(record: RunRecord, device: str) -> RunRecord:
+    assert record.details.environment is not None
+    environment = record.details.environment.model_copy(update={"device": device})
+    return replace(record, details=record.details.model_copy(update={"environment": environment}))
 
 
 def test_reproduction_names_command_versions_and_code(study_of: StudyOf) -> None:
