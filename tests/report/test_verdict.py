@@ -79,9 +79,10 @@ def test_sentences_refer_only_to_what_has_content(kind: str, study_of: StudyOf) 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_evidence_fits_json(kind: str, study_of: StudyOf) -> None:
+def test_every_sentence_bears_evidence_that_fits_json(kind: str, study_of: StudyOf) -> None:
     for sentence in every_sentence(study_of(kind)):
         json.dumps(plain(sentence.as_dict), allow_nan=False)
+        assert sentence.evidence, sentence.rule
 
 
 def test_transfer_wins(study_of: StudyOf) -> None:
