@@ -38,6 +38,7 @@ class Made:
     failed_seeds: tuple[int, ...] = ()
     seed_step: float = 0.004  # seed 1 is so much worse than seed 0, seed 2 so much better
     input_size: int | None = None  # None: what SIZES says
+    energy_joules: float | None = None
     settings: dict[str, object] = field(default_factory=dict)
 
 
@@ -194,6 +195,8 @@ def timings(made: Made, seed: int) -> Timings:
         throughput_images_per_second=3.0 / latency,
         throughput_batch_size=128,
         peak_memory_bytes=900_000_000 + seed,
+        energy_joules=made.energy_joules,
+        energy_note="" if made.energy_joules is None else "by the counters of processor",
         papermill_seconds=train * factor + 25.0,
     )
 

@@ -162,6 +162,8 @@ def _timings(
         throughput_images_per_second=measured.throughput_images_per_second,
         throughput_batch_size=measured.throughput_batch_size,
         peak_memory_bytes=measured.peak_memory_bytes,
+        energy_joules=fitted.energy_joules,
+        energy_note=fitted.energy_note,
     )
 
 

@@ -18,6 +18,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from pipeline.errors import one_line
+from pipeline.learn import energy
 from pipeline.learn.augmentation import generator
 from pipeline.learn.contents import cache_folder
 from pipeline.learn.hardware import Hardware
@@ -97,8 +98,16 @@ class FeatureData:
 
         The cost is counted in full for a run that finds them computed already, so that seeds agree.
         """
+        return sum(features.seconds for features in self._needed())
+
+    @property
+    def joules(self) -> float | None:
+        """The energy that they cost, as ``compute`` counts it; None where it was not counted."""
+        return energy.total(features.joules for features in self._needed())
+
+    def _needed(self) -> "list[Features]":
         wanted: list[tuple[SplitName, int]] = [("train", v) for v in range(self.settings.feature_views)]
-        return sum(self._load(split_name, view).seconds for split_name, view in [*wanted, ("val", 0)])
+        return [self._load(split_name, view) for split_name, view in [*wanted, ("val", 0)]]
 
     def features(self, split_name: "SplitName", view: int = 0) -> Tensor:
         """Return the features [n, F] of a split, computed if no run has done so before."""
@@ -125,14 +134,15 @@ class FeatureData:
         self.network.eval()
         features: list[Tensor] = []
         done = 0
-        for x, _ in self._image_batches(split_name, view):
-            with self.hardware.autocast():
-                features.append(self.network.features(x).cpu())
-            done += len(x)
-            self.tell(stage=f"computes features of {split_name} images, {done / count:.0%}")
+        with energy.Meter(self.hardware.device) as meter:
+            for x, _ in self._image_batches(split_name, view):
+                with self.hardware.autocast():
+                    features.append(self.network.features(x).cpu())
+                done += len(x)
+                self.tell(stage=f"computes features of {split_name} images, {done / count:.0%}")
         seconds = time.perf_counter() - started
         print(f"Features of {count:,} {split_name} images computed in {seconds:.1f} s.", flush=True)
-        return Features(torch.cat(features), seconds)
+        return Features(torch.cat(features), seconds, meter.joules)
 
     def _image_batches(self, split_name: "SplitName", view: int) -> Iterator[tuple[Tensor, Tensor]]:
         size = evaluation_batch(self.images, self.hardware)
@@ -171,19 +181,22 @@ def _key(backbone: nn.Module, images: "ImageData", settings: RunSettings, hardwa
 
 @dataclass(frozen=True)
 class Features:
-    """Features float [n, F] of images in order, and the seconds that they cost."""
+    """Features float [n, F] of images in order, and the seconds and joules (None: unknown) that they cost."""
 
     values: Tensor
     seconds: float
+    joules: float | None = None
 
     def to(self, device: torch.device) -> "Features":
-        return Features(self.values.to(device), self.seconds)
+        return Features(self.values.to(device), self.seconds, self.joules)
 
 
 def write(path: Path, features: Features) -> None:
     """Write features with their checksum; a reader finds the whole file or none."""
     checksum = hashlib.sha256(_bytes(features.values)).hexdigest()
     metadata = {"sha256": checksum, "seconds": repr(features.seconds)}
+    if features.joules is not None:
+        metadata["joules"] = repr(features.joules)
     with replacing(path, "wb") as file:
         file.write(save({"features": features.values.contiguous()}, metadata))
 
@@ -197,7 +210,8 @@ def read(path: Path) -> Features | None:
             values: Tensor = file.get_tensor("features")
             metadata = file.metadata() or {}
         if hashlib.sha256(_bytes(values)).hexdigest() == metadata["sha256"]:
-            return Features(values, float(metadata["seconds"]))
+            joules = float(metadata["joules"]) if "joules" in metadata else None
+            return Features(values, float(metadata["seconds"]), joules)
         problem = "its checksum is wrong"
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         problem = one_line(error, 80)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from pipeline.learn import checkpoint, compiling, loop, optimizers
+from pipeline.learn import checkpoint, compiling, energy, loop, optimizers
 from pipeline.learn.hardware import Hardware
 from pipeline.learn.reporting import Reporter
 from pipeline.records import RunFolder
@@ -45,6 +45,7 @@ class Progress:
     best_epoch: int = 0
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     feature_seconds: float = 0.0  # what the features cost that the epochs saw instead of images
+    energy_joules: float | None = 0.0  # of epochs and features, all parts; None when one is not known
 
     @property
     def epoch(self) -> int:
@@ -115,8 +116,10 @@ class Trainer:
         """
         reporter = Reporter(self.run, self.last_epoch + epochs_to_come)
         while (reason := self._stop_reason()) is None:
-            row = self._train_epoch(self.progress.epoch, reporter)
+            with energy.Meter(self.hardware.device) as meter:
+                row = self._train_epoch(self.progress.epoch, reporter)
             self.progress.add(row, self.evaluated)
+            self.progress.energy_joules = energy.total([self.progress.energy_joules, meter.joules])
             reporter.epoch(row)
             state = {"epochs_to_come": epochs_to_come, **self.state()}
             checkpoint.write(self.run.checkpoint_path, checkpoint_key, state)

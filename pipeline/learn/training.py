@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import nn
 
-from pipeline.learn import checkpoint
+from pipeline.learn import checkpoint, energy
 from pipeline.learn.features import FeatureData, evaluation_batch
 from pipeline.learn.hardware import Hardware
 from pipeline.learn.trainer import Progress, Trainer
@@ -36,6 +36,8 @@ class FitResult:
     stop_reason: str
     train_seconds: float
     feature_seconds: float = 0.0
+    energy_joules: float | None = None  # of all parts of the run; None where no counter told
+    energy_note: str = ""
 
 
 def fit(
@@ -64,7 +66,15 @@ class _Fit:
         trainer = self._trainer()
         reason, progress = trainer.train(self.key), trainer.progress
         history = pd.DataFrame(progress.rows).astype({"epoch": int})
-        return FitResult(history, progress.best_epoch, reason, progress.seconds, progress.feature_seconds)
+        return FitResult(
+            history=history,
+            best_epoch=progress.best_epoch,
+            stop_reason=reason,
+            train_seconds=progress.seconds,
+            feature_seconds=progress.feature_seconds,
+            energy_joules=progress.energy_joules,
+            energy_note=energy.note(self.hardware.device, progress.energy_joules),
+        )
 
     def _trainer(self) -> Trainer:
         if self.settings.mode == "linear_probe":
@@ -88,7 +98,7 @@ class _Fit:
         """Return a trainer of the head alone, on the features of the frozen backbone."""
         self.network.freeze_backbone()
         features = FeatureData(self.network, self.images, settings, self.hardware, self.run.report_progress)
-        done = Progress(feature_seconds=features.compute())
+        done = Progress(feature_seconds=features.compute(), energy_joules=features.joules)
         return self._stage(self.network.head, features, settings, done)
 
     def _train_head(self) -> Progress:

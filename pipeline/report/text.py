@@ -118,9 +118,13 @@ def data_size(count: float) -> str:
 
 
 def energy(joules: float) -> str:
-    """7200 → 2.0 Wh; 1800 → 0.50 Wh."""
+    """7200 → 2.0 Wh; 1800000 → 500 Wh; 5400000 → 1.5 kWh; 66 → 66 J."""
     hours = joules / 3600
-    return f"{hours / 1000:.1f}{NBSP}kWh" if hours >= 1000 else f"{hours:.2g}{NBSP}Wh"
+    if hours < 0.1:
+        return f"{joules:.{1 if joules < 10 else 0}f}{NBSP}J"
+    if hours >= 1000:
+        return f"{hours / 1000:,.1f}{NBSP}kWh"
+    return f"{hours:.{2 if hours < 1 else 1 if hours < 100 else 0}f}{NBSP}Wh"
 
 
 def times(ratio: float) -> str:

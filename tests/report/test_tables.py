@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,10 +9,11 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precisio
 
 from pipeline.records import RunRecord
 from pipeline.report import tables
+from pipeline.report.study import Study
 from pipeline.report.tables.markdown import BETWEEN, ROOM, table
-from pipeline.report.text import percent, quantity, signed
+from pipeline.report.text import energy, percent, quantity, signed
 from pipeline.report.verdict import pair_of
-from tests.made_records import HOSTILE_CLASSES, KINDS
+from tests.made_records import HOSTILE_CLASSES, KINDS, Made, MadeData, write_experiment
 from tests.report.conftest import StudyOf
 
 
@@ -181,6 +183,16 @@ def test_tradeoffs_favour_whom_the_measures_favour(study_of: StudyOf) -> None:
 def test_a_tie_favours_neither(study_of: StudyOf) -> None:
     rows = {row[0]: row[1:] for row in grid(tables.tradeoffs(study_of("tie")).data)}
     assert rows["Accuracy on test"][2] == "neither"
+
+
+def test_energy_is_a_column_and_a_row_where_it_was_counted(tmp_path: Path) -> None:
+    models = (Made(energy_joules=7200.0), Made("resnet18", "fine_tune", 0.9, energy_joules=36000.0))
+    study = Study.from_records(*write_experiment(tmp_path, "made", MadeData(test=400), models))
+    header, *rows = grid(tables.cost(study).data)
+    assert header[-1] == "Energy"
+    assert [row[-1] for row in rows] == [energy(7200), energy(36000)]
+    weighed = {row[0]: row[1:] for row in grid(tables.tradeoffs(study).data)}
+    assert weighed["Energy to train"] == [energy(36000), energy(7200), "custom_cnn"]
 
 
 def test_cost_without_energy_has_no_column_for_it(study_of: StudyOf) -> None:

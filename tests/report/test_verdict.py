@@ -79,9 +79,10 @@ def test_sentences_refer_only_to_what_has_content(kind: str, study_of: StudyOf) 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_evidence_fits_json(kind: str, study_of: StudyOf) -> None:
+def test_every_sentence_bears_evidence_that_fits_json(kind: str, study_of: StudyOf) -> None:
     for sentence in every_sentence(study_of(kind)):
         json.dumps(plain(sentence.as_dict), allow_nan=False)
+        assert sentence.evidence, sentence.rule
 
 
 def test_transfer_wins(study_of: StudyOf) -> None:
@@ -377,3 +378,25 @@ def test_nothing_is_promised_of_models_without_errors(study_of: StudyOf) -> None
     study = study_of("perfect")
     assert said(study, "errors.alike").endswith("; on every image at least one is right.")
     assert said(study, "calibration.coverage").endswith("gets 100.0 % of those right, as of all.")
+
+
+def test_energy_is_told_with_what_was_counted_where_it_was(tmp_path: Path, study_of: StudyOf) -> None:
+    assert "cost.energy" not in rules(study_of("one_seed"))
+    two = (Made(energy_joules=7200.0), Made("resnet18", "fine_tune", 0.9, energy_joules=36000.0))
+    assert said(study_with(tmp_path / "two", *two), "cost.energy") == (
+        "In energy, training took 2.0 Wh for the custom CNN and 10.0 Wh for fine-tuned resnet18, by the "
+        "counters of processor."
+    )
+    names = ("vgg11", "vgg13", "vgg16", "vgg19", "resnet18")
+    five = [Made(name, "scratch", 0.8, energy_joules=3600.0 * (n + 1)) for n, name in enumerate(names)]
+    assert "training took from 1.0 Wh (vgg11 from scratch) to 5.0 Wh (resnet18 from scratch), by" in said(
+        study_with(tmp_path / "five", *five), "cost.energy"
+    )
+
+
+def test_energy_of_a_model_whose_seeds_were_not_all_counted_is_not_told(tmp_path: Path) -> None:
+    study = study_with(tmp_path, Made(seeds=(0, 1), energy_joules=7200.0))
+    record = study.records[0]
+    timings = record.details.timings.model_copy(update={"energy_joules": None})  # type: ignore[union-attr]
+    object.__setattr__(record, "details", record.details.model_copy(update={"timings": timings}))
+    assert "cost.energy" not in rules(study)

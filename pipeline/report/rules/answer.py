@@ -96,7 +96,8 @@ def _pretraining(study: Study, own: ModelGroup, transfer: ModelGroup) -> Sentenc
             else "Whether pretraining itself helped"
         )
         text = f"{question} these runs cannot say: {NO_SAME_NETWORK}."
-        return Sentence(text, "answer.pretraining.unknown")
+        modes = {group.key: group.mode for group in study.models}
+        return Sentence(text, "answer.pretraining.unknown", {"modes": modes})
     if pair == (transfer, own):
         mixed = "of architecture mixed in"
         if sizes_differ(transfer, own):
@@ -105,7 +106,8 @@ def _pretraining(study: Study, own: ModelGroup, transfer: ModelGroup) -> Sentenc
             "Both are the same network with and without its pretrained weights, so this is what "
             f"pretraining itself does here, with no difference {mixed}."
         )
-        return Sentence(text, "answer.pretraining.same-network", references=["fig-three-ways"])
+        evidence = evidence_of(study.test(transfer, own))
+        return Sentence(text, "answer.pretraining.same-network", evidence, ["fig-three-ways"])
     return same_network_gain(study, *pair)
 
 

@@ -2,7 +2,7 @@
 
 from pipeline.report.model import ModelGroup
 from pipeline.report.rules.phrases import accuracy_words, averaged, spoken_list, test_images
-from pipeline.report.rules.price import price_of_one
+from pipeline.report.rules.price import bill_evidence, price_of_one
 from pipeline.report.rules.sentence import Sentence
 from pipeline.report.study import Study
 from pipeline.report.text import join, number_word, opened
@@ -29,7 +29,8 @@ def one_side(study: Study, found: ModelGroup) -> list[Sentence]:
         Sentence(
             f"{opened(price_of_one(found))}; {_next(found, failed)}.",
             "answer.one-side.cost",
-            references=["tbl-cost"] if found.cost else [],
+            bill_evidence(found) if found.cost else {"cost": None},
+            ["tbl-cost"] if found.cost else [],
         ),
     ]
 
@@ -78,21 +79,27 @@ def nothing_finished(study: Study) -> list[Sentence]:
     )
     return [
         Sentence(f"There is no answer yet: {which}.", "answer.failed", {"failed_runs": runs}, ["tbl-runs"]),
-        Sentence(_reasons(study), "answer.failed.reason", references=["tbl-runs"]),
+        Sentence(_reasons(study), "answer.failed.reason", {"reasons": _told(study)}, ["tbl-runs"]),
         Sentence(
             "Each executed notebook is kept and shows where its run stopped; with the cause mended, start "
             "the experiment again.",
             "answer.failed.next",
+            {"runs": [record.run_id for record in study.failures]},
         ),
     ]
 
 
+def _told(study: Study) -> dict[str, str]:
+    """Return the reason that each failed run left, by its id."""
+    return {r.run_id: r.details.failure.message for r in study.failures if r.details.failure}
+
+
 def _reasons(study: Study) -> str:
-    failures = [(r.run_id, r.details.failure.message) for r in study.failures if r.details.failure]
-    if not failures:
+    told = _told(study)
+    if not told:
         return "No reason was recorded."
-    models = list(dict.fromkeys(study.spoken[run_id] for run_id, _ in failures))
-    reasons = list(dict.fromkeys(reason.rstrip(".") for _, reason in failures))
+    models = list(dict.fromkeys(study.spoken[run_id] for run_id in told))
+    reasons = list(dict.fromkeys(reason.rstrip(".") for reason in told.values()))
     if len(reasons) == 1:
         return f"{opened(join(models))} gave the same reason: {reasons[0]}."
     return f"{opened(models[0])} gave as its reason: {reasons[0]}."

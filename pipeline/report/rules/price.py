@@ -116,11 +116,11 @@ def price_of_one(group: ModelGroup) -> str:
     )
 
 
-def bill_evidence(first: ModelGroup, second: ModelGroup) -> dict[str, Any]:
-    """Return the numbers behind ``bill``."""
+def bill_evidence(*groups: ModelGroup) -> dict[str, Any]:
+    """Return the numbers behind ``bill`` and ``price_of_one``."""
     return {
         currency.name.replace(" ", "_"): {
-            group.key: currency.of(group.cost).value for group in (first, second) if group.cost
+            group.key: currency.of(group.cost).value for group in groups if group.cost
         }
         for currency in CURRENCIES
     }

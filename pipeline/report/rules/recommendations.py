@@ -146,8 +146,9 @@ def _offline(study: Study, said: set[str]) -> Recommendation:
         text = (
             "Every model here downloads its pretrained weights once; from then on all of them work offline."
         )
+        evidence: dict[str, object] = {"downloading": [group.key for group in study.models]}
         return Recommendation(
-            situation, NOT_SETTLED, Sentence(text, "recommend.offline.none", {}, references)
+            situation, NOT_SETTLED, Sentence(text, "recommend.offline.none", evidence, references)
         )
     choice = max(ready, key=lambda group: group.val_accuracy)
     if not choice.pretrained:
@@ -176,7 +177,8 @@ def _must_explain(study: Study, said: set[str]) -> Recommendation:
             "Every model here learned from images outside this data set as well, which no reader of this "
             "report can inspect."
         )
-        sentence = Sentence(text, "recommend.explain.none", {}, ["tbl-models"])
+        pretrained = {"pretrained": [group.key for group in study.models]}
+        sentence = Sentence(text, "recommend.explain.none", pretrained, ["tbl-models"])
         return Recommendation(situation, NOT_SETTLED, sentence)
     layers = ", in a few layers that can be read" if choice.is_custom else ""
     text = (

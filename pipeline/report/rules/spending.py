@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from pipeline.report.costs import Cost, Measured
 from pipeline.report.model import ModelGroup
-from pipeline.report.rules.phrases import spoken_list
+from pipeline.report.rules.phrases import MOST_NAMED, spoken_list
 from pipeline.report.rules.sentence import Sentence
 from pipeline.report.study import Study
 from pipeline.report.text import (
@@ -150,12 +150,13 @@ def _energy(models: list[ModelGroup]) -> Sentence | None:
     known = [(group, group.cost) for group in models if group.cost and group.cost.energy_joules]
     if not known:
         return None
-    words = [
-        f"{energy(cost.energy_joules.value)} for {group.spoken}"
-        for group, cost in known
-        if cost.energy_joules
-    ]
+    used = {group.key: cost.energy_joules.value for group, cost in known if cost.energy_joules}
+    words = join([f"{energy(used[group.key])} for {group.spoken}" for group, _ in known])
+    if len(known) > MOST_NAMED:
+        ranked = sorted((group for group, _ in known), key=lambda group: used[group.key])
+        ends = [f"{energy(used[group.key])} ({group.spoken})" for group in (ranked[0], ranked[-1])]
+        words = f"from {ends[0]} to {ends[1]}"
     note = known[0][1].energy_note
-    text = f"Training used an estimated {join(words)}{f' ({note})' if note else ''}."
-    evidence = {group.key: cost.energy_joules.value for group, cost in known if cost.energy_joules}
+    text = f"In energy, training took {words}{f', {note}' if note else ''}."
+    evidence: dict[str, object] = {**used, "note": note}
     return Sentence(text, "cost.energy", evidence, ["tbl-cost"])

@@ -9,10 +9,11 @@ from pipeline.report.costs import Cost, Measured
 from pipeline.report.model import ModelGroup
 from pipeline.report.study import Study
 from pipeline.report.tables.markdown import name, needs_models, nothing, table
-from pipeline.report.text import data_size, duration, latency, opened, percent, quantity
+from pipeline.report.text import data_size, duration, energy, latency, opened, percent, quantity
 
 LEVEL = "neither"
-COSTS: tuple[tuple[str, Callable[[Cost], Measured | int], Callable[[float], str]], ...] = (
+Row = tuple[str, Callable[[Cost], Measured | int], Callable[[float], str]]
+COSTS: tuple[Row, ...] = (
     ("Training", lambda cost: cost.train_seconds, duration),
     ("Answer for one image", lambda cost: cost.latency_seconds, latency),
     ("Parameters", lambda cost: cost.total_parameters, quantity),
@@ -62,11 +63,18 @@ def _confidence(first: ModelGroup, second: ModelGroup) -> list[str]:
 def _costs(first: ModelGroup, second: ModelGroup) -> Iterator[list[str]]:
     if first.cost is None or second.cost is None:
         return
-    for what, price, show in COSTS:
+    for what, price, show in _costs_known(first.cost, second.cost):
         mine, theirs = (_measured(price(cost)) for cost in (first.cost, second.cost))
         ratio = mine.ratio(theirs)
         favoured = LEVEL if ratio is None else name((first if ratio < 1 else second).label)
         yield [what, show(mine.value), show(theirs.value), favoured]
+
+
+def _costs_known(first: Cost, second: Cost) -> Iterator[Row]:
+    """Yield what both models' runs measured: energy only where the machine could count it."""
+    yield from COSTS
+    if first.energy_joules and second.energy_joules:
+        yield "Energy to train", lambda cost: cost.energy_joules or 0, energy
 
 
 def _measured(value: Measured | int) -> Measured:
