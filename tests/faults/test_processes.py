@@ -19,6 +19,7 @@ from pipeline import execution, identity, jobs
 from pipeline.execution import record_death
 from pipeline.records import RunRecord
 from pipeline.settings import Experiment
+from tests.faults.runs import Driver
 from tests.test_execution import TINY, started, wait_for
 
 UNCHANGED = ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate"]
@@ -135,15 +136,16 @@ def test_lock_of_a_dead_process_is_free(workplace: Path) -> None:
     assert not jobs.is_taken(Path("runs"), "a")
 
 
-def test_death_is_not_recorded_over_a_run_that_another_process_finished(workplace: Path) -> None:
+def test_death_is_not_recorded_over_a_run_that_another_process_finished(
+    workplace: Path, driver: Driver
+) -> None:
     (planned,) = identity.plan(write(TINY))
     job = execution._job(planned, threads=1)
-    (record,) = execution.run(Experiment.from_yaml("x.yaml"))
+    assert driver.make(job) == 0
 
     record_death(job, "its process was ended by SIGKILL")
 
     assert RunRecord.read(planned.folder).complete
-    assert record.run_id == planned.run_id
 
 
 def test_leftover_kernel_of_a_dead_worker_is_ended_before_its_run_is_made(workplace: Path) -> None:
@@ -195,10 +197,10 @@ def test_full_disk_is_said_in_one_line_and_the_run_goes_on_when_there_is_room(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("largest", [15_000, 100_000])
 def test_file_that_cannot_be_written_is_said_in_one_line_and_the_run_goes_on(
-    workplace: Path, expected: RunRecord, largest: int
+    workplace: Path, expected: RunRecord
 ) -> None:
+    largest = 100_000  # bytes: enough for the checkpoints, not for the notebook
     experiment = write(LONG)
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", "run", "x.yaml"],
@@ -220,7 +222,7 @@ def test_file_that_cannot_be_written_is_said_in_one_line_and_the_run_goes_on(
 @pytest.mark.slow
 def test_any_moment_of_the_whole_command_can_be_its_last(workplace: Path, expected: RunRecord) -> None:
     experiment = write(LONG)
-    for seconds in (1.5, 3.0, 4.5, 6.0, 7.5):
+    for seconds in (2.0, 4.5, 7.0):
         with started(workplace, "x.yaml") as process:
             time.sleep(seconds)
             victims = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]

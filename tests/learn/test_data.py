@@ -78,7 +78,7 @@ def test_every_kind_of_image_is_read(tmp_path):
 
 
 def test_hostile_images_are_read_or_named_and_the_others_with_them(tmp_path):
-    root = write_classes(tmp_path / "data", {"cat": 8, "dog": 8})
+    root = write_classes(tmp_path / "data", {"cat": 30, "dog": 30})
     whole = (root / "cat/000.png").read_bytes()
     bomb = png_claiming(100_000, 100_000)
     bad = {"truncated.png": whole[: len(whole) // 2], "nothing.png": b"", "bomb.png": bomb, "text": b"hello"}
@@ -98,7 +98,7 @@ def test_hostile_images_are_read_or_named_and_the_others_with_them(tmp_path):
 
     assert set(images.info.unreadable) == {f"cat/{name}" for name in (*bad, "itself")}
     files = {f for s in ("train", "val", "test") for f in getattr(images, s).files}
-    good = {f"{label}/{number:03}.png" for label in ("cat", "dog") for number in range(8)}
+    good = {f"{label}/{number:03}.png" for label in ("cat", "dog") for number in range(30)}
     odd = ("wide.png", "high.png", "dot.png", "without suffix", "deep.png", "moving.gif")
     assert files == good | {f"dog/{name}" for name in odd}
     assert images.train.images.shape[2:] == (16, 16)
