@@ -173,4 +173,6 @@ def measure(
     """Return the latency, throughput and memory of answering as ``predict`` does, on val images."""
     network.eval()
     batch, _ = next(iter(images.batches("val", evaluation_batch(images, hardware))))
-    return measurement.measure(lambda x: probabilities(network, x, settings, hardware), batch, hardware)
+    return measurement.measure(
+        lambda x: probabilities(network, x, settings, hardware), batch, hardware, images.held_bytes
+    )

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import RunError, SettingsError
-from pipeline.learn import depthwise
+from pipeline.learn import depthwise, memory
 from pipeline.records import Environment
 from pipeline.settings import RunSettings
 
@@ -37,13 +37,15 @@ class Hardware:
     """Where and in which number format a network runs.
 
     ``channels_last`` keeps a pixel's channels side by side in memory: with bf16 on a CPU that is
-    the difference between four times faster and slower than fp32.
+    the difference between four times faster and slower than fp32. ``memory_before`` is what the
+    process had taken before it began, in bytes.
     """
 
     device: torch.device
     precision: Precision
     threads: int
     channels_last: bool
+    memory_before: int = 0
 
     def autocast(self) -> torch.autocast:
         """Return a context in which matrix products and convolutions run in ``precision``."""
@@ -102,7 +104,7 @@ def choose(settings: RunSettings) -> Hardware:
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = device.type == "cuda"
     precision = _precision(settings.precision, device)
-    return Hardware(device, precision, threads, channels_last=device.type != "mps")
+    return Hardware(device, precision, threads, device.type != "mps", memory.in_use())
 
 
 def _device(wanted: str) -> torch.device:

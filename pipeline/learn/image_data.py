@@ -63,6 +63,12 @@ class ImageData:
     def __len__(self) -> int:
         return len(self.train)
 
+    @property
+    def held_bytes(self) -> int:
+        """What the images take in memory: nothing when they are streamed."""
+        splits = (self.train, self.val, self.test)
+        return 0 if self.streamed else sum(split.images.nbytes for split in splits)
+
     def steps_per_epoch(self, batch_size: int) -> int:
         """Return how many batches ``train_batches`` yields."""
         return len(_slices(len(self.train), batch_size, keep_single=False))

@@ -1,7 +1,5 @@
 """How long an answer takes, alone and in batches, and how much memory the run took."""
 
-import resource
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.learn import memory
 from pipeline.learn.hardware import Hardware
 
 WARM_UPS = 3
@@ -28,8 +27,12 @@ class Measured:
     peak_memory_bytes: int
 
 
-def measure(answer: Callable[[Tensor], Tensor], batch: Tensor, hardware: Hardware) -> Measured:
+def measure(
+    answer: Callable[[Tensor], Tensor], batch: Tensor, hardware: Hardware, image_bytes: int = 0
+) -> Measured:
     """Time a network's answers to images float [B, 3, S, S], which are on the device already.
+
+    ``image_bytes`` is what the data set takes in memory.
 
     Latency and throughput are two measurements: neither is computed from the other.
     """
@@ -40,7 +43,7 @@ def measure(answer: Callable[[Tensor], Tensor], batch: Tensor, hardware: Hardwar
         latency_seconds_p90=float(np.quantile(alone, 0.9)),
         throughput_images_per_second=len(batch) / float(np.median(together)),
         throughput_batch_size=len(batch),
-        peak_memory_bytes=peak_memory(hardware),
+        peak_memory_bytes=peak_memory(hardware, image_bytes),
     )
 
 
@@ -58,20 +61,12 @@ def seconds(work: Callable[[], object], hardware: Hardware) -> list[float]:
     return found
 
 
-def peak_memory(hardware: Hardware) -> int:
+def peak_memory(hardware: Hardware, images: int) -> int:
     """Return the most bytes that images, network and training have taken so far.
 
-    On a GPU they are the GPU's; elsewhere they are this process's, above what Python and its
-    libraries took when this module was imported.
+    On a GPU they are the GPU's. Elsewhere they are this process's, above what it had when its hardware
+    was chosen, and the bytes of its ``images``, which it maps from a file.
     """
     if hardware.device.type == "cuda":
         return torch.cuda.max_memory_allocated(hardware.device)
-    return max(0, _most_resident() - _BY_LIBRARIES)
-
-
-def _most_resident() -> int:
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-_BY_LIBRARIES = _most_resident()
+    return max(0, memory.most() - hardware.memory_before) + images
