@@ -3,14 +3,17 @@ PARAMS ?= params/demo.yaml
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: report test lint bench bench-quick clean
+.PHONY: report test test-slow lint bench bench-quick clean
 .DELETE_ON_ERROR:
 
 report: .venv/installed
 	$(BIN)/headstart report $(PARAMS) $(OPTIONS)
 
 test: .venv/installed-dev .tools/installed
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(OPTIONS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not slow" $(OPTIONS)
+
+test-slow: .venv/installed-dev .tools/installed
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m slow $(OPTIONS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

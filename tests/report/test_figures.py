@@ -9,6 +9,7 @@ from matplotlib.text import Text
 from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
 
 from pipeline.report import figures, svg, theme
+from pipeline.report.figures import cost
 from pipeline.report.figures.confusion import draw_matrix
 from pipeline.report.study import Study
 from pipeline.report.text import percent
@@ -230,6 +231,18 @@ def test_front_holds_no_model_that_another_beats(study_of: StudyOf) -> None:
     best = points[points["score"] > points["score"].cummax().shift(fill_value=0)]
     assert list(front.get_xdata()) == list(best["cost"])
     assert front.get_ydata() == pytest.approx(best["score"])
+
+
+@pytest.mark.parametrize(
+    "limits", [(3.5e7, 7.5e7), (1e6, 1.1e6), (1e6, 9e6), (2e4, 3e6), (1e3, 1e9), (0.4, 0.9)]
+)
+def test_costs_have_few_round_numbers_on_their_axis(limits: tuple[float, float]) -> None:
+    axes = Figure().subplots()
+    axes.set_xscale("log")
+    axes.set_xlim(limits)
+    ticks = [tick for tick in cost._locator(axes).tick_values(*limits) if limits[0] <= tick <= limits[1]]
+
+    assert 1 <= len(ticks) <= 7
 
 
 def test_models_keep_their_color_in_every_figure(study_of: StudyOf) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import Locator, LogLocator, MaxNLocator, NullLocator
 
 from pipeline.report import theme
 from pipeline.report.costs import Cost
@@ -51,15 +51,18 @@ def _draw_price(axes: Axes, study: Study, price: Callable[[Cost], float]) -> Non
     axes.set_xscale("log")
     axes.margins(x=0.15, y=0.1)
     axes.grid(axis="y")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if front and _narrow(axes) else (1,)))
+    axes.xaxis.set_major_locator(_locator(axes))
     axes.xaxis.set_major_formatter(lambda value, _: theme.amount(value))
     axes.xaxis.set_minor_locator(NullLocator())
     _write_letters(axes, {theme.letters(study)[g.key]: (value, g.test_accuracy) for g, value, _ in priced})
 
 
-def _narrow(axes: Axes) -> bool:
+def _locator(axes: Axes) -> Locator:
+    """Return what puts a few round numbers on the axis, however few decades it spans."""
     low, high = axes.get_xlim()
-    return high / low < 100
+    if high / low < 6:
+        return MaxNLocator(nbins=3, steps=[1, 2, 5, 10])
+    return LogLocator(subs=(1, 2, 5) if high / low < 100 else (1,))
 
 
 def _write_letters(axes: Axes, points: dict[str, tuple[float, float]]) -> None:
