@@ -5,12 +5,13 @@ from pathlib import Path
 
 import papermill
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import SettingsError
 from pipeline.identity import NOTEBOOK
-from pipeline.settings import Experiment, RunSettings, read_yaml
+from pipeline.settings import EXPERIMENT_KEYS, Experiment, RunSettings, read_yaml
 from tests.conftest import ROOT
 
 ONE_MODEL = "models: [{model: custom_cnn}]\n"
@@ -245,6 +246,37 @@ def test_any_bytes_are_read_or_refused_in_one_line(
         found = str(error)
 
     assert "\n" not in found
+
+
+KEYS = st.sampled_from([*RunSettings.model_fields, *EXPERIMENT_KEYS]) | st.text(max_size=12)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12) | st.dates() | st.binary(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=6,
+)
+ENTRIES = st.lists(st.just("custom_cnn") | st.dictionaries(KEYS, VALUES, max_size=3), max_size=3)
+
+
+@given(st.dictionaries(KEYS, VALUES, max_size=4), ENTRIES | VALUES)
+def test_any_keys_and_values_are_an_experiment_or_refused_in_one_line(
+    tmp_path_factory: pytest.TempPathFactory, content: dict[str, object], models: object
+) -> None:
+    text = yaml.safe_dump({**content, "models": models}, allow_unicode=True)
+    path = write(tmp_path_factory.mktemp("fuzz"), text.encode("utf-8", "surrogatepass"))
+
+    try:
+        found = "".join(run.model_dump_json() for run in Experiment.from_yaml(path).runs)
+    except SettingsError as error:
+        found = str(error)
+        assert_says_where(found, path)
+
+    assert found
+    assert "\n" not in found
+
+
+def assert_says_where(said: str, path: Path) -> None:
+    assert said.startswith(f"{path}: ")
+    assert said.isprintable()
 
 
 @given(

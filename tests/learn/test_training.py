@@ -126,7 +126,7 @@ def test_killed_run_goes_on_from_its_last_epoch(
     assert f"Going on after epoch {done}, " in capsys.readouterr().out or not done
 
 
-@pytest.mark.parametrize("region", [0.0, 0.3, 0.6, 0.999])
+@pytest.mark.parametrize("region", [0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.999])
 def test_damaged_checkpoint_is_named_and_training_starts_afresh(
     region: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
