@@ -1,10 +1,22 @@
 """What every test shares: the project's root, and a folder of its own to run in."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def own_variables() -> Iterator[None]:
+    """Undo what a command says to its child processes through the environment, as with --offline."""
+    before = {name: value for name, value in os.environ.items() if name.startswith("HEADSTART_")}
+    yield
+    for name in [name for name in os.environ if name.startswith("HEADSTART_")]:
+        del os.environ[name]
+    os.environ.update(before)
 
 
 @pytest.fixture

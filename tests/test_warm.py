@@ -20,6 +20,12 @@ FEW = ("ipykernel.kernelapp",)
 SAYS = "import os, sys; print(os.getpid(), os.getppid(), 'torch' in sys.modules, os.getcwd())"
 
 
+def source_of_kernels() -> psutil.Process:
+    """Return the newest process that forks kernels."""
+    found = [child for child in psutil.Process().children() if "pipeline.warm" in child.cmdline()]
+    return max(found, key=psutil.Process.create_time)
+
+
 def outputs(source: str, folder: Path) -> list[str]:
     """Run a cell in a kernel of this environment and return what it printed, word by word."""
     notebook = new_notebook(cells=[new_code_cell(source)])
@@ -48,7 +54,7 @@ def test_without_the_process_kernels_start_the_ordinary_way(workplace: Path) -> 
 def test_kernels_start_the_ordinary_way_when_the_process_is_gone(workplace: Path) -> None:
     with warm.kernels(FEW):
         outputs("print(1)", workplace)
-        (source,) = psutil.Process().children()
+        source = source_of_kernels()
         source.kill()
         source.wait()
         said = outputs(SAYS, workplace)
@@ -107,7 +113,7 @@ def test_kernel_ends_with_who_asked_for_it(workplace: Path) -> None:
 def test_kernel_ends_at_once_with_the_process_it_was_forked_from(workplace: Path) -> None:
     with warm.kernels(FEW):
         kernel = warm.ForkedKernel(["-f", str(workplace / "c.json")], dict(os.environ), str(workplace))
-        (source,) = psutil.Process().children()
+        source = source_of_kernels()
         source.kill()
         assert kernel.wait(10) == -signal.SIGKILL
         psutil.wait_procs([psutil.Process(kernel.pid)] if psutil.pid_exists(kernel.pid) else [], timeout=5)
@@ -117,7 +123,7 @@ def test_kernel_ends_at_once_with_the_process_it_was_forked_from(workplace: Path
 def test_no_process_is_left_behind(workplace: Path) -> None:
     with warm.kernels(FEW):
         kernel = warm.ForkedKernel(["-f", str(workplace / "c.json")], dict(os.environ), str(workplace))
-        (source,) = psutil.Process().children()
+        source = source_of_kernels()
     end = time.monotonic() + 10
     while psutil.pid_exists(kernel.pid) and time.monotonic() < end:
         time.sleep(0.02)
