@@ -37,7 +37,7 @@ class ModelChange:
     """One model on both sides: mean accuracies, and the test of second against first.
 
     ``test`` is seen from the second side (positive: it got better) and None where the test images
-    are not the same.
+    are not the same, or the runs on both sides are.
     """
 
     key: str
@@ -45,6 +45,7 @@ class ModelChange:
     before: float
     after: float
     test: PairTest | None
+    same_runs: bool
 
 
 @dataclass(frozen=True)
@@ -152,9 +153,13 @@ def compare(first: Side, second: Side) -> Comparison:
 def _compare(first: Side, second: Side) -> Comparison:
     shared = [key for key in first.models if key in second.models]
     same_images = bool(first.images) and first.images == second.images
-    tests: Sequence[PairTest | None] = [None] * len(shared)
+    kept: set[str] = set()
+    tests: dict[str, PairTest] = {}
     if same_images:
-        tests = tested([(second.contestant(key), first.contestant(key)) for key in shared])
+        kept = {key for key in shared if first.models[key]["runs"] == second.models[key]["runs"]}
+        other = [key for key in shared if key not in kept]
+        pairs = [(second.contestant(key), first.contestant(key)) for key in other]
+        tests = dict(zip(other, tested(pairs), strict=True))
     return Comparison(
         first=first.name,
         second=second.name,
@@ -167,9 +172,10 @@ def _compare(first: Side, second: Side) -> Comparison:
                 second.models[key]["label"],
                 first.models[key]["accuracy"]["value"],
                 second.models[key]["accuracy"]["value"],
-                test,
+                tests.get(key),
+                key in kept,
             )
-            for key, test in zip(shared, tests, strict=True)
+            for key in shared
         ],
         only_first=[model["label"] for key, model in first.models.items() if key not in shared],
         only_second=[model["label"] for key, model in second.models.items() if key not in shared],

@@ -38,11 +38,15 @@ def _summary(found: Comparison) -> str:
     worse = [m.label for m in found.models if m.test and m.test.distinguishable and m.after < m.before]
     parts = [f"better beyond noise: {'; '.join(better)}"] if better else []
     parts += [f"worse beyond noise: {'; '.join(worse)}"] if worse else []
+    same = sum(model.same_runs for model in found.models)
+    if same == len(found.models):
+        return "The runs of all models are the same on both sides."
     if not parts:
         return "No model is better or worse beyond noise on the same test images."
-    rest = len(found.models) - len(better) - len(worse)
-    text = ". ".join(part[0].upper() + part[1:] for part in parts)
-    return f"{text}. Not distinguishable: {rest}." if rest else f"{text}."
+    rest = len(found.models) - len(better) - len(worse) - same
+    parts += [f"not distinguishable: {rest}"] if rest else []
+    parts += [f"the same runs on both sides: {same}"] if same else []
+    return " ".join(f"{part[0].upper()}{part[1:]}." for part in parts)
 
 
 def _table(found: Comparison) -> str:
@@ -55,6 +59,8 @@ def _table(found: Comparison) -> str:
 def _row(model: ModelChange) -> str:
     cells = [escape_markdown(model.label), percent(model.before), percent(model.after)]
     cells.append(f"{signed(model.after - model.before)} points")
+    if model.same_runs:
+        return f"| {' | '.join([*cells, '', '', 'same runs'])} |"
     if model.test is None:
         return f"| {' | '.join([*cells, '', '', 'other images'])} |"
     low, high = model.test.difference.low, model.test.difference.high

@@ -56,7 +56,27 @@ def test_a_report_does_not_differ_from_itself(tmp_path: Path) -> None:
     found = diff(path, path)
     assert (found.settings, found.causes, found.only_first, found.only_second) == ([], [], [], [])
     assert not any(model.test and model.test.distinguishable for model in found.models)
-    assert "No model is better or worse beyond noise" in found.to_markdown()
+    assert "The runs of all models are the same on both sides." in found.to_markdown()
+
+
+def test_runs_that_both_sides_share_are_named_and_not_tested(tmp_path: Path) -> None:
+    """A test of a run against itself would only cost the others their significance."""
+    better = replace(TUNED, accuracy=0.95, settings={"epochs": 20})
+    found = diff(written(tmp_path, "a", CUSTOM, TUNED), written(tmp_path, "b", CUSTOM, better))
+    assert [(model.key, model.same_runs) for model in found.models] == [
+        ("custom_cnn-scratch", True),
+        ("resnet18-fine_tune", False),
+    ]
+    assert found.models[0].test is None
+    assert found.models[1].test is not None
+    assert found.models[1].test.p_holm == found.models[1].test.p
+    assert "Better beyond noise: resnet18, fine-tuned. The same runs on both sides: 1." in found.to_markdown()
+
+
+def test_other_runs_of_like_accuracy_are_within_noise(tmp_path: Path) -> None:
+    other = replace(CUSTOM, settings={"epochs": 20})
+    markdown = diff(written(tmp_path, "a", CUSTOM), written(tmp_path, "b", other)).to_markdown()
+    assert "No model is better or worse beyond noise" in markdown
 
 
 def test_other_test_images_are_not_tested_in_pairs(tmp_path: Path) -> None:

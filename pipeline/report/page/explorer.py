@@ -21,6 +21,7 @@ from pipeline.report.theme import letters, short
 MOST_BYTES = 1_200_000  # of PNG that travel in the page
 MOST_CLASSES = 20  # beyond which a list of pairs stands for the matrix
 MOST_PAIRS = 60
+LONGEST = 300  # characters of a name: here, if nowhere else, it stands in full
 Cell = tuple[int, int]
 
 
@@ -115,7 +116,8 @@ def _images(study: Study, pool: list[int], images: dict[int, bytes]) -> str:
         row = place[index]
         of_class[int(study.targets[row])].append(_image(study, index, row, images[index]))
     groups = (
-        f"<details><summary>{text(short(study.classes[true], 60))}: {plural(len(items), 'image')}</summary>"
+        f"<details><summary>{text(short(study.classes[true], LONGEST))}: "
+        f"{plural(len(items), 'image')}</summary>"
         f'<ul class="pictures">{"".join(items)}</ul></details>'
         for true, items in sorted(of_class.items())
     )

@@ -68,7 +68,7 @@ def _widths(columns: Sequence[Sequence[str]]) -> list[int]:
 def _room(words: str, bold: bool = False) -> int:
     """Return how many average characters wide words are; capitals and bold ones are wider."""
     width = len(words) + sum(c.isupper() for c in words) // 3
-    return width + (width + 9) // 10 if bold else width
+    return width + width // 10 if bold else width
 
 
 def _plain(cell: str) -> str:
