@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipeline.records import RunRecord
 
 INTERRUPTED = 130
+CLOSED_PIPE = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,7 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.offline:
         os.environ["HEADSTART_OFFLINE"] = "1"
     try:
-        return int(options.command(options))
+        code = int(options.command(options))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # who reads the output, as head does, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_PIPE
     except HeadstartError as error:
         if options.debug:
             raise

@@ -1,5 +1,8 @@
 """The command line: exit codes, one-line errors, and nothing lost."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ from pipeline.cli import main
 from pipeline.identity import plan
 from pipeline.jobs import run_lock
 from pipeline.settings import Experiment
+from tests.conftest import ROOT
 
 
 def error_of(capfd: pytest.CaptureFixture[str]) -> str:
@@ -129,3 +133,19 @@ def test_clean_asks_first_and_keeps_what_params_refer_to(
 
     assert main(["clean", "x.yaml", "--yes"]) == 0
     assert [path.name for path in Path("runs").iterdir() if not path.name.startswith(".l")] == ["mine"]
+
+
+def test_output_may_be_cut_off_by_its_reader(workplace: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "clean", str(ROOT / "params" / "smoke.yaml")],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 141
+    assert said == b""

@@ -22,7 +22,7 @@ SAYS = "import os, sys; print(os.getpid(), os.getppid(), 'torch' in sys.modules,
 
 def source_of_kernels() -> psutil.Process:
     """Return the newest process that forks kernels."""
-    found = [child for child in psutil.Process().children() if "pipeline.warm" in child.cmdline()]
+    found = [child for child in psutil.Process().children() if "pipeline.forker" in child.cmdline()]
     return max(found, key=psutil.Process.create_time)
 
 
