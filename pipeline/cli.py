@@ -1,7 +1,6 @@
 """The command line: parse, call, print. Exit codes: 0 done, 1 a run failed, 2 bad input."""
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from pipeline import __version__
 from pipeline.errors import HeadstartError, InputError, one_line
 
 if TYPE_CHECKING:
+    from pipeline.execution import Options
     from pipeline.records import RunRecord
 
 INTERRUPTED = 130
@@ -149,15 +149,31 @@ def _add_doctor(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """``headstart run``."""
-    return _exit_code(_run(options))
+    from pipeline.execution import Options
+
+    return _exit_code(_records(options.params, Options(options.jobs, options.scheduler)))
 
 
-def _run(options: argparse.Namespace) -> "list[RunRecord]":
+def render(options: argparse.Namespace) -> int:
+    """``headstart render``."""
+    from pipeline.execution import Options
+
+    return _write_report(options, Options())
+
+
+def report(options: argparse.Namespace) -> int:
+    """``headstart report``."""
+    from pipeline.execution import Options
+
+    return _write_report(options, Options(options.jobs, options.scheduler))
+
+
+def _records(params: str, how: "Options") -> "list[RunRecord]":
+    """Return the runs of a params file, made where they are missing; say which failed."""
     from pipeline import execution
     from pipeline.settings import Experiment
 
-    experiment = Experiment.from_yaml(options.params)
-    records = execution.run(experiment, execution.Options(options.jobs, options.scheduler))
+    records = execution.run(Experiment.from_yaml(params), how)
     failed = [record for record in records if not record.complete]
     for record in failed:
         print(f"headstart: {execution.describe_failure(record, len(records) - len(failed))}", file=sys.stderr)
@@ -168,39 +184,25 @@ def _exit_code(records: "list[RunRecord]") -> int:
     return 0 if all(record.complete for record in records) else 1
 
 
-def render(options: argparse.Namespace) -> int:
-    """``headstart render``: runs that fail stand in the report, and in the exit code."""
+def _write_report(options: argparse.Namespace, how: "Options") -> int:
+    """Make the runs and write the report: runs that fail stand in it, and in the exit code."""
+    from pipeline import execution, warm
     from pipeline.report import rendering
-    from pipeline.settings import Experiment
 
-    formats = _formats(options.to)
-    experiment = Experiment.from_yaml(options.params)
-    rendered = rendering.render(
-        project_root() / "report.qmd",
-        Path(options.params),
-        Path("reports") / experiment.name,
-        formats,
-        options.engine,
-    )
+    formats, params = _formats(options.to), Path(options.params)
+    embedded = rendering.choose_engine(options.engine) == "embedded"  # Quarto starts its kernel itself
+    with warm.kernels(warm.REPORTING) if embedded else nullcontext():
+        records = _records(options.params, how)
+        execution.hand_over(records)
+        rendered = rendering.render(
+            project_root() / "report.qmd", params, Path("reports") / params.stem, formats, options.engine
+        )
     for warning in rendered.warnings:
         print(f"headstart: {warning}", file=sys.stderr)
     for path in rendered.files.values():
         print(path)
     print(f"Rendered by {rendered.engine}.")
-    written = json.loads(rendering.results_path(experiment.name).read_text(encoding="utf-8"))
-    return 0 if all(run["status"] == "complete" for run in written["runs"]) else 1
-
-
-def report(options: argparse.Namespace) -> int:
-    """``headstart report``."""
-    from pipeline import execution, warm
-    from pipeline.report.rendering import choose_engine
-
-    _formats(options.to)
-    embedded = choose_engine(options.engine) == "embedded"  # Quarto starts its kernel itself
-    with warm.kernels(warm.REPORTING) if embedded else nullcontext():
-        execution.hand_over(_run(options))
-        return render(options)
+    return _exit_code(records)
 
 
 def why(options: argparse.Namespace) -> int:

@@ -1,5 +1,6 @@
 """The command line: exit codes, one-line errors, and nothing lost."""
 
+import json
 import os
 import subprocess
 import sys
@@ -149,3 +150,25 @@ def test_output_may_be_cut_off_by_its_reader(workplace: Path) -> None:
 
     assert process.returncode == 141
     assert said == b""
+
+
+@pytest.mark.slow
+def test_report_and_runs_are_written_where_the_command_is_given(workplace: Path) -> None:
+    Path("tiny.yaml").write_text(
+        "dataset: digits\nmax_train_images: 100\nepochs: 1\n"
+        "models: [{model: custom_cnn, widths: [4], depth: 1, optimizer: sgd, learning_rate: 0.1}]\n",
+        encoding="utf-8",
+    )
+    command = [sys.executable, "-m", "pipeline", "render", "tiny.yaml", "--engine", "embedded"]
+    done = subprocess.run(
+        [*command, "--to", "html"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "reports/tiny.html"
+    (run,) = json.loads(Path("reports/tiny/results.json").read_text(encoding="utf-8"))["runs"]
+    assert (Path("runs") / run["run_id"] / "record.json").is_file()

@@ -15,6 +15,7 @@ Engine = Literal["quarto", "embedded"]
 ENGINES: tuple[Engine, ...] = ("quarto", "embedded")
 FORMATS = ("html", "pdf")
 ENGINE_VARIABLE = "HEADSTART_ENGINE"
+FOLDER_VARIABLE = "HEADSTART_REPORTS"  # where the report is written: cells run in another folder
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,19 @@ def render(
         from pipeline.report import quarto
 
         name = quarto.describe()
-        files = quarto.render(qmd, parameters, output, formats, {ENGINE_VARIABLE: name})
+        files = quarto.render(qmd, parameters, output, formats, _told(name, output))
         return Rendered(files, name)
     from pipeline.report.embedded import renderer
 
     name = renderer.engine_description()
-    contents, warnings = renderer.render(qmd, parameters, formats, {ENGINE_VARIABLE: name})
+    contents, warnings = renderer.render(qmd, parameters, formats, _told(name, output))
     files = {key: _written(_file(output, key), content) for key, content in contents.items()}
     return Rendered(files, name, tuple(warnings))
+
+
+def _told(engine: str, output: Path) -> dict[str, str]:
+    """Return what cells are told of where they are."""
+    return {ENGINE_VARIABLE: engine, FOLDER_VARIABLE: str(output.parent.absolute())}
 
 
 def choose_engine(engine: str | None = None) -> Engine:
@@ -72,7 +78,7 @@ def choose_engine(engine: str | None = None) -> Engine:
 
 def results_path(experiment_name: str) -> Path:
     """Return where a report's numbers stand for machines, beside the report."""
-    return Path("reports") / experiment_name / "results.json"
+    return Path(os.environ.get(FOLDER_VARIABLE, "reports")) / experiment_name / "results.json"
 
 
 def engine_name() -> str:
