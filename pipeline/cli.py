@@ -14,6 +14,7 @@ from pipeline.errors import HeadstartError, InputError, one_line
 if TYPE_CHECKING:
     from pipeline.execution import Options
     from pipeline.records import RunRecord
+    from pipeline.settings import Experiment
 
 INTERRUPTED = 130
 CLOSED_PIPE = 141
@@ -150,8 +151,10 @@ def _add_doctor(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """``headstart run``."""
     from pipeline.execution import Options
+    from pipeline.settings import Experiment
 
-    return _exit_code(_records(options.params, Options(options.jobs, options.scheduler)))
+    experiment = Experiment.from_yaml(options.params)
+    return _exit_code(_records(experiment, Options(options.jobs, options.scheduler)))
 
 
 def render(options: argparse.Namespace) -> int:
@@ -168,12 +171,11 @@ def report(options: argparse.Namespace) -> int:
     return _write_report(options, Options(options.jobs, options.scheduler))
 
 
-def _records(params: str, how: "Options") -> "list[RunRecord]":
-    """Return the runs of a params file, made where they are missing; say which failed."""
+def _records(experiment: "Experiment", how: "Options") -> "list[RunRecord]":
+    """Return the runs of an experiment, made where they are missing; say which failed."""
     from pipeline import execution
-    from pipeline.settings import Experiment
 
-    records = execution.run(Experiment.from_yaml(params), how)
+    records = execution.run(experiment, how)
     failed = [record for record in records if not record.complete]
     for record in failed:
         print(f"headstart: {execution.describe_failure(record, len(records) - len(failed))}", file=sys.stderr)
@@ -188,15 +190,16 @@ def _write_report(options: argparse.Namespace, how: "Options") -> int:
     """Make the runs and write the report: runs that fail stand in it, and in the exit code."""
     from pipeline import execution, warm
     from pipeline.report import rendering
+    from pipeline.settings import Experiment
 
-    formats, params = _formats(options.to), Path(options.params)
+    formats, experiment = _formats(options.to), Experiment.from_yaml(options.params)
+    document, output = project_root() / "report.qmd", Path("reports") / experiment.name
+    rendering.check(document, output, formats)
     embedded = rendering.choose_engine(options.engine) == "embedded"  # Quarto starts its kernel itself
     with warm.kernels(warm.REPORTING) if embedded else nullcontext():
-        records = _records(options.params, how)
+        records = _records(experiment, how)
         execution.hand_over(records)
-        rendered = rendering.render(
-            project_root() / "report.qmd", params, Path("reports") / params.stem, formats, options.engine
-        )
+        rendered = rendering.render(document, Path(options.params), output, formats, options.engine)
     for warning in rendered.warnings:
         print(f"headstart: {warning}", file=sys.stderr)
     for path in rendered.files.values():

@@ -41,7 +41,7 @@ def render(
     Quarto that the embedded renderer does not know, and InputError for arguments that cannot be.
     """
     chosen = choose_engine(engine)
-    _check(qmd, output, formats)
+    check(qmd, output, formats)
     parameters = {"params_file": _from_project(params_file, qmd)}
     if chosen == "quarto":
         from pipeline.report import quarto
@@ -94,7 +94,8 @@ def engine_name() -> str:
     return "Quarto" if "QUARTO_BIN_PATH" in os.environ else "no renderer"
 
 
-def _check(qmd: Path, output: Path, formats: Sequence[str]) -> None:
+def check(qmd: Path, output: Path, formats: Sequence[str]) -> None:
+    """Raise InputError for what cannot be rendered or written; makes the folder of the output."""
     if not qmd.is_file():
         raise InputError(f"{qmd}: no such file; run this in Headstart's folder.")
     for name in formats:
