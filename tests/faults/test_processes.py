@@ -38,6 +38,13 @@ def processes(parent: int, words: str) -> list[psutil.Process]:
     return [process for process in below if words in " ".join(process.cmdline())]
 
 
+def kernels(parent: int) -> list[psutil.Process]:
+    """Return the kernels below a parent: forked ones have the command line of what they come from."""
+    forkers = {process.pid for process in processes(parent, "pipeline.forker")}
+    forked = [process for process in processes(parent, "pipeline.forker") if process.ppid() in forkers]
+    return forked + processes(parent, "ipykernel_launcher")
+
+
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
     """The run that was never stopped."""
@@ -65,7 +72,7 @@ def test_killed_kernel_is_a_failed_run_that_goes_on(workplace: Path, expected: R
     experiment = write(LONG)
     with started(workplace, "x.yaml") as process:
         wait_for(workplace, "runs/.*.partial/checkpoint.pt")
-        (kernel,) = processes(process.pid, "ipykernel_launcher")
+        (kernel,) = kernels(process.pid)
         kernel.kill()
         said = said_by(process)
 
