@@ -24,6 +24,7 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from pipeline.jobs import THREAD_SETTINGS
 
 SOCKET_VARIABLE = "HEADSTART_WARM"
+LONGEST_PATH = 100  # of a socket, in bytes; Linux allows 107
 START_SECONDS = 120.0  # how long a kernel waits for the imports of the first one
 KERNEL = ("ipykernel.kernelapp", "ipykernel.ipkernel", "matplotlib.pyplot")
 LEARNING = (
@@ -52,11 +53,11 @@ def kernels(imported: Sequence[str]) -> Iterator[None]:
 
     They come from a process that has ``imported`` these modules. An inner block wins over an outer.
     """
-    if sys.platform != "linux":
-        yield
-        return
     with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
         path = str(Path(folder) / "kernels")
+        if sys.platform != "linux" or len(os.fsencode(path)) > LONGEST_PATH:
+            yield
+            return
         source = subprocess.Popen(
             [sys.executable, "-m", "pipeline.forker", path, *imported],
             stdin=subprocess.PIPE,  # closed with this process, however that ends

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -49,6 +50,16 @@ def test_without_the_process_kernels_start_the_ordinary_way(workplace: Path) -> 
 
     assert said[1] == str(os.getpid())
     assert said[2] == "False"
+
+
+def test_where_temporary_folders_have_long_names_kernels_start_the_ordinary_way(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = workplace / ("x" * 100)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    with warm.kernels(FEW):
+        assert warm.SOCKET_VARIABLE not in os.environ
 
 
 def test_kernels_start_the_ordinary_way_when_the_process_is_gone(workplace: Path) -> None:
