@@ -3,6 +3,7 @@
 Everything in this module runs on the worker's machine; ``pipeline.cluster`` is the other end.
 """
 
+import atexit
 import importlib.metadata
 import io
 import json
@@ -11,11 +12,14 @@ import platform
 import subprocess
 import sys
 import tarfile
+import threading
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pipeline import warm
 from pipeline.errors import HeadstartError, one_line
 from pipeline.identity import source_hash
 from pipeline.jobs import Event, Job, run_in_process, stop
@@ -23,6 +27,7 @@ from pipeline.settings import RunSettings
 
 COMPARED_PACKAGES = ("torch", "torchvision", "numpy", "papermill", "timm", "distributed")
 _stopped: set[str] = set()
+_starting = threading.Lock()  # a worker may have several threads
 
 
 @dataclass(frozen=True)
@@ -86,11 +91,22 @@ def run_on_worker(job: Job, call: Call) -> Outcome:
     if wrong := _unfit(here, call):
         return Outcome(f"worker {worker.address}: {wrong}")
 
+    with _starting:
+        _keep_kernels_warm()
+
     def emit(event: Event) -> None:
         worker.log_event(topic(call.token), event)
 
     last_words = run_in_process(here, emit)
     return Outcome(last_words, None if shared or last_words else packed(here.final))
+
+
+@cache
+def _keep_kernels_warm() -> None:
+    """Have the kernels of this worker's runs forked, from now until the worker ends."""
+    block = ExitStack()
+    block.enter_context(warm.kernels(warm.LEARNING))
+    atexit.register(block.close)
 
 
 def stop_runs(token: str, run_ids: list[str]) -> None:

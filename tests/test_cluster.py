@@ -1,5 +1,6 @@
 """Runs on a real Dask scheduler and real workers: live, taken over, sent back, or refused by name."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -150,6 +151,9 @@ def test_interrupted_command_ends_its_runs_on_the_workers(dask: LocalCluster, wo
     with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment) as process:
         try:
             wait_until(lambda: list(workplace.glob("runs/.*.partial/checkpoint.pt")))
+            kernels = [
+                p.pid for forker in modules_below(worker, "pipeline.forker") for p in forker.children()
+            ]
             process.send_signal(signal.SIGINT)
             _, said = process.communicate(timeout=60)
         finally:
@@ -157,8 +161,20 @@ def test_interrupted_command_ends_its_runs_on_the_workers(dask: LocalCluster, wo
 
     assert process.returncode == 130
     assert said.strip().splitlines()[-1].startswith(b"headstart: stopped; the same command goes on")
-    wait_until(lambda: not worker.children(recursive=True))
+    assert kernels  # forked, as those of runs on this machine are
+    wait_until(lambda: not modules_below(worker, "pipeline.worker"))
+    wait_until(lambda: not any(map(psutil.pid_exists, kernels)))
     assert worker.is_running()
+
+
+def modules_below(parent: psutil.Process, name: str) -> list[psutil.Process]:
+    """Return the processes that a process started as ``python -m name``; a fork looks like its origin."""
+    found = []
+    for process in parent.children():
+        with contextlib.suppress(psutil.Error):
+            if name in process.cmdline():
+                found.append(process)
+    return found
 
 
 def wait_until(holds: Callable[[], object], seconds: float = 120) -> None:
