@@ -14,7 +14,8 @@ from pipeline.records import RunRecord
 from pipeline.report.intervals import wilson
 
 GAP = 0.05  # train minus val accuracy, at the chosen epoch, from which a run overfits
-RISE = 0.05  # by which the val loss must have risen after its best epoch, as a share of it
+RISE = 0.05  # by which the val loss must have risen after its best epoch, as a share of it ...
+LASTING = 3  # ... in each of so many last epochs: a single one may be a chance
 STILL_FALLING = 0.01  # val loss over the last three epochs, as a share, that says "not done yet"
 LOW = 0.90  # train accuracy below which a model without a gap may lack capacity or freedom
 
@@ -84,9 +85,9 @@ def _fit(history: pd.DataFrame, best: pd.Series, val_images: int) -> Fit:
     """Apply the rules in order: the first that holds names the run.
 
     overfitting: train is ahead of val by 5 points and by more than val images can show by chance, or
-    the val loss has risen 5 % since its best epoch while the train loss fell. unfinished: the best
-    epoch is the last one and the val loss was still falling. underfitting: no gap, and train accuracy
-    itself below 90 %.
+    each of the last three epochs, after the best one, has a val loss 5 % above it while the train loss
+    fell. unfinished: the best epoch is the last one and the val loss was still falling. underfitting: no
+    gap, and train accuracy itself below 90 %.
     """
     low, high = wilson(best["val_accuracy"] * val_images, max(val_images, 1))
     noise = float(high - low) / 2
@@ -99,8 +100,9 @@ def _fit(history: pd.DataFrame, best: pd.Series, val_images: int) -> Fit:
 
 
 def _diverged(history: pd.DataFrame, best: pd.Series) -> bool:
-    last = history.iloc[-1]
-    return bool(last["val_loss"] > (1 + RISE) * best["val_loss"] and last["train_loss"] < best["train_loss"])
+    since = history[history["epoch"] > best["epoch"]].tail(LASTING)
+    risen = (since["val_loss"] > (1 + RISE) * best["val_loss"]).all()
+    return bool(len(since) == LASTING and risen and since["train_loss"].iloc[-1] < best["train_loss"])
 
 
 def _still_falling(history: pd.DataFrame) -> bool:

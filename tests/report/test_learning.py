@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -57,6 +58,16 @@ def test_val_loss_that_rises_while_train_loss_falls_is_overfitting(record: RunRe
     assert found is not None
     assert found.fit == "overfitting"
     assert found.rise > 0.05
+
+
+@pytest.mark.parametrize("last", [[0.5], [0.5, 0.5], [0.5, 0.3, 0.5]])
+def test_val_loss_that_is_higher_for_a_moment_shows_nothing(record: RunRecord, last: list[float]) -> None:
+    history = made_history("healthy", 0.95, 0)
+    history["val_loss"] = [*np.linspace(1.0, 0.3, len(history) - len(last)), *last]
+    history["train_loss"] = [1.0 - 0.05 * step for step in range(len(history))]
+    found = learning(with_history(record, history))
+    assert found is not None
+    assert found.fit != "overfitting"
 
 
 def test_two_epochs_that_still_improve_are_unfinished(record: RunRecord) -> None:
