@@ -33,7 +33,8 @@ def compare(options: Options) -> Iterator[Result]:
         learning_rate=0.01,
     )
     with apart(seconds) as measure:
-        measure("forward", settings.model_dump_json(), options.folder / "warm-up")
+        for name in ("forward", "probe"):  # for the first time: imports, and kernels chosen by size
+            measure(name, settings.model_dump_json(), options.folder / f"warm-up-{name}")
         contenders = {
             name: _contender(measure, name, settings, options.folder)
             for name in ("probe", "every_epoch", "forward")
@@ -115,4 +116,4 @@ def _every_epoch(loaded: ours.Loaded) -> None:
             loss.backward()
             optimizer.step()
         batch = evaluation_batch(loaded.images, loaded.hardware)
-        loop.evaluate(network, loaded.images.batches("val", batch), loaded.hardware)
+        loop.evaluate(network, loaded.images.batches("val", batch), settings, loaded.hardware)

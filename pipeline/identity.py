@@ -76,7 +76,7 @@ def effective_settings(settings: RunSettings) -> dict[str, object]:
         without |= {"head_epochs", "backbone_learning_rate_factor", "freeze_batchnorm"}
     if settings.mode != "linear_probe":
         without |= {"feature_views"}
-    if settings.optimizer != "sgd":
+    if settings.optimizer not in ("sgd", "muon"):
         without |= {"momentum", "nesterov"}
     if settings.schedule == "one_cycle":
         without |= {"warmup_epochs"}

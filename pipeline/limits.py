@@ -135,7 +135,8 @@ def need(settings: RunSettings, images: int) -> Need | None:
     views = settings.feature_views if settings.mode == "linear_probe" else 1
     whole = _bytes(network.parameters())
     trained = _bytes(network.head.parameters()) if settings.mode == "linear_probe" else whole
-    states = 2 if settings.optimizer != "sgd" else int(settings.momentum > 0)
+    # Muon keeps one, and AdamW, for the rest of a network, a second.
+    states = {"sgd": int(settings.momentum > 0), "muon": 1}.get(settings.optimizer, 2)
     checkpoint = trained * (2 + states + settings.weight_averaging)  # weights, best weights, optimizer
     return Need(
         settings,

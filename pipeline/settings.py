@@ -81,13 +81,15 @@ class RunSettings(BaseModel):
     batch_size: Annotated[int, Field(ge=1, le=65536, strict=True)] = Field(
         128, description="images in one training step"
     )
-    optimizer: Literal["sgd", "adam", "adamw"] = Field("adamw", description="sgd, adam or adamw")
+    optimizer: Literal["sgd", "adam", "adamw", "muon"] = Field(
+        "adamw", description="sgd, adam, adamw, or muon for convolutions with adamw for the rest"
+    )
     learning_rate: Annotated[float, Field(gt=0, le=100)] = Field(
         1e-3, description="highest learning rate of the schedule"
     )
     weight_decay: Annotated[float, Field(ge=0, le=10)] = Field(5e-4, description="L2 penalty on weights")
-    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="sgd: momentum")
-    nesterov: bool = Field(True, description="sgd: Nesterov momentum")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="sgd and muon: momentum")
+    nesterov: bool = Field(True, description="sgd and muon: Nesterov momentum")
     schedule: Literal["constant", "cosine", "one_cycle"] = Field(
         "one_cycle", description="constant, cosine or one_cycle"
     )

@@ -111,7 +111,7 @@ BAD_PARAMS: list[tuple[str | bytes, str]] = [
     ("momentum: 1.5\n" + ONE_MODEL, "momentum is 1.5; it must be less than 1."),
     (
         "optimizer: lion\n" + ONE_MODEL,
-        "optimizer is 'lion'; it must be one of 'sgd', 'adam', 'adamw'.",
+        "optimizer is 'lion'; it must be one of 'sgd', 'adam', 'adamw', 'muon'.",
     ),
     (
         "precision: fp8\n" + ONE_MODEL,

@@ -12,7 +12,7 @@ from safetensors.torch import save_model
 from sklearn.metrics import ConfusionMatrixDisplay, accuracy_score, precision_recall_fscore_support
 from torch import Tensor, nn
 
-from pipeline.learn import data, measurement, models
+from pipeline.learn import data, loop, measurement, models
 from pipeline.learn.features import FeatureData, evaluation_batch
 from pipeline.learn.hardware import Hardware, environment
 from pipeline.learn.training import FitResult
@@ -69,16 +69,9 @@ def _cheapest(
     return network, images
 
 
-@torch.inference_mode()
 def probabilities(network: nn.Module, x: Tensor, settings: RunSettings, hardware: Hardware) -> Tensor:
-    """Return the probabilities float32 [B, classes] that a network gives images [B, 3, S, S].
-
-    The softmax is computed in fp32 whatever the precision, so that each row sums to 1.
-    """
-    views = [x, x.flip(3)] if settings.flip_at_test else [x]
-    with hardware.autocast():
-        logits = [network(view) for view in views]
-    return torch.stack([answer.float().softmax(dim=1) for answer in logits]).mean(dim=0)
+    """Return the probabilities float32 [B, classes] that a network gives images [B, 3, S, S]."""
+    return loop.log_probabilities(network, x, settings, hardware).exp()
 
 
 def metrics(predictions: Mapping[str, SplitPredictions]) -> pd.DataFrame:

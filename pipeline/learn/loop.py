@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn, optim
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.errors import RunError
 from pipeline.learn.hardware import Hardware
+from pipeline.learn.optimizers import AnyOptimizer
 from pipeline.settings import RunSettings
 
 CHECK_EVERY = 100  # steps between two looks at the training loss
+IMAGES_NDIM = 4
 AUXILIARY_WEIGHT = 0.4  # of an auxiliary head's loss (Szegedy et al. 2016, arXiv 1512.00567)
 
 Batches = Iterable[tuple[Tensor, Tensor]]
@@ -74,7 +76,7 @@ def training_loss(
     return loss, logits
 
 
-def refuse_divergence(split: str, loss: float, where: str, optimizer: optim.Optimizer) -> None:
+def refuse_divergence(split: str, loss: float, where: str, optimizer: AnyOptimizer) -> None:
     """Raise RunError if a loss is not finite."""
     if not math.isfinite(loss):
         rate = max(float(group["lr"]) for group in optimizer.param_groups)
@@ -85,12 +87,25 @@ def refuse_divergence(split: str, loss: float, where: str, optimizer: optim.Opti
 
 
 @torch.inference_mode()
-def evaluate(network: nn.Module, batches: Batches, hardware: Hardware) -> Scores:
-    """Return the scores of a network on batches of images as they are, without label smoothing."""
+def log_probabilities(network: nn.Module, x: Tensor, settings: RunSettings, hardware: Hardware) -> Tensor:
+    """Return the logarithms float32 [B, classes] of the probabilities that a network gives.
+
+    ``x`` are images [B, 3, S, S], or features [B, F] for a head alone, which have no mirror. With
+    ``flip_at_test`` the probabilities are the mean over an image and its mirror. The softmax is
+    computed in fp32 whatever the precision, so that the probabilities of an image sum to 1.
+    """
+    mirrored = settings.flip_at_test and x.ndim == IMAGES_NDIM
+    with hardware.autocast():
+        logits = [network(view) for view in ((x, x.flip(3)) if mirrored else (x,))]
+    answers = torch.stack([answer.float().log_softmax(dim=1) for answer in logits])
+    return answers.logsumexp(dim=0) - math.log(len(answers)) if mirrored else answers[0]
+
+
+def evaluate(network: nn.Module, batches: Batches, settings: RunSettings, hardware: Hardware) -> Scores:
+    """Return the scores of a network on batches of images, asked as in the end, without label smoothing."""
     tally = Tally(hardware.device)
     network.eval()
     for images, targets in batches:
-        with hardware.autocast():
-            logits = network(images).float()
-        tally.add(F.cross_entropy(logits, targets), logits, targets)
+        answers = log_probabilities(network, images, settings, hardware)
+        tally.add(F.nll_loss(answers, targets), answers, targets)
     return tally.scores()

@@ -142,7 +142,8 @@ class Trainer:
         started = time.perf_counter()
         train = self._train_pass(epoch, reporter)
         trained = time.perf_counter()
-        val = loop.evaluate(self.evaluated, self.examples.batches("val", self.val_batch), self.hardware)
+        batches = self.examples.batches("val", self.val_batch)
+        val = loop.evaluate(self.evaluated, batches, self.settings, self.hardware)
         loop.refuse_divergence("val", val.loss, f"in epoch {epoch + 1}", self.optimizer)
         return {
             "epoch": epoch + 1,

@@ -1,5 +1,6 @@
 """Optimizers, and the learning rate of each step."""
 
+import copy
 from itertools import pairwise
 
 import pytest
@@ -67,6 +68,81 @@ def test_optimizer_is_the_one_named(name: str, kind: type) -> None:
     built = optimizers.build(groups, chosen, torch.device("cpu"))
     assert type(built) is kind
     assert [g["weight_decay"] for g in built.param_groups] == [chosen.weight_decay, 0.0]
+
+
+def muon(layer: nn.Module, **changes: object) -> optimizers.Together:
+    chosen = tiny.settings(optimizer="muon", **{"momentum": 0.6, "learning_rate": 0.1, **changes})
+    group = {"params": [*layer.parameters()], "lr": chosen.learning_rate, "weight_decay": 0.1}
+    built = optimizers.build([group], chosen, torch.device("cpu"))
+    assert isinstance(built, optimizers.Together)
+    return built
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_muon_steps_as_pytorchs_own_does_on_matrices(memory_format: torch.memory_format, kernel: int) -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(6, 8, kernel, bias=False).to(memory_format=memory_format)
+    plain = nn.Parameter(layer.weight.detach().clone(memory_format=torch.contiguous_format).flatten(1))
+    before, own = plain.detach().clone(), muon(layer)
+    options = {"momentum": 0.6, "nesterov": True, "adjust_lr_fn": "match_rms_adamw"}
+    reference = torch.optim.Muon(
+        [plain], lr=0.1, weight_decay=0.1, ns_steps=optimizers.ORTHOGONALISING_STEPS, **options
+    )
+    for _ in range(3):
+        x = torch.randn(4, 6, 5, 5)
+        own.zero_grad()
+        layer(x).square().sum().backward()
+        assert layer.weight.grad is not None
+        plain.grad = layer.weight.grad.clone(memory_format=torch.contiguous_format).flatten(1)
+        own.step()
+        reference.step()
+    # It orthogonalises in bf16, where another order of columns rounds differently.
+    assert torch.allclose(layer.weight.flatten(1), plain, atol=0.01)
+    assert (plain.detach() - before).abs().mean() > 0.02
+
+
+def test_muon_makes_updates_orthogonal_and_leaves_the_rest_to_adamw() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(8, 4, 3), nn.Flatten(), nn.Linear(4, 2))
+    before = {name: p.detach().clone() for name, p in network.named_parameters()}
+    built = muon(network, learning_rate=1.0)
+    assert [type(part) for part in built.optimizers] == [optimizers.ConvolutionMuon, torch.optim.AdamW]
+    network(torch.randn(5, 8, 3, 3)).square().sum().backward()
+    built.step()
+    change = (network[0].weight - before["0.weight"] * 0.9).flatten(1)
+    gradient = network[0].weight.grad
+    assert gradient is not None
+    # Two answers push in two directions, of which one is by far the stronger.
+    strengths, sizes = torch.linalg.svdvals(gradient.flatten(1))[:2], torch.linalg.svdvals(change)[:2]
+    assert strengths[0] > 3 * strengths[1]
+    assert sizes[0] < 1.5 * sizes[1]
+    assert all(not torch.equal(p, before[name]) for name, p in network.named_parameters())
+
+
+def test_muon_without_convolutions_is_adamw() -> None:
+    (only,) = muon(nn.Linear(3, 2)).optimizers
+    assert type(only) is torch.optim.AdamW
+
+
+def test_muon_forgets_gradients_and_goes_on_from_its_state() -> None:
+    layers = [nn.Conv2d(3, 4, 3) for _ in range(2)]
+    layers[1].load_state_dict(layers[0].state_dict())
+    first, second = (muon(layer) for layer in layers)
+    x = torch.randn(2, 3, 4, 4)
+    for _ in range(2):
+        first.zero_grad()
+        assert all(p.grad is None for p in layers[0].parameters())
+        layers[0](x).square().sum().backward()
+        first.step()
+    layers[1].load_state_dict(layers[0].state_dict())
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    for layer, built in zip(layers, (first, second), strict=True):
+        built.zero_grad()
+        layer(x).square().sum().backward()
+        built.step()
+    assert torch.equal(layers[0].weight, layers[1].weight)
+    assert torch.equal(layers[0].bias, layers[1].bias)
 
 
 def test_each_group_keeps_its_share_of_the_learning_rate() -> None:

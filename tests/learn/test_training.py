@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from pipeline.errors import RunError
-from pipeline.learn import training
+from pipeline.learn import evaluation, optimizers, training
 from pipeline.learn.reporting import Reporter, clock
 from pipeline.learn.trainer import Progress, Trainer
 from pipeline.records import HISTORY_COLUMNS
@@ -44,9 +45,10 @@ def test_history_has_a_row_for_each_epoch() -> None:
     assert not fitted.history.isna().any().any()
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "muon"])
 def test_optimizer_steps_once_per_batch(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[optimizer]
+    kinds = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    kind = {**kinds, "muon": optimizers.ConvolutionMuon}[optimizer]
     steps: list[int] = []
     once = kind.step
     monkeypatch.setattr(kind, "step", lambda self, *args: (steps.append(1), once(self, *args))[1])
@@ -55,7 +57,9 @@ def test_optimizer_steps_once_per_batch(optimizer: str, monkeypatch: pytest.Monk
     assert len(steps) == 2 * tiny.images(chosen).steps_per_epoch(chosen.batch_size)
 
 
-@pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 0.3), ("adam", 0.05), ("adamw", 0.05)])
+@pytest.mark.parametrize(
+    ("optimizer", "rate"), [("sgd", 0.3), ("adam", 0.05), ("adamw", 0.05), ("muon", 0.05)]
+)
 def test_fit_overfits_one_batch(optimizer: str, rate: float) -> None:
     chosen = tiny.settings(
         optimizer=optimizer, max_train_images=32, epochs=60, learning_rate=rate, weight_decay=0.0
@@ -176,6 +180,22 @@ def test_best_epoch_is_kept_and_has_the_lowest_val_loss() -> None:
     history = fitted.history.set_index("epoch")
     assert fitted.best_epoch == history["val_loss"].idxmin()
     assert val_loss(network, chosen) == pytest.approx(history["val_loss"].min(), rel=1e-5)
+
+
+def test_val_is_scored_as_the_predictions_are_made() -> None:
+    chosen = tiny.settings(epochs=2, flip_at_test=True)
+    network, fitted = fit(chosen)
+    images = tiny.images(chosen)
+    val = evaluation.predict(network, images, chosen, tiny.CPU)["val"]
+    loss = -np.log(val.probability[np.arange(len(val.target)), val.target]).mean()
+    assert loss == pytest.approx(fitted.history["val_loss"].min(), rel=1e-5)
+    assert loss != pytest.approx(val_loss(network, chosen), rel=1e-3)  # that asks for no mirror
+
+
+def test_features_have_no_mirror() -> None:
+    chosen = tiny.transfer_settings(flip_at_test=True, epochs=2)
+    network, fitted = fit(chosen)
+    assert val_loss(network, chosen) == pytest.approx(fitted.history["val_loss"].min(), rel=1e-4)
 
 
 def test_infinite_loss_ends_the_run_in_one_line() -> None:
