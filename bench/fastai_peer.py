@@ -6,7 +6,9 @@ only flip and the moving zoom are left, which cost the least and come nearest to
 """
 
 import warnings
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from bench import workload
 from bench.measuring import SkippedError, Stopwatch
@@ -27,7 +29,7 @@ def _images_per_second(folder: Path, first: int, last: int) -> float:
     try:
         from fastai.callback.core import Callback, CancelFitException
         from fastai.metrics import accuracy
-        from fastai.vision.all import ImageDataLoaders, Learner, Normalize, aug_transforms
+        from fastai.vision.all import Learner
     except ImportError as error:
         raise SkippedError(f"fastai cannot be imported ({error}): pip install 'headstart[bench]'.") from None
 
@@ -38,20 +40,28 @@ def _images_per_second(folder: Path, first: int, last: int) -> float:
             if self.training and watch.step():
                 raise CancelFitException
 
-    augmentation = aug_transforms(max_rotate=0, max_lighting=0, max_warp=0)
-    loaders = ImageDataLoaders.from_folder(
-        folder,
-        train="train",
-        valid="test",
-        bs=workload.BATCH_SIZE,
-        batch_tfms=[*augmentation, Normalize.from_stats(workload.MEAN, workload.STD)],
-    )
+    loaders = _loaders(folder)
     learner = Learner(loaders, workload.network(), metrics=accuracy, cbs=Watch())
     if loaders.device.type == "cuda":
         learner = learner.to_fp16()  # as fastai's tutorials do on a GPU
     with learner.no_bar(), learner.no_logging():
         learner.fit_one_cycle(1, 3e-3)
     return watch.rate(workload.BATCH_SIZE)
+
+
+@cache
+def _loaders(folder: Path) -> Any:
+    """Return fastai's loaders; finding the files takes it long, and is not timed."""
+    from fastai.vision.all import ImageDataLoaders, Normalize, aug_transforms
+
+    augmentation = aug_transforms(max_rotate=0, max_lighting=0, max_warp=0)
+    return ImageDataLoaders.from_folder(
+        folder,
+        train="train",
+        valid="test",
+        bs=workload.BATCH_SIZE,
+        batch_tfms=[*augmentation, Normalize.from_stats(workload.MEAN, workload.STD)],
+    )
 
 
 def version() -> str | None:

@@ -88,6 +88,11 @@ def test_goal_counts_training_seconds_up_to_the_first_epoch_that_reaches_it() ->
     assert to_90.to_goal(iter([(10.0, 0.7)]))["reached"] is False
 
 
+def test_loop_that_misses_the_goal_counts_up_to_the_epoch_that_ends_after_its_limit() -> None:
+    found = to_90.to_goal(iter([(10.0, 0.5), (10.0, 0.6), (10.0, 0.95)]), limit=15)
+    assert (found["seconds"], found["epochs"], found["reached"]) == (20.0, 2, False)
+
+
 def test_tutorial_trains_the_same_network_as_ours(workplace: Path) -> None:
     for label in ("cat", "dog"):
         (workplace / "train" / label).mkdir(parents=True)
