@@ -125,7 +125,7 @@ def made_history(learning: str, accuracy: float, seed: int) -> pd.DataFrame:
     ]
     train_accuracy = np.minimum(0.999, val_accuracy + gap * rise)
     train_loss = np.maximum(0.01, val_loss - 2.5 * gap * rise)
-    climb = {"overfit": 0.05, "stopped": 0.004}.get(learning, 0.0)
+    climb = {"overfit": 0.05, "stopped": 0.006}.get(learning, 0.0)
     val_loss = val_loss + climb * np.maximum(0, epochs - 8)
     return pd.DataFrame(
         {

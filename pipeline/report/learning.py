@@ -15,7 +15,7 @@ from pipeline.report.intervals import wilson
 
 GAP = 0.05  # train minus val accuracy, at the chosen epoch, from which a run overfits
 RISE = 0.05  # by which the val loss must have risen after its best epoch, as a share of it ...
-LASTING = 3  # ... in each of so many last epochs: a single one may be a chance
+LASTING = 2  # ... in each of so many last epochs: a single one may be a chance
 STILL_FALLING = 0.01  # val loss over the last three epochs, as a share, that says "not done yet"
 LOW = 0.90  # train accuracy below which a model without a gap may lack capacity or freedom
 
@@ -85,7 +85,7 @@ def _fit(history: pd.DataFrame, best: pd.Series, val_images: int) -> Fit:
     """Apply the rules in order: the first that holds names the run.
 
     overfitting: train is ahead of val by 5 points and by more than val images can show by chance, or
-    each of the last three epochs, after the best one, has a val loss 5 % above it while the train loss
+    each of the last two epochs, after the best one, lies 5 % above it in val loss while the train loss
     fell. unfinished: the best epoch is the last one and the val loss was still falling. underfitting: no
     gap, and train accuracy itself below 90 %.
     """

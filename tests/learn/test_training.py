@@ -101,6 +101,7 @@ def kill_after(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
 RESUMED = {
     "sgd": {"optimizer": "sgd", "weight_averaging": True, "augmentation": ["crop", "alternating_flip"]},
     "adamw": {"dropout": 0.3, "schedule": "cosine", "gradient_clip": 1.0},
+    "muon": {"optimizer": "muon", "momentum": 0.6, "augmentation": ["crop"], "flip_at_test": True},
     "stops early": {"optimizer": "adam", "learning_rate": 0.3, "patience": 1, "schedule": "constant"},
     "linear_probe": {"model": "resnet18", "mode": "linear_probe", "dropout": 0.3, "feature_views": 2},
     "fine_tune": {"model": "resnet18", "mode": "fine_tune", "head_epochs": 2, "weight_averaging": True},
