@@ -106,7 +106,7 @@ def _forward(loaded: ours.Loaded) -> None:
 
 def _every_epoch(loaded: ours.Loaded) -> None:
     network, settings = _network(loaded), loaded.settings
-    optimizer = optimizers.build(network.parameter_groups(settings), settings, loaded.hardware.device)
+    optimizer = optimizers.build(network.parameter_groups(settings), settings, loaded.hardware)
     for epoch in range(EPOCHS):
         network.train()
         for x, y in loaded.images.train_batches(settings.seed, epoch, settings):

@@ -256,7 +256,7 @@ def try_batch(settings: RunSettings) -> None:
     machine, side = hardware.choose(settings), _side(settings)
     with machine.explaining_memory(settings):
         network = machine.place(_random_network(settings, side))
-        optimizer = optimizers.build(network.parameter_groups(settings), settings, machine.device)  # type: ignore[operator]
+        optimizer = optimizers.build(network.parameter_groups(settings), settings, machine)  # type: ignore[operator]
         images = machine.place_images(torch.rand(settings.batch_size, 3, side, side, device=machine.device))
         targets = torch.zeros(settings.batch_size, dtype=torch.int64, device=machine.device)
         loss, _ = loop.training_loss(network.train(), images, targets, settings, machine)

@@ -91,7 +91,7 @@ class Trainer:
         self.settings, self.run, self.hardware = settings, run, hardware
         self.progress, self.first_epoch, self.val_batch = progress, progress.epoch, val_batch
         self.steps_per_epoch = examples.steps_per_epoch(settings.batch_size)
-        self.optimizer = optimizers.build(groups, settings, hardware.device)
+        self.optimizer = optimizers.build(groups, settings, hardware)
         self.average = self._start_average() if settings.weight_averaging else None
         self.forward = compiling.forward(module, settings, hardware)
 

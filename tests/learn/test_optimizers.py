@@ -1,6 +1,7 @@
 """Optimizers, and the learning rate of each step."""
 
 import copy
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -8,9 +9,11 @@ import torch
 from torch import nn
 
 from pipeline.learn import optimizers
+from pipeline.learn.hardware import Hardware
 from tests.learn import tiny
 
 STEPS, PER_EPOCH = 100, 10
+BF16 = replace(tiny.CPU, precision="bf16")
 
 
 def rates(**changes: object) -> list[float]:
@@ -65,15 +68,15 @@ def test_one_step_in_all_is_enough_for_every_schedule() -> None:
 def test_optimizer_is_the_one_named(name: str, kind: type) -> None:
     chosen = tiny.settings(optimizer=name)
     groups = tiny.network(chosen).parameter_groups(chosen)
-    built = optimizers.build(groups, chosen, torch.device("cpu"))
+    built = optimizers.build(groups, chosen, tiny.CPU)
     assert type(built) is kind
     assert [g["weight_decay"] for g in built.param_groups] == [chosen.weight_decay, 0.0]
 
 
-def muon(layer: nn.Module, **changes: object) -> optimizers.Together:
+def muon(layer: nn.Module, machine: Hardware = tiny.CPU, **changes: object) -> optimizers.Together:
     chosen = tiny.settings(optimizer="muon", **{"momentum": 0.6, "learning_rate": 0.1, **changes})
     group = {"params": [*layer.parameters()], "lr": chosen.learning_rate, "weight_decay": 0.1}
-    built = optimizers.build([group], chosen, torch.device("cpu"))
+    built = optimizers.build([group], chosen, machine)
     assert isinstance(built, optimizers.Together)
     return built
 
@@ -84,7 +87,7 @@ def test_muon_steps_as_pytorchs_own_does_on_matrices(memory_format: torch.memory
     torch.manual_seed(0)
     layer = nn.Conv2d(6, 8, kernel, bias=False).to(memory_format=memory_format)
     plain = nn.Parameter(layer.weight.detach().clone(memory_format=torch.contiguous_format).flatten(1))
-    before, own = plain.detach().clone(), muon(layer)
+    before, own = plain.detach().clone(), muon(layer, BF16)
     options = {"momentum": 0.6, "nesterov": True, "adjust_lr_fn": "match_rms_adamw"}
     reference = torch.optim.Muon(
         [plain], lr=0.1, weight_decay=0.1, ns_steps=optimizers.ORTHOGONALISING_STEPS, **options
@@ -100,6 +103,20 @@ def test_muon_steps_as_pytorchs_own_does_on_matrices(memory_format: torch.memory
     # It orthogonalises in bf16, where another order of columns rounds differently.
     assert torch.allclose(layer.weight.flatten(1), plain, atol=0.01)
     assert (plain.detach() - before).abs().mean() > 0.02
+
+
+@pytest.mark.parametrize("machine", [BF16, tiny.CPU], ids=["bf16", "fp32"])
+def test_muon_computes_in_the_precision_of_the_run(machine: Hardware) -> None:
+    layer = nn.Conv2d(25, 4, 1, bias=False)  # of 25 columns: its updates are not scaled
+    nn.init.zeros_(layer.weight)
+    own = muon(layer, machine, learning_rate=1.0)
+    torch.manual_seed(0)
+    layer.weight.grad = torch.randn_like(layer.weight)
+    own.step()
+    in_bf16 = torch.equal(layer.weight, layer.weight.bfloat16().float())
+    assert in_bf16 == (machine is BF16)
+    sizes = torch.linalg.svdvals(layer.weight.detach().flatten(1))
+    assert ((sizes > 0.5) & (sizes < 1.3)).all()  # 1 if exact, which its few iterations are not
 
 
 def test_muon_makes_updates_orthogonal_and_leaves_the_rest_to_adamw() -> None:
@@ -149,7 +166,7 @@ def test_each_group_keeps_its_share_of_the_learning_rate() -> None:
     groups = [
         {"params": [nn.Parameter(torch.ones(1))], "lr": rate, "weight_decay": 0.0} for rate in (1.0, 0.1)
     ]
-    built = optimizers.build(groups, tiny.settings(optimizer="sgd"), torch.device("cpu"))
+    built = optimizers.build(groups, tiny.settings(optimizer="sgd"), tiny.CPU)
     optimizers.set_learning_rate(built, 0.5)
     assert [g["lr"] for g in built.param_groups] == [0.5, 0.05]
 
