@@ -28,7 +28,7 @@ models:
 
 def compare(options: Options) -> Iterator[Result]:
     """Measure one worker and two in turn; all have made runs before and wait for more."""
-    epochs = 15 if options.quick else 200
+    epochs = 15 if options.quick else 100
     numbers = count()
     with ExitStack() as stack:
         contenders = {}
