@@ -121,7 +121,8 @@ def _rows(whole: Mapping[str, Any]) -> Iterable[str]:
             spread = f"{found['smallest']:.3g} to {found['largest']:.3g}"
             missed = "" if found["reached"] else ", missed"
             size = " (quick)" if found["quick"] else ""
+            load = "not noted" if found["load_before"] is None else f"{found['load_before']:.1f}"
             yield (
                 f"| `{key}`{size} | {found['meaning']} | {found['median']:.3g}{unit} | {spread} "
-                f"| {found['n']} | {found['target']}{missed} | {found['load_before']:.1f} |"
+                f"| {found['n']} | {found['target']}{missed} | {load} |"
             )
