@@ -1,4 +1,7 @@
-"""``bench/results.json`` and ``bench/results.md``: figures with the conditions they were taken under."""
+"""``bench/results.json`` and ``bench/results.md``: figures with the conditions they were taken under.
+
+Each figure has its own: those of other keys may come from an earlier call, or from another machine.
+"""
 
 import json
 import os
@@ -6,6 +9,7 @@ import platform
 import statistics
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -35,8 +39,9 @@ KEYS = (
 )
 
 
+@cache
 def about() -> dict[str, Any]:
-    """Return hardware and versions."""
+    """Return hardware and versions, as they are when first asked for."""
     found = hardware.environment(hardware.choose(RunSettings()))
     return {
         "cpu": found.cpu,
@@ -78,6 +83,7 @@ def entry(result: Result, quick: bool, load: float) -> dict[str, Any]:
         "quick": quick,
         "load_before": load,
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+        "about": about(),
         "details": dict(result.details),
     }
 
@@ -86,7 +92,8 @@ def write(entries: Mapping[str, dict[str, Any]], folder: Path = FOLDER) -> None:
     """Write both files; keys that were not measured now keep what an earlier call measured."""
     known = _read(folder / "results.json")
     merged = {key: entries.get(key) or known.get(key) for key in KEYS}
-    whole = {"about": about(), **{key: value for key, value in merged.items() if value}}
+    whole = {key: value for key, value in merged.items() if value}
+    folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "results.json", whole)
     (folder / "results.md").write_text(table(whole), encoding="utf-8")
 
@@ -100,8 +107,13 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def table(whole: Mapping[str, Any]) -> str:
-    """Return results as a Markdown table, their conditions above it."""
-    return "\n".join([*_conditions(whole["about"]), "", *_rows(whole), ""])
+    """Return results as Markdown: a table for each set of conditions, which stand above it."""
+    groups: dict[str, list[str]] = {}
+    for key in KEYS:
+        if key in whole:
+            groups.setdefault("\n".join(_conditions(whole[key]["about"])), []).append(key)
+    tables = ("\n".join([conditions, "", *_rows(whole, keys), ""]) for conditions, keys in groups.items())
+    return "\n".join(tables)
 
 
 def _conditions(machine: Mapping[str, Any]) -> Iterable[str]:
@@ -109,20 +121,21 @@ def _conditions(machine: Mapping[str, Any]) -> Iterable[str]:
     versions = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     yield f"Hardware: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GiB{gpu}."
     yield f"Computed on {machine['device']} in {machine['precision']}, {machine['threads']} threads."
-    yield f"Versions: Python {machine['python']}, {versions}; commit {(machine['git_commit'] or '?')[:8]}."
+    yield f"Versions: Python {machine['python']}, {versions}."
 
 
-def _rows(whole: Mapping[str, Any]) -> Iterable[str]:
-    yield "| key | what | median | smallest to largest | n | target | load before |"
-    yield "|---|---|---:|---:|---:|---|---:|"
-    for key in KEYS:
-        if found := whole.get(key):
-            unit = "" if found["unit"] == "epochs" else f" {found['unit']}"
-            spread = f"{found['smallest']:.3g} to {found['largest']:.3g}"
-            missed = "" if found["reached"] else ", missed"
-            size = " (quick)" if found["quick"] else ""
-            load = "not noted" if found["load_before"] is None else f"{found['load_before']:.1f}"
-            yield (
-                f"| `{key}`{size} | {found['meaning']} | {found['median']:.3g}{unit} | {spread} "
-                f"| {found['n']} | {found['target']}{missed} | {load} |"
-            )
+def _rows(whole: Mapping[str, Any], keys: Iterable[str]) -> Iterable[str]:
+    yield "| key | what | median | smallest to largest | n | target | load before | commit |"
+    yield "|---|---|---:|---:|---:|---|---:|---|"
+    for key in keys:
+        found = whole[key]
+        unit = "" if found["unit"] == "epochs" else f" {found['unit']}"
+        spread = f"{found['smallest']:.3g} to {found['largest']:.3g}"
+        missed = "" if found["reached"] else ", missed"
+        size = " (quick)" if found["quick"] else ""
+        load = "not noted" if found["load_before"] is None else f"{found['load_before']:.1f}"
+        commit = (found["about"]["git_commit"] or "?")[:8] + ("+" if found["about"]["git_dirty"] else "")
+        yield (
+            f"| `{key}`{size} | {found['meaning']} | {found['median']:.3g}{unit} | {spread} "
+            f"| {found['n']} | {found['target']}{missed} | {load} | {commit} |"
+        )

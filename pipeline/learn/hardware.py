@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import RunError, SettingsError
-from pipeline.learn import depthwise, memory
+from pipeline.learn import convolutions, memory
 from pipeline.records import Environment
 from pipeline.settings import RunSettings
 
@@ -56,7 +56,7 @@ class Hardware:
     def place(self, network: nn.Module) -> nn.Module:
         """Move a network to the device, in the memory format that is fast there."""
         if self.device.type == "cpu" and self.precision == "bf16":
-            depthwise.use_in(network)
+            convolutions.use_in(network, amx=has_amx())
         layout = torch.channels_last if self.channels_last else torch.preserve_format
         return network.to(self.device, memory_format=layout)  # type: ignore[call-overload]
 
@@ -95,7 +95,8 @@ def _is_out_of_memory(error: RuntimeError) -> bool:
 def choose(settings: RunSettings) -> Hardware:
     """Return the hardware that the settings ask for, and set PyTorch's number of threads.
 
-    On a GPU, cuDNN then also tries its kernels and keeps the fastest, as image sizes do not change.
+    On a GPU, cuDNN then also tries its kernels and keeps the fastest, as image sizes do not change; on a
+    CPU, memory that is freed is kept for the next step.
 
     Raises SettingsError when they ask for what this machine has not.
     """
@@ -103,6 +104,8 @@ def choose(settings: RunSettings) -> Hardware:
     threads = _threads()
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = device.type == "cuda"
+    if device.type == "cpu":
+        memory.keep_freed()
     precision = _precision(settings.precision, device)
     return Hardware(device, precision, threads, device.type != "mps", memory.in_use())
 
@@ -131,10 +134,16 @@ def has_fast_bf16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 faster than float32, rather than imitating it."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type == "cpu":
-        flags = _cpu_fields().get("flags", "").split()
-        return "avx512_bf16" in flags or "amx_bf16" in flags
-    return False
+    return device.type == "cpu" and ("avx512_bf16" in _cpu_flags() or has_amx())
+
+
+def has_amx() -> bool:
+    """Whether the processor multiplies whole tiles of bfloat16 at once (Intel's AMX)."""
+    return "amx_bf16" in _cpu_flags()
+
+
+def _cpu_flags() -> list[str]:
+    return _cpu_fields().get("flags", "").split()
 
 
 def _threads() -> int:

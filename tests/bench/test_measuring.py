@@ -46,20 +46,33 @@ def test_files_hold_median_spread_and_conditions(tmp_path: Path) -> None:
     found = whole["throughput_vs_tutorial"]
     assert (found["median"], found["smallest"], found["largest"], found["n"]) == (4.5, 3.0, 5.0, 3)
     assert found["reached"] is True
-    assert {"cpu", "cores", "packages", "python"} <= set(whole["about"])
+    assert {"cpu", "cores", "packages", "python"} <= set(found["about"])
     (row,) = [line for line in (tmp_path / "results.md").read_text().splitlines() if "`thr" in line]
-    assert row == "| `throughput_vs_tutorial` | ours / theirs | 4.5 × | 3 to 5 | 3 | at least 4 | 0.5 |"
+    start, _, commit = row.removesuffix(" |").rpartition(" | ")
+    assert start == "| `throughput_vs_tutorial` | ours / theirs | 4.5 × | 3 to 5 | 3 | at least 4 | 0.5"
+    assert commit.removesuffix("+") == (found["about"]["git_commit"] or "?")[:8]
 
 
 def test_keys_measured_earlier_are_kept(tmp_path: Path) -> None:
     for key in ("epochs_to_90", "probe_vs_forward"):
         results.write({key: results.entry(result(key), quick=True, load=0.0)}, tmp_path)
 
-    assert list(json.loads((tmp_path / "results.json").read_text())) == [
-        "about",
-        "epochs_to_90",
-        "probe_vs_forward",
-    ]
+    assert list(json.loads((tmp_path / "results.json").read_text())) == ["epochs_to_90", "probe_vs_forward"]
+
+
+def test_figures_of_two_machines_stand_in_two_tables(tmp_path: Path) -> None:
+    here = results.entry(result("probe_vs_forward"), quick=True, load=0.0)
+    there = results.entry(result("epochs_to_90"), quick=True, load=0.0)
+    there["about"] = {**there["about"], "cpu": "Another", "threads": 64}
+    results.write({"probe_vs_forward": here, "epochs_to_90": there}, tmp_path / "new")
+
+    text = (tmp_path / "new" / "results.md").read_text()
+    first, second = text.split("Hardware: ")[1:]
+    assert "`epochs_to_90`" in first
+    assert first.startswith("Another")
+    assert "64 threads" in first
+    assert "`probe_vs_forward`" in second
+    assert results.about()["cpu"] in second
 
 
 def test_missed_target_is_said(tmp_path: Path) -> None:

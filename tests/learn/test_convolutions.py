@@ -1,4 +1,4 @@
-"""Convolutions with gradients in fp32 are the same convolutions."""
+"""Convolutions whose gradients are computed another way are the same convolutions."""
 
 import copy
 
@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from pipeline.learn import depthwise
+from pipeline.learn import convolutions, hardware
 from tests.learn import tiny
 
 CHANNELS = 12
@@ -35,7 +35,7 @@ def test_gradients_are_those_of_fp32_within_the_rounding_of_bf16(
     torch.manual_seed(0)
     plain = nn.Conv2d(CHANNELS, CHANNELS, kernel, stride, kernel // 2, groups=groups, bias=False)
     ours = nn.Sequential(copy.deepcopy(plain))
-    depthwise.use_in(ours)
+    convolutions.use_in(ours)
     x = torch.randn(4, CHANNELS, 11, 11)
 
     exact, found = gradients(plain, x, autocast=False), gradients(ours, x, autocast=True)
@@ -49,7 +49,7 @@ def test_gradients_are_those_of_fp32_within_the_rounding_of_bf16(
 def test_without_autocast_nothing_changes(kernel: int, stride: int) -> None:
     plain = nn.Conv2d(CHANNELS, CHANNELS, kernel, stride, 1, groups=CHANNELS, bias=False)
     ours = nn.Sequential(copy.deepcopy(plain))
-    depthwise.use_in(ours)
+    convolutions.use_in(ours)
     x = torch.randn(2, CHANNELS, 9, 9)
 
     for one, other in zip(gradients(plain, x, False), gradients(ours, x, False), strict=True):
@@ -66,11 +66,62 @@ def test_only_gradients_that_bf16_makes_slow_are_computed_otherwise(
     x = torch.randn(2, CHANNELS, 9, 9, requires_grad=True)
     weight = torch.randn(CHANNELS, CHANNELS // groups, kernel, kernel, requires_grad=True)
     with torch.autocast("cpu", torch.bfloat16):
-        answer = depthwise.conv2d(x, weight, None, stride, kernel // 2, 1, groups)
+        answer = convolutions.conv2d(x, weight, None, stride, kernel // 2, 1, groups)
         plain = F.conv2d(x, weight, None, stride, kernel // 2, 1, groups)
 
     assert torch.equal(answer, plain)
-    assert ("_Convolution" in type(answer.grad_fn).__name__) == ours
+    assert ("_Depthwise" in type(answer.grad_fn).__name__) == ours
+
+
+@pytest.mark.parametrize("padding", [(1, 1), (0, 1), (2, 1), (1, 2)])
+@pytest.mark.parametrize("width", [1, 2, 5, 8])
+@pytest.mark.parametrize("batch", [1, 7, 12])
+def test_gradients_of_narrow_images_side_by_side_are_theirs(
+    batch: int, width: int, padding: tuple[int, int]
+) -> None:
+    torch.manual_seed(0)
+    plain = nn.Conv2d(CHANNELS, 8, (3, 2 * padding[1] + 1), padding=padding, bias=False)
+    ours = nn.Sequential(copy.deepcopy(plain))
+    convolutions.use_in(ours, amx=True)
+    x = torch.randn(batch, CHANNELS, 6, width)
+
+    exact, found = gradients(plain, x, autocast=False), gradients(ours, x, autocast=True)
+
+    assert "_Narrow" in type(found[0].grad_fn).__name__
+    assert [part.dtype for part in found] == [torch.bfloat16, torch.float32, torch.float32]
+    for one, other in zip(exact, found, strict=True):
+        assert torch.linalg.norm(one - other.float()) < 0.01 * torch.linalg.norm(one)
+
+
+@pytest.mark.parametrize(
+    ("amx", "width", "options"),
+    [
+        (False, 8, {}),
+        (True, 9, {}),
+        (True, 8, {"stride": 2}),
+        (True, 8, {"dilation": 2}),
+        (True, 8, {"groups": 2}),
+        (True, 8, {"padding": 0}),
+    ],
+)
+def test_other_images_are_not_laid_side_by_side(amx: bool, width: int, options: dict[str, int]) -> None:
+    network = nn.Sequential(nn.Conv2d(4, 4, 3, **{"padding": 1, "bias": False, **options}))
+    convolutions.use_in(network, amx)
+    with torch.autocast("cpu", torch.bfloat16):
+        answer = network(torch.randn(2, 4, 8, width))
+
+    assert "_Narrow" not in type(answer.grad_fn).__name__
+
+
+@pytest.mark.parametrize(("count", "per_row"), [(12, 12), (13, 13), (34, 17), (46, 23), (29, 1), (48, 24)])
+def test_images_lie_side_by_side_with_gaps_of_zeros(count: int, per_row: int) -> None:
+    images = torch.arange(count * 2.0).view(count, 2, 1, 1) + 1
+
+    rows = convolutions.side_by_side(images, gap=1)
+
+    assert rows.shape == (count // per_row, 2, 1, 2 * per_row)
+    assert torch.equal(rows[..., ::2].permute(0, 3, 1, 2).flatten(0, 1), images[..., 0])
+    assert not rows[..., 1::2].any()
 
 
 def test_network_keeps_its_parameters_and_what_is_no_plain_convolution() -> None:
@@ -78,9 +129,9 @@ def test_network_keeps_its_parameters_and_what_is_no_plain_convolution() -> None
         nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3, padding="same"), nn.Conv2d(4, 4, 3, padding_mode="reflect")
     )
     before = copy.deepcopy(network.state_dict())
-    depthwise.use_in(network)
+    convolutions.use_in(network)
 
-    assert [type(m) is depthwise.Conv2d for m in network] == [True, False, False]
+    assert [type(m) is convolutions.Conv2d for m in network] == [True, False, False]
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert network(torch.randn(1, 3, 9, 9)).shape == (1, 4, 5, 5)
 
@@ -88,5 +139,7 @@ def test_network_keeps_its_parameters_and_what_is_no_plain_convolution() -> None
 def test_networks_are_prepared_where_bf16_runs_on_a_cpu() -> None:
     bf16 = tiny.Hardware(torch.device("cpu"), "bf16", threads=1, channels_last=True)
 
-    assert type(bf16.place(nn.Sequential(nn.Conv2d(3, 4, 3)))[0]) is depthwise.Conv2d  # type: ignore[index]
+    assert type(bf16.place(nn.Sequential(nn.Conv2d(3, 4, 3)))[0]) is convolutions.Conv2d  # type: ignore[index]
+    placed = bf16.place(nn.Sequential(nn.Conv2d(3, 4, 3)))[0]  # type: ignore[index]
+    assert placed.amx == hardware.has_amx()
     assert type(tiny.CPU.place(nn.Sequential(nn.Conv2d(3, 4, 3)))[0]) is nn.Conv2d  # type: ignore[index]
