@@ -24,8 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen.remove(to_90)
     entries: dict[str, Any] = {}
     for comparison in chosen:
-        entries |= dict(_measure(comparison, given))
-        results.write(entries, given.output)
+        for key, entry in _measure(comparison, given):
+            entries[key] = entry
+            results.write(entries, given.output)
     print((given.output / "results.md").read_text(encoding="utf-8"))
     return 0
 

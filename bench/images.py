@@ -5,10 +5,11 @@ import sys
 import zipfile
 from pathlib import Path
 
-from bench.measuring import SkippedError
+from bench.measuring import Options, SkippedError
 
 FOLDER = Path("data/cifar10-jpeg")
 ARCHIVE = Path("../shared/data/cifar10-jpeg.zip")
+SOME = {"train": 300, "test": 100}  # images of each class
 
 
 def cifar10_jpeg() -> Path:
@@ -25,6 +26,26 @@ def cifar10_jpeg() -> Path:
         print(f"  unpacks {ARCHIVE} to {FOLDER}", file=sys.stderr, flush=True)
         _unpack()
     return FOLDER
+
+
+def for_options(options: Options) -> Path:
+    """Return the folder to measure on, absolute: that of all images, or a new one of some of them.
+
+    Raises SkippedError as ``cifar10_jpeg`` does.
+    """
+    folder = _some_of_them(options.folder / "images") if options.quick else cifar10_jpeg()
+    return folder.absolute()
+
+
+def _some_of_them(target: Path) -> Path:
+    source = cifar10_jpeg()
+    for split, count in SOME.items():
+        for folder in sorted((source / split).iterdir()):
+            copy = target / split / folder.name
+            copy.mkdir(parents=True)
+            for file in sorted(folder.iterdir())[:count]:
+                shutil.copyfile(file, copy / file.name)
+    return target
 
 
 def _unpack() -> None:

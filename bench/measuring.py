@@ -59,12 +59,12 @@ class SkippedError(Exception):
     """A comparison cannot be made here; the message says, in one line, what is missing."""
 
 
-def in_turn(rounds: int, contenders: Mapping[str, Callable[[], Values]]) -> list[dict[str, Values]]:
+def in_turn(rounds: int, contenders: Mapping[str, Callable[[], Values]]) -> Iterator[dict[str, Values]]:
     """Measure each contender once in every round: A B A B, so that a busy machine is unfair to none."""
-    return [
-        {name: say(f"round {number + 1}/{rounds}, {name}", measure) for name, measure in contenders.items()}
-        for number in range(rounds)
-    ]
+    for number in range(rounds):
+        yield {
+            name: say(f"round {number + 1}/{rounds}, {name}", measure) for name, measure in contenders.items()
+        }
 
 
 def say(what: str, measure: Callable[[], Values]) -> Values:

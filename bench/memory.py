@@ -16,11 +16,12 @@ ALLOWED_FACTOR, ALLOWED_BYTES = 3, 500_000_000
 
 
 def compare(options: Options) -> Iterator[Result]:
-    """Make one run in each round, one epoch long, as a user would."""
-    data = images.cifar10_jpeg().absolute()
-    records = [
-        say(f"run {seed + 1}", lambda seed=seed: _run(options, data, seed)) for seed in range(options.rounds)
-    ]
+    """Make a run in each round, one epoch long, as a user would: the seeds of one experiment."""
+    data = images.for_options(options)
+    params = options.folder / "memory.yaml"
+    params.write_text(_params(options, data), encoding="utf-8")
+    say("runs", lambda: headstart("run", params))
+    records = [RunRecord.read(made.parent) for made in sorted(options.folder.glob("runs/*/record.json"))]
     stored = [_image_bytes(record) for record in records]
     peaks = [record.details.timings.peak_memory_bytes for record in records]
     yield Result(
@@ -34,15 +35,11 @@ def compare(options: Options) -> Iterator[Result]:
     )
 
 
-def _run(options: Options, data: Path, seed: int) -> RunRecord:
+def _params(options: Options, data: Path) -> str:
     limit = 2_000 if options.quick else None
-    settings = workload.settings(data_dir=str(data), seed=seed, epochs=1, max_train_images=limit)
-    params = options.folder / f"memory-{seed}.yaml"
-    content = {"runs_dir": f"runs-{seed}", "models": [json.loads(settings.model_dump_json())]}
-    params.write_text(yaml.safe_dump(content), encoding="utf-8")
-    headstart("run", params)
-    (made,) = options.folder.glob(f"runs-{seed}/*/record.json")
-    return RunRecord.read(made.parent)
+    settings = workload.settings(data_dir=str(data), epochs=1, max_train_images=limit)
+    models = [settings.model_copy(update={"seed": seed}) for seed in range(options.rounds)]
+    return yaml.safe_dump({"models": [json.loads(model.model_dump_json()) for model in models]})
 
 
 def _image_bytes(record: RunRecord) -> int:

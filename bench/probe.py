@@ -21,12 +21,12 @@ EPOCHS = 10
 
 def compare(options: Options) -> Iterator[Result]:
     """Measure probe, every-epoch training and one bare pass in turn, in one process."""
-    images.cifar10_jpeg()
     settings = workload.settings(
+        data_dir=str(images.for_options(options)),
         model="efficientnet_lite0",
         mode="linear_probe",
-        image_size=64 if options.quick else 128,
-        max_train_images=1_000 if options.quick else 2_000,
+        image_size=96 if options.quick else 128,
+        max_train_images=700 if options.quick else 2_000,
         augmentation=[],
         epochs=EPOCHS,
         optimizer="adamw",
@@ -39,7 +39,7 @@ def compare(options: Options) -> Iterator[Result]:
             name: _contender(measure, name, settings, options.folder)
             for name in ("probe", "every_epoch", "forward")
         }
-        rounds = in_turn(options.rounds, contenders)
+        rounds = list(in_turn(options.rounds, contenders))
     yield from _results(rounds, settings)
 
 

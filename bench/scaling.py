@@ -36,7 +36,7 @@ def compare(options: Options) -> Iterator[Result]:
             cluster = stack.enter_context(_cluster(options.folder / name, workers))
             _seconds(cluster, numbers, workers, epochs=1)  # a worker's first run waits for its imports
             contenders[name] = partial(_seconds, cluster, numbers, RUNS, epochs)
-        rounds = in_turn(options.rounds, contenders)
+        rounds = list(in_turn(options.rounds, contenders))
     yield Result(
         "scaling_two_workers",
         f"seconds of {RUNS} runs on one Dask worker of one thread / seconds on two",

@@ -24,23 +24,24 @@ TIMED = (
 
 def compare(options: Options) -> Iterator[Result]:
     """Measure all in turn, in every round, each in a process of its own."""
-    folder = images.cifar10_jpeg()
+    folder = images.for_options(options)
     last = WARM_UP + (8 if options.quick else 40)
-    ours_settings = workload.settings(max_train_images=(2_560 if options.quick else 10_240), epochs=2)
+    limit = 2_560 if options.quick else 10_240
+    ours_settings = workload.settings(data_dir=str(folder), max_train_images=limit, epochs=2)
     places = iter(options.folder / f"run-{number}" for number in range(100))
     with ExitStack() as stack:
         own = stack.enter_context(apart(ours.images_per_second))
         plain = stack.enter_context(apart(tutorial.images_per_second))
         contenders = {
             "ours": lambda: own(ours_settings.model_dump_json(), next(places)),
-            "tutorial": lambda: plain(folder.absolute(), WARM_UP + 1, last),
+            "tutorial": lambda: plain(folder, WARM_UP + 1, last),
             "ceiling": stack.enter_context(apart(matrix_products)),
         }
         if fastai_peer.version():
             fastai = stack.enter_context(apart(fastai_peer.images_per_second))
-            contenders["fastai"] = lambda: fastai(folder.absolute(), WARM_UP + 1, last)
+            contenders["fastai"] = lambda: fastai(folder, WARM_UP + 1, last)
         own(ours_settings.model_dump_json(), next(places))  # decodes the images, once for all rounds
-        rounds = in_turn(options.rounds, contenders)
+        rounds = list(in_turn(options.rounds, contenders))
     yield from _results(rounds)
 
 

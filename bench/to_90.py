@@ -16,13 +16,13 @@ import torch
 
 from bench import ours, tutorial
 from bench.images import cifar10_jpeg
-from bench.measuring import Options, Result, SkippedError, Target, apart, in_turn
+from bench.measuring import Options, Result, Target, apart, in_turn
 from pipeline.settings import Experiment, RunSettings
 
 KEYS = ("time_to_90_vs_tutorial", "epochs_to_90")
 GOAL = 0.90
 TUTORIAL_EPOCHS = 20
-GIVE_UP = 5.5  # the tutorial's loop is stopped after so many times the seconds of ours
+GIVE_UP = 5.0  # the tutorial's loop is stopped after so many times the seconds of ours
 PARAMS = Path(__file__).parent.parent / "params" / "cifar10-jpeg-full.yaml"
 
 
@@ -40,21 +40,26 @@ def compare(options: Options) -> Iterator[Result]:
     def race_ours() -> dict[str, Any]:
         nonlocal limit
         found = own(next(seeds), options.folder)
-        if not found["reached"]:
-            best = max(found["accuracies"])
-            raise SkippedError(f"ours did not reach {GOAL:.0%}: the best test accuracy was {best:.2%}.")
-        limit = GIVE_UP * found["seconds"]
+        limit = GIVE_UP * found["seconds"] if found["reached"] else 0.0
         return found
 
+    def race_tutorial() -> dict[str, Any]:
+        return plain(folder, limit) if limit else to_goal(iter(()))
+
     with apart(ours_to_goal) as own, apart(tutorial_to_goal) as plain:
-        contenders = {"ours": race_ours, "tutorial": lambda: plain(folder, limit)}
-        rounds = in_turn(options.rounds, contenders)
-    details = {"goal": GOAL, "ours": recipe().model_dump(), "rounds": rounds}
+        rounds: list[dict[str, Any]] = []
+        for found in in_turn(options.rounds, {"ours": race_ours, "tutorial": race_tutorial}):
+            rounds.append(found)
+            yield from _results(rounds)  # a round takes long: what there is, is kept
+
+
+def _results(rounds: list[dict[str, Any]]) -> Iterator[Result]:
+    details = {"goal": GOAL, "ours": recipe().model_dump(), "rounds": list(rounds)}
     yield Result(
         "time_to_90_vs_tutorial",
         "training seconds of the tutorial-style loop to 90 % test accuracy / those of ours, same net; "
         f"a loop that has not got there after {TUTORIAL_EPOCHS} epochs, or {GIVE_UP:g} times the seconds "
-        "of ours, counts with what it had",
+        "of ours, counts with what it had; a round that ours misses counts as 0",
         "whole training epochs up to the first with that accuracy; test passes are not counted",
         Target("at least", 5),
         [r["tutorial"]["seconds"] / r["ours"]["seconds"] for r in rounds],
@@ -62,10 +67,10 @@ def compare(options: Options) -> Iterator[Result]:
     )
     yield Result(
         "epochs_to_90",
-        "epochs that ours takes to 90 % test accuracy",
+        "epochs that ours takes to 90 % test accuracy; one more than it has where it misses that",
         "not a time",
         Target("at most", 10),
-        [float(r["ours"]["epochs"]) for r in rounds],
+        [float(r["ours"]["epochs"] + (not r["ours"]["reached"])) for r in rounds],
         unit="epochs",
         details=details,
     )
@@ -108,5 +113,5 @@ def to_goal(epochs: Iterator[tuple[float, float]], limit: float = math.inf) -> d
         print(f"    epoch {len(accuracies)}: {accuracy:.2%}, {total:,.0f} s", file=sys.stderr, flush=True)
         if accuracy >= GOAL or total > limit:
             break
-    reached = accuracies[-1] >= GOAL
+    reached = bool(accuracies) and accuracies[-1] >= GOAL
     return {"seconds": total, "epochs": len(accuracies), "reached": reached, "accuracies": accuracies}

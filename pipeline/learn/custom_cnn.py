@@ -20,6 +20,7 @@ from pipeline.settings import RunSettings
 STEM_SIDE = 32  # the stem brings larger images down to about this side
 MAX_COMPONENTS = 32
 WHITENING_EPS = 5e-4
+WHITENED_AT_ONCE = 100  # images; the patches of all would take more memory than training does
 # Scaling the features keeps the first logits small, so that early steps do not overshoot.
 FEATURE_SCALE = 1 / 9
 # Under SGD a BatchNorm bias hardly moves at the rate that suits the weights (airbench has 64 here,
@@ -50,13 +51,16 @@ class Stem(nn.Module):
     @torch.no_grad()
     def whiten(self, images: Tensor) -> None:
         """Compute the filters from normalised training images float [N, 3, S, S]."""
-        patches = F.unfold(images.float(), self.kernel, stride=self.stride)
-        patches = patches.transpose(1, 2).flatten(0, 1).double()  # [N * places, 3 * kernel**2]
-        covariance = patches.T @ patches / len(patches)
+        covariance = sum(map(self._covariance, images.split(WHITENED_AT_ONCE))) / len(images)
         variances, directions = torch.linalg.eigh(covariance)  # smallest variance first
         scaled = directions / torch.sqrt(variances + WHITENING_EPS)
         filters = scaled.T.flip(0)[: self.components].reshape(-1, 3, self.kernel, self.kernel)
         self.filters.copy_(torch.cat([filters, -filters]))
+
+    def _covariance(self, images: Tensor) -> Tensor:
+        """Return the sum over images of the covariance of their patches, about zero."""
+        patches = F.unfold(images.float(), self.kernel, stride=self.stride).double()
+        return torch.einsum("nip,njp->ij", patches, patches) / patches.shape[2]
 
     def forward(self, x: Tensor) -> Tensor:
         return F.gelu(F.conv2d(x, self.filters, stride=self.stride))

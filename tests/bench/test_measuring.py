@@ -21,7 +21,7 @@ def result(key: str = "throughput_vs_tutorial", values: tuple[float, ...] = (4.5
 def test_contenders_take_turns() -> None:
     calls: list[str] = []
 
-    rounds = in_turn(3, {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")})
+    rounds = list(in_turn(3, {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}))
 
     assert calls == ["a", "b"] * 3
     assert [list(r) for r in rounds] == [["a", "b"]] * 3
