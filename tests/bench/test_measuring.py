@@ -106,6 +106,14 @@ def test_loop_that_misses_the_goal_counts_up_to_the_epoch_that_ends_after_its_li
     assert (found["seconds"], found["epochs"], found["reached"]) == (20.0, 2, False)
 
 
+def test_round_of_the_race_that_ours_misses_counts_as_nothing_gained() -> None:
+    ours = to_90.to_goal(iter([(10.0, 0.7), (10.0, 0.8)]))
+    race, epochs = to_90._results([{"ours": ours, "tutorial": to_90.to_goal(iter(()))}])
+
+    assert race.values == [0.0]
+    assert epochs.values == [3.0]
+
+
 def test_tutorial_trains_the_same_network_as_ours(workplace: Path) -> None:
     for label in ("cat", "dog"):
         (workplace / "train" / label).mkdir(parents=True)

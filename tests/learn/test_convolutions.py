@@ -117,7 +117,11 @@ def test_other_images_are_not_laid_side_by_side(amx: bool, width: int, options: 
 def test_images_lie_side_by_side_with_gaps_of_zeros(count: int, per_row: int) -> None:
     images = torch.arange(count * 2.0).view(count, 2, 1, 1) + 1
 
-    rows = convolutions.side_by_side(images, gap=1)
+    torch.use_deterministic_algorithms(True)  # what is not written is then NaN
+    try:
+        rows = convolutions.side_by_side(images, gap=1)
+    finally:
+        torch.use_deterministic_algorithms(False)
 
     assert rows.shape == (count // per_row, 2, 1, 2 * per_row)
     assert torch.equal(rows[..., ::2].permute(0, 3, 1, 2).flatten(0, 1), images[..., 0])

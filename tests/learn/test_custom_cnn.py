@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from pipeline.learn import custom_cnn
 from pipeline.learn.custom_cnn import Convolution, CustomCNN, Stem
 from tests.learn import tiny
 
@@ -44,6 +45,17 @@ def test_whitened_patches_are_uncorrelated_with_equal_variance() -> None:
     rows = answers.transpose(0, 1).flatten(1)
     second_moments = rows @ rows.T / rows.shape[1]
     assert torch.allclose(second_moments, torch.eye(stem.components), atol=0.05)
+
+
+def test_stem_is_whitened_in_parts_as_by_all_images_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = torch.cat([photos(), 3 * photos()])
+    parts, whole = Stem(image_size=16), Stem(image_size=16)
+    monkeypatch.setattr(custom_cnn, "WHITENED_AT_ONCE", len(images) // 3)
+    parts.whiten(images)
+    monkeypatch.setattr(custom_cnn, "WHITENED_AT_ONCE", len(images))
+    whole.whiten(images)
+
+    assert torch.allclose(parts.filters.abs(), whole.filters.abs(), rtol=1e-3, atol=1e-4)
 
 
 def test_stem_answers_come_with_their_negatives() -> None:
