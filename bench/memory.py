@@ -9,7 +9,7 @@ import yaml
 from bench import images, workload
 from bench.measuring import Options, Result, Target, say
 from bench.overhead import headstart
-from pipeline.records import RunRecord
+from pipeline.record import RunRecord
 
 KEYS = ("peak_memory_ratio",)
 ALLOWED_FACTOR, ALLOWED_BYTES = 3, 500_000_000

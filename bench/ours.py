@@ -10,8 +10,8 @@ from typing import Any
 from pipeline.learn import data, hardware, models, training
 from pipeline.learn.hardware import Hardware
 from pipeline.learn.training import FitResult
-from pipeline.records import RunFolder
-from pipeline.settings import RunSettings
+from pipeline.record import RunFolder
+from pipeline.experiment import RunSettings
 
 
 @dataclass(frozen=True)

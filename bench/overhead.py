@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.measuring import Options, Result, Target, say
-from pipeline.records import RunRecord
+from pipeline.record import RunRecord
 
 KEYS = ("run_overhead_seconds", "noop_report_seconds")
 ROOT = Path(__file__).parent.parent

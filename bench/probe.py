@@ -13,7 +13,7 @@ from bench import images, ours, workload
 from bench.measuring import Options, Result, Target, apart, in_turn, synchronize
 from pipeline.learn import loop, models, optimizers
 from pipeline.learn.features import evaluation_batch
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 KEYS = ("probe_vs_every_epoch", "probe_vs_forward")
 EPOCHS = 10

@@ -19,8 +19,8 @@ import torch
 
 from bench.measuring import Result
 from pipeline.learn import hardware
-from pipeline.records import write_json
-from pipeline.settings import RunSettings
+from pipeline.record import write_json
+from pipeline.experiment import RunSettings
 
 FOLDER = Path(__file__).parent
 PACKAGES = ("headstart", "torch", "torchvision", "fastai", "numpy", "papermill", "distributed")

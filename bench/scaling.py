@@ -11,7 +11,7 @@ from bench.local_cluster import LocalCluster, local_cluster
 from bench.measuring import Options, Result, Target, in_turn
 from pipeline import execution
 from pipeline.execution import Options as RunOptions
-from pipeline.settings import Experiment
+from pipeline.experiment import Experiment
 
 KEYS = ("scaling_two_workers",)
 RUNS = 4

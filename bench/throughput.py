@@ -9,7 +9,7 @@ import torch
 from bench import fastai_peer, images, ours, tutorial, workload
 from bench.measuring import Options, Result, Target, apart, in_turn, synchronize
 from pipeline.learn import hardware
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 KEYS = ("throughput_vs_tutorial", "throughput_vs_fastai", "share_of_matmul_ceiling")
 WARM_UP = 3

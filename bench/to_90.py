@@ -17,7 +17,7 @@ import torch
 from bench import ours, tutorial
 from bench.images import cifar10_jpeg
 from bench.measuring import Options, Result, Target, apart, in_turn
-from pipeline.settings import Experiment, RunSettings
+from pipeline.experiment import Experiment, RunSettings
 
 KEYS = ("time_to_90_vs_tutorial", "epochs_to_90")
 GOAL = 0.90

@@ -16,7 +16,7 @@ from torchvision import datasets, transforms
 
 from bench import workload
 from bench.measuring import Stopwatch, synchronize
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 LEARNING_RATE = 0.1
 TEST_BATCH = 100

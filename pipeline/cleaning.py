@@ -8,8 +8,8 @@ from pathlib import Path
 from pipeline.errors import InputError
 from pipeline.identity import effective_settings, plan, whole_runs
 from pipeline.jobs import is_taken
-from pipeline.records import digest
-from pipeline.settings import Experiment
+from pipeline.record import digest
+from pipeline.experiment import Experiment
 
 
 @dataclass(frozen=True)

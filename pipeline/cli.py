@@ -13,8 +13,8 @@ from pipeline.errors import HeadstartError, InputError, one_line
 
 if TYPE_CHECKING:
     from pipeline.execution import Options
-    from pipeline.records import RunRecord
-    from pipeline.settings import Experiment
+    from pipeline.record import RunRecord
+    from pipeline.experiment import Experiment
 
 INTERRUPTED = 130
 CLOSED_PIPE = 141
@@ -151,7 +151,7 @@ def _add_doctor(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """``headstart run``."""
     from pipeline.execution import Options
-    from pipeline.settings import Experiment
+    from pipeline.experiment import Experiment
 
     experiment = Experiment.from_yaml(options.params)
     return _exit_code(_records(experiment, Options(options.jobs, options.scheduler)))
@@ -190,7 +190,7 @@ def _write_report(options: argparse.Namespace, how: "Options") -> int:
     """Make the runs and write the report: runs that fail stand in it, and in the exit code."""
     from pipeline import execution, warm
     from pipeline.report import rendering
-    from pipeline.settings import Experiment
+    from pipeline.experiment import Experiment
 
     formats, experiment = _formats(options.to), Experiment.from_yaml(options.params)
     document, output = project_root() / "report.qmd", Path("reports") / experiment.name
@@ -211,7 +211,7 @@ def _write_report(options: argparse.Namespace, how: "Options") -> int:
 def why(options: argparse.Namespace) -> int:
     """``headstart why``."""
     from pipeline.identity import reasons
-    from pipeline.settings import Experiment
+    from pipeline.experiment import Experiment
 
     for reason in reasons(Experiment.from_yaml(options.params)):
         print(f"{reason.run_id}: {reason.text}")

@@ -21,7 +21,7 @@ from pipeline import remote
 from pipeline.errors import InputError, one_line
 from pipeline.jobs import Job
 from pipeline.remote import Call, Outcome
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -131,7 +131,7 @@ def _weights() -> Finding:
 
 def _data(params: Path) -> Finding:
     from pipeline.learn import data
-    from pipeline.settings import Experiment
+    from pipeline.experiment import Experiment
 
     experiment = Experiment.from_yaml(params)
     try:

@@ -20,7 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from pipeline.errors import one_line
-from pipeline.records import RUN_FOLDER_VARIABLE
+from pipeline.record import RUN_FOLDER_VARIABLE
 
 Event = dict[str, Any]
 Emit = Callable[[Event], None]

@@ -20,7 +20,7 @@ import psutil
 
 from pipeline.errors import HeadstartError, SettingsError, one_line
 from pipeline.learn.contents import cache_folder
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 FLOAT_BYTES = 4
 CLASSES = 10  # the last layer is small beside the rest, whatever its classes

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from pipeline.identity import PlannedRun
 from pipeline.jobs import Event
-from pipeline.records import RunRecord
+from pipeline.record import RunRecord
 
 SECONDS_BETWEEN_LINES = 5.0
 SECONDS_WITHIN_AN_EPOCH = 30.0  # how far a long epoch has come matters less than how it ended

@@ -41,8 +41,8 @@ REPORTING = (
     "pipeline.execution",
     "pipeline.report.figures",
     "pipeline.report.page",
-    "pipeline.report.results",
-    "pipeline.report.svg",
+    "pipeline.report.results_json",
+    "pipeline.report.look.svg",
     "pipeline.report.tables",
 )
 

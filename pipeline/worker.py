@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.errors import HeadstartError, one_line
 from pipeline.identity import NOTEBOOK
 from pipeline.jobs import Job
-from pipeline.records import (
+from pipeline.record import (
     RUN_FOLDER_VARIABLE,
     SCHEMA_VERSION,
     Environment,
@@ -25,7 +25,7 @@ from pipeline.records import (
     write_json,
     write_settings,
 )
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 PAPERMILLS_OWN = {"injected-parameters", "papermill-error-cell-tag"}
 SCRATCH_FILES = ("checkpoint.pt", "progress.jsonl", "results.json")

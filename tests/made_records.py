@@ -7,10 +7,10 @@ kinds are in ``KINDS``. Models of one study share how hard each image is, as rea
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline import records
-from pipeline.records import Failure, RunDetails, RunFolder, RunRecord
+from pipeline import record
+from pipeline.record import Failure, RunDetails, RunFolder, RunRecord
 from pipeline.report.study import Study
-from pipeline.settings import Experiment, RunSettings
+from pipeline.experiment import Experiment, RunSettings
 from tests.made_values import (
     SIZES,
     Made,
@@ -140,17 +140,17 @@ def write_experiment(
 def write_run(runs: Path, made: Made, seed: int, data: MadeData) -> RunRecord:
     """Write one run's folder, whole or failed, and read it back."""
     settings = RunSettings(model=made.model, mode=made.mode, seed=seed, patience=4, **made.settings)
-    hashes = {"settings": records.digest(settings.model_dump()), "data": "made", "code": "made"}
-    run_id = records.run_id(settings, hashes)
+    hashes = {"settings": record.digest(settings.model_dump()), "data": "made", "code": "made"}
+    run_id = record.run_id(settings, hashes)
     folder = RunFolder(runs / run_id)
     folder.path.mkdir(parents=True, exist_ok=True)
     write_notebook(folder.path / "train.ipynb", made, seed, failed=seed in made.failed_seeds)
-    records.write_settings(folder.path / "settings.yaml", settings)
+    record.write_settings(folder.path / "settings.yaml", settings)
     if seed in made.failed_seeds:
         details = _failed_details(run_id, settings, hashes)
     else:
         details = _write_results(folder, made, settings, data, run_id, hashes)
-    records.write_json(folder.path / "record.json", details.model_dump(mode="json"))
+    record.write_json(folder.path / "record.json", details.model_dump(mode="json"))
     return RunRecord.read(folder.path)
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from pipeline import records
-from pipeline.records import DatasetInfo, Environment, ModelInfo, SplitPredictions, Timings
+from pipeline import record
+from pipeline.record import DatasetInfo, Environment, ModelInfo, SplitPredictions, Timings
 
 CIFAR_CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
@@ -137,7 +137,7 @@ def made_history(learning: str, accuracy: float, seed: int) -> pd.DataFrame:
             "learning_rate": 1e-3 * (1 - (epochs - 1) / len(epochs)),
             "epoch_seconds": 8 + 0.2 * rng.random(len(epochs)),
         },
-        columns=list(records.HISTORY_COLUMNS),
+        columns=list(record.HISTORY_COLUMNS),
     )
 
 
@@ -225,7 +225,7 @@ def gallery(data: MadeData, test: SplitPredictions) -> pd.DataFrame:
                 rows += [("augmented", "train", index, target)] * 4
     rows += [("error", "test", int(i), int(test.target[i])) for i in np.flatnonzero(~test.correct)[:300]]
     table = [(*row, f"{row[1]}/{row[2]:05d}.png", _png(row[3], number)) for number, row in enumerate(rows)]
-    return pd.DataFrame(table, columns=list(records.GALLERY_COLUMNS))
+    return pd.DataFrame(table, columns=list(record.GALLERY_COLUMNS))
 
 
 def _png(target: int, number: int) -> bytes:

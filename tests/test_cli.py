@@ -11,7 +11,7 @@ import pytest
 from pipeline.cli import main
 from pipeline.identity import plan
 from pipeline.jobs import run_lock
-from pipeline.settings import Experiment
+from pipeline.experiment import Experiment
 from tests.conftest import ROOT
 
 

@@ -23,8 +23,8 @@ from pipeline.errors import InputError
 from pipeline.execution import Options
 from pipeline.jobs import Event, Job
 from pipeline.progress import Progress
-from pipeline.records import RunRecord
-from pipeline.settings import Experiment
+from pipeline.record import RunRecord
+from pipeline.experiment import Experiment
 
 EPOCHS = 24  # enough that a kill in the third leaves some for the worker that takes over
 TINY = f"""

@@ -14,7 +14,7 @@ from pipeline import limits
 from pipeline.cli import main
 from pipeline.errors import RunError, SettingsError
 from pipeline.learn import hardware, loop
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 GB = 10**9
 

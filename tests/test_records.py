@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hypothesis_numpy
 
 from pipeline.errors import RecordError
-from pipeline.records import (
+from pipeline.record import (
     Failure,
     RunDetails,
     RunFolder,
@@ -23,7 +23,7 @@ from pipeline.records import (
     run_name,
     write_json,
 )
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 from tests.made_records import made_study
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import SettingsError
 from pipeline.identity import NOTEBOOK
-from pipeline.settings import EXPERIMENT_KEYS, Experiment, RunSettings, read_yaml
+from pipeline.experiment import EXPERIMENT_KEYS, Experiment, RunSettings, read_yaml
 from tests.conftest import ROOT
 
 ONE_MODEL = "models: [{model: custom_cnn}]\n"

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from pipeline.errors import one_line
-from pipeline.records import digest, replacing
-from pipeline.settings import RunSettings
+from pipeline.record import digest, replacing
+from pipeline.experiment import RunSettings
 
 VERSION = 2
 WITHOUT_EFFECT = {"data_dir", "num_workers", "device", "precision"}

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.learn.hardware import Hardware
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 Forward = Callable[[Tensor], Any]
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.learn.network import Head
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 STEM_SIDE = 32  # the stem brings larger images down to about this side
 MAX_COMPONENTS = 32

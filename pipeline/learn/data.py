@@ -20,8 +20,8 @@ from pipeline.learn.image_data import ImageData, Split, SplitName
 from pipeline.learn.preprocessing import Preprocessing
 from pipeline.learn.sources import check
 from pipeline.learn.splitting import Splits, split
-from pipeline.records import DatasetInfo
-from pipeline.settings import RunSettings
+from pipeline.record import DatasetInfo
+from pipeline.experiment import RunSettings
 
 __all__ = ["ImageData", "Split", "SplitName", "check", "gallery", "load", "show_augmented", "show_samples"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import one_line
-from pipeline.records import digest
+from pipeline.record import digest
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from pipeline.learn.contents import Contents, cache_folder
 from pipeline.learn.decoded import FORMAT, Decoded, Size, read_decoded
 from pipeline.learn.decoding import native_size, strict_pillow, to_square
 from pipeline.learn.splitting import Splits
-from pipeline.records import digest, write_json
+from pipeline.record import digest, write_json
 
 LARGEST_NATIVE_SIDE = 64
 IMAGES_PER_BLOCK = 32

@@ -28,7 +28,7 @@ from rich.progress import (
 )
 
 from pipeline.errors import DataError, one_line
-from pipeline.records import replacing
+from pipeline.record import replacing
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from pipeline.learn.contents import cache_folder
 from pipeline.learn.kept import read_kept, write_kept
-from pipeline.records import digest
+from pipeline.record import digest
 
 THUMB_SIDE = 8
 SMALLEST_SIDE = 16  # in smaller images, different things look alike: only equal ones count

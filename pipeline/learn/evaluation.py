@@ -16,8 +16,8 @@ from pipeline.learn import data, loop, measurement, models
 from pipeline.learn.features import FeatureData, evaluation_batch
 from pipeline.learn.hardware import Hardware, environment
 from pipeline.learn.training import FitResult
-from pipeline.records import RunFolder, SplitPredictions, Timings
-from pipeline.settings import RunSettings
+from pipeline.record import RunFolder, SplitPredictions, Timings
+from pipeline.experiment import RunSettings
 
 if TYPE_CHECKING:
     from pipeline.learn.data import ImageData

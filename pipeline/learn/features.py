@@ -22,8 +22,8 @@ from pipeline.learn import energy
 from pipeline.learn.augmentation import generator
 from pipeline.learn.contents import cache_folder
 from pipeline.learn.hardware import Hardware
-from pipeline.records import digest, replacing
-from pipeline.settings import RunSettings
+from pipeline.record import digest, replacing
+from pipeline.experiment import RunSettings
 
 if TYPE_CHECKING:
     from pipeline.learn.data import ImageData, SplitName

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from pipeline.learn.augmentation import Draw, augment, generator
 from pipeline.learn.image_data import ImageData, Split
-from pipeline.records import GALLERY_COLUMNS, SplitPredictions
-from pipeline.settings import RunSettings
+from pipeline.record import GALLERY_COLUMNS, SplitPredictions
+from pipeline.experiment import RunSettings
 
 THUMB_SIDE = 64
 SAMPLES_PER_CLASS = 8

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from pipeline.errors import RunError, SettingsError
 from pipeline.learn import convolutions, memory
-from pipeline.records import Environment
-from pipeline.settings import RunSettings
+from pipeline.record import Environment
+from pipeline.experiment import RunSettings
 
 Precision = Literal["fp32", "bf16"]
 THREADS_VARIABLE = "HEADSTART_THREADS"

@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader, Dataset
 from pipeline.learn.augmentation import Draw, augment, generator
 from pipeline.learn.hardware import Hardware
 from pipeline.learn.preprocessing import Preprocessing
-from pipeline.records import DatasetInfo
-from pipeline.settings import RunSettings
+from pipeline.record import DatasetInfo
+from pipeline.experiment import RunSettings
 
 SplitName = Literal["train", "val", "test"]
 

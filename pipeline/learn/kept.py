@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import one_line
-from pipeline.records import digest, write_json
+from pipeline.record import digest, write_json
 
 log = logging.getLogger(__name__)
 

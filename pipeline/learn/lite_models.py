@@ -9,7 +9,7 @@ from pipeline.errors import ModelError
 from pipeline.learn import weights
 from pipeline.learn.preprocessing import Preprocessing
 from pipeline.learn.published import Published
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -11,8 +11,8 @@ from pipeline.errors import ModelError, did_you_mean
 from pipeline.learn import lite_models, timm_models, torchvision_models, weights
 from pipeline.learn.preprocessing import Preprocessing
 from pipeline.learn.published import Family, Published
-from pipeline.records import ModelInfo
-from pipeline.settings import RunSettings
+from pipeline.record import ModelInfo
+from pipeline.experiment import RunSettings
 
 if TYPE_CHECKING:
     from torch import nn

@@ -10,7 +10,7 @@ from torch import Tensor, nn, optim
 from torch.overrides import TorchFunctionMode
 
 from pipeline.learn.hardware import Hardware
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 RISE = 0.25  # one_cycle: share of the steps in which the learning rate rises
 START = 0.1  # one_cycle: the first learning rate, as a share of the highest

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from pipeline.learn.preprocessing import Preprocessing
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

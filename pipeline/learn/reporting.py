@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 
-from pipeline.records import RunFolder
+from pipeline.record import RunFolder
 
 SECONDS_BETWEEN_EVENTS = 5.0  # within an epoch
 TOLD = ("train_loss", "val_loss", "val_accuracy", "images_per_second")

@@ -21,7 +21,7 @@ from pipeline.learn.fingerprints import files_fingerprint
 from pipeline.learn.image_folder import ImageFolder
 from pipeline.learn.kept import read_kept, write_kept
 from pipeline.learn.splitting import refuse_small_classes, split
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 COPIES_OF_A_BATCH = 4  # as float32: the images, what normalising them takes, and the first activations
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.errors import DataError
 from pipeline.learn.contents import Contents
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 
 @dataclass(frozen=True)

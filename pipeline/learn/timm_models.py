@@ -12,8 +12,8 @@ from pipeline.learn.downloads import offline
 from pipeline.learn.listing import Listing, cached_listing
 from pipeline.learn.preprocessing import Preprocessing
 from pipeline.learn.published import IMAGENET, IMAGENET_MEAN, IMAGENET_STD, Published
-from pipeline.records import digest
-from pipeline.settings import RunSettings
+from pipeline.record import digest
+from pipeline.experiment import RunSettings
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -10,7 +10,7 @@ from pipeline.learn import hub, weights
 from pipeline.learn.listing import Listing, cached_listing
 from pipeline.learn.preprocessing import Preprocessing
 from pipeline.learn.published import IMAGENET, Published
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

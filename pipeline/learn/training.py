@@ -13,8 +13,8 @@ from pipeline.learn import checkpoint, energy
 from pipeline.learn.features import FeatureData, evaluation_batch
 from pipeline.learn.hardware import Hardware
 from pipeline.learn.trainer import Progress, Trainer
-from pipeline.records import RunFolder
-from pipeline.settings import RunSettings
+from pipeline.record import RunFolder
+from pipeline.experiment import RunSettings
 
 if TYPE_CHECKING:
     from pipeline.learn.data import ImageData

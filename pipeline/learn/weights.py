@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ModelError, one_line
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

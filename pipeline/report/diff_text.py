@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipeline.report.diff import Change, Comparison, ModelChange
-from pipeline.report.text import (
+from pipeline.report.words.english import (
     escape_markdown,
     p_value,
     percent,

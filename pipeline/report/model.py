@@ -10,16 +10,16 @@ from functools import cached_property
 
 import numpy as np
 
-from pipeline.records import ModelInfo, RunRecord, SplitPredictions
-from pipeline.report import calibration, costs, intervals, learning, mistakes, statistics
-from pipeline.report.calibration import Calibration, Coverage, Meaning
-from pipeline.report.costs import Cost
-from pipeline.report.intervals import Estimate
-from pipeline.report.learning import Learning
-from pipeline.report.mistakes import Mistake, WithoutDuplicates
-from pipeline.report.significance import Contestant
-from pipeline.report.statistics import ConfusedPair, Metrics
-from pipeline.settings import RunSettings
+from pipeline.record import ModelInfo, RunRecord, SplitPredictions
+from pipeline.report.evidence import calibration, costs, interval, learning, errors, scores
+from pipeline.report.evidence.calibration import Calibration, Coverage, Meaning
+from pipeline.report.evidence.costs import Cost
+from pipeline.report.evidence.interval import Estimate
+from pipeline.report.evidence.learning import Learning
+from pipeline.report.evidence.errors import Mistake, WithoutDuplicates
+from pipeline.report.evidence.significance import Contestant
+from pipeline.report.evidence.scores import ConfusedPair, Metrics
+from pipeline.experiment import RunSettings
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class ModelGroup:
     @cached_property
     def metrics_per_seed(self) -> list[Metrics]:
         """The scores on test of each seed."""
-        return [statistics.metrics(split) for split in self.test]
+        return [scores.metrics(split) for split in self.test]
 
     @property
     def metrics(self) -> Metrics:
@@ -136,11 +136,11 @@ class ModelGroup:
 
     @cached_property
     def accuracy(self) -> Estimate:
-        return intervals.accuracy(self.test)
+        return interval.accuracy(self.test)
 
     @cached_property
     def f1_macro(self) -> Estimate:
-        return intervals.f1_macro(self.test, [metrics.f1_macro for metrics in self.metrics_per_seed])
+        return interval.f1_macro(self.test, [metrics.f1_macro for metrics in self.metrics_per_seed])
 
     @cached_property
     def calibration(self) -> Calibration:
@@ -163,16 +163,16 @@ class ModelGroup:
         return costs.cost(self.records, self.chosen)
 
     def most_confused(self, count: int = 10) -> list[ConfusedPair]:
-        return statistics.most_confused(self.metrics.confusion_matrix, count)
+        return scores.most_confused(self.metrics.confusion_matrix, count)
 
     def confident_mistakes(self, count: int = 10) -> list[Mistake]:
-        return mistakes.confident_mistakes(self.chosen_test, count)
+        return errors.confident_mistakes(self.chosen_test, count)
 
     @cached_property
     def without_duplicates(self) -> WithoutDuplicates | None:
         """Accuracy without near-duplicates of training images; None when none were found."""
         dataset = self.chosen.details.dataset
-        return mistakes.without_duplicates(self.test, dataset.near_duplicates) if dataset else None
+        return errors.without_duplicates(self.test, dataset.near_duplicates) if dataset else None
 
 
 def best(groups: Sequence[ModelGroup]) -> ModelGroup | None:

@@ -6,14 +6,14 @@ from functools import cached_property
 
 import numpy as np
 
-from pipeline.records import DatasetInfo, RunRecord
-from pipeline.report import mistakes, significance
-from pipeline.report.costs import Cost, pareto_front
-from pipeline.report.labels import WITHOUT_EFFECT, keys, labels, spoken
-from pipeline.report.mistakes import Agreement, LabelIssue, Miss
+from pipeline.record import DatasetInfo, RunRecord
+from pipeline.report.evidence import errors, significance
+from pipeline.report.evidence.costs import Cost, pareto_front
+from pipeline.report.names import WITHOUT_EFFECT, keys, labels, spoken
+from pipeline.report.evidence.errors import Agreement, LabelIssue, Miss
 from pipeline.report.model import ModelGroup, best
-from pipeline.report.significance import ClassDifference, PairTest
-from pipeline.settings import Experiment, RunSettings
+from pipeline.report.evidence.significance import ClassDifference, PairTest
+from pipeline.experiment import Experiment, RunSettings
 
 MODES = ("scratch", "linear_probe", "fine_tune")
 
@@ -149,19 +149,19 @@ class Study:
     def agreement(self) -> Agreement | None:
         """How answers go together, in the order of ``models``; None for fewer than two models."""
         chosen = [group.chosen_test for group in self.models]
-        return mistakes.agreement(chosen) if len(chosen) > 1 else None
+        return errors.agreement(chosen) if len(chosen) > 1 else None
 
     @cached_property
     def missed_by_all(self) -> list[Miss]:
         """The test images that every model gets wrong; answers bear the models' keys."""
         named = [(group.key, group.chosen_test) for group in self.models]
-        return mistakes.missed_by_all(named) if named else []
+        return errors.missed_by_all(named) if named else []
 
     @cached_property
     def label_issues(self) -> list[LabelIssue]:
         """The test images whose labels confident learning doubts, most doubtful first."""
         runs = [split for group in self.models for split in group.test]
-        return mistakes.label_issues(runs, [g.chosen_test for g in self.models]) if runs else []
+        return errors.label_issues(runs, [g.chosen_test for g in self.models]) if runs else []
 
     def pareto(self, price: Callable[[Cost], float]) -> list[tuple[ModelGroup, float, bool]]:
         """Return (model, price, whether on the front) for accuracy against one cost, lower is better."""

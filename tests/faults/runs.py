@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import load_file
 
 from pipeline.jobs import Job
-from pipeline.records import RunRecord
-from pipeline.settings import RunSettings
+from pipeline.record import RunRecord
+from pipeline.experiment import RunSettings
 from tests.conftest import ROOT
 
 UNCHANGED = ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate"]

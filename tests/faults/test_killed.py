@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.records import RunRecord
+from pipeline.record import RunRecord
 from tests.faults.runs import Driver, assert_same, finished_epochs, job_in, kept_epochs
 
 KILLS = 13  # of each kind of run: 52 in all

@@ -18,7 +18,7 @@ from pipeline.learn.augmentation import (
     generator,
     random_erasing,
 )
-from pipeline.settings import AUGMENTATIONS
+from pipeline.experiment import AUGMENTATIONS
 
 SIDE = 16
 

@@ -13,7 +13,7 @@ from pipeline.errors import DataError
 from pipeline.learn import cifar, data, hardware, sources
 from pipeline.learn.cifar import CIFAR10, CIFAR100
 from pipeline.learn.preprocessing import Preprocessing
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 
 def python2_pickle(content):

@@ -11,7 +11,7 @@ from PIL import Image
 from pipeline.errors import DataError
 from pipeline.learn import data, hardware, sources
 from pipeline.learn.preprocessing import Preprocessing
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 from tests.learn.made_images import picture, write_classes
 from tests.learn.test_decoding import png_claiming
 
@@ -175,7 +175,7 @@ def test_checking_does_not_import_torch(tmp_path):
 
     write_classes(tmp_path / "data", {"cat": 20, "dog": 20})
     code = (
-        "import sys; from pipeline.learn import sources; from pipeline.settings import RunSettings\n"
+        "import sys; from pipeline.learn import sources; from pipeline.experiment import RunSettings\n"
         "for name in ('image_folder', 'digits'):\n"
         "    sources.check(RunSettings(dataset=name)); sources.fingerprint(RunSettings(dataset=name))\n"
         "assert 'torch' not in sys.modules"

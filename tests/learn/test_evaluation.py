@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, f1_score
 
 from pipeline.learn import evaluation, training
-from pipeline.records import SplitPredictions, Timings
+from pipeline.record import SplitPredictions, Timings
 from tests.learn import tiny
 
 pytestmark = pytest.mark.usefixtures("workplace")

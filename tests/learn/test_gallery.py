@@ -9,8 +9,8 @@ from PIL import Image
 
 from pipeline.learn import data, gallery, hardware
 from pipeline.learn.preprocessing import Preprocessing
-from pipeline.records import GALLERY_COLUMNS, SplitPredictions
-from pipeline.settings import RunSettings
+from pipeline.record import GALLERY_COLUMNS, SplitPredictions
+from pipeline.experiment import RunSettings
 from tests.learn.made_images import write_classes
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from pipeline.learn import data, hardware
 from pipeline.learn.preprocessing import Preprocessing
-from pipeline.settings import AUGMENTATIONS, RunSettings
+from pipeline.experiment import AUGMENTATIONS, RunSettings
 from tests.learn.made_images import write_classes
 
 

@@ -11,7 +11,7 @@ from pipeline.learn.fingerprints import files_fingerprint
 from pipeline.learn.kept import read_kept, write_kept
 from pipeline.learn.listing import cached_listing
 from pipeline.learn.sources import checked_fingerprints
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 CONTENT = {"fingerprint": "0a1b", "rows": [1, 20, 300], "names": ["Ünï", None, 1.5, True]}
 

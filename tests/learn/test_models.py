@@ -11,7 +11,7 @@ from torch import nn
 from pipeline.errors import ModelError
 from pipeline.learn import hub, lite_models, models, timm_models, torchvision_models
 from pipeline.learn.preprocessing import Preprocessing
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 CLASSES = ["cat", "dog", "bird"]
 LITE = RunSettings(model="efficientnet_lite0", mode="linear_probe", image_size=32)
@@ -62,7 +62,7 @@ def test_checking_imports_neither_torchvision_nor_timm_when_their_lists_are_kept
     import subprocess
 
     code = (
-        "import sys; from pipeline.settings import RunSettings; from pipeline.learn import models\n"
+        "import sys; from pipeline.experiment import RunSettings; from pipeline.learn import models\n"
         "for name in ('custom_cnn', 'efficientnet_lite0', 'vgg16', 'timm/resnet18'):\n"
         "    models.check(RunSettings(model=name)); models.weights_hash(RunSettings(model=name))\n"
         "print(sorted({'torch', 'torchvision', 'timm'} & set(sys.modules)))"

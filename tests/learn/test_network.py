@@ -8,7 +8,7 @@ from torch import nn
 
 from pipeline.learn import models
 from pipeline.learn.network import Head
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 CLASSES = ["cat", "dog", "bird"]
 

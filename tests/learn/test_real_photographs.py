@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.learn import data, evaluation, models, training
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 from tests.learn import tiny
 
 ARCHIVE = Path(__file__).parents[3] / "shared/data/cifar10-jpeg.zip"

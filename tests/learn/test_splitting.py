@@ -9,7 +9,7 @@ from PIL import Image
 from pipeline.errors import DataError
 from pipeline.learn.contents import Contents, Part
 from pipeline.learn.splitting import split, stratified_choice
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 
 def contents(**parts):

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from pipeline.learn import models, summary
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 
 def tiny() -> nn.Module:

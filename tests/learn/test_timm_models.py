@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from pipeline.errors import ModelError
 from pipeline.learn import models, summary, timm_models
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 CLASSES = ["cat", "dog", "bird"]
 PROBE = RunSettings(model="timm/resnet10t", mode="linear_probe", image_size=64)

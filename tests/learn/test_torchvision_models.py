@@ -8,7 +8,7 @@ from torchvision.models import list_models
 
 from pipeline.errors import ModelError
 from pipeline.learn import models, summary, torchvision_models
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 CLASSES = ["cat", "dog", "bird"]
 EVERY_NAME = sorted(list_models(module=published))

@@ -11,7 +11,7 @@ from pipeline.errors import DataError
 from pipeline.learn import sources, torchvision_sets
 from pipeline.learn.splitting import split
 from pipeline.learn.torchvision_sets import SETS
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 from tests.learn.made_images import picture
 
 

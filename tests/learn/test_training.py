@@ -13,8 +13,8 @@ from pipeline.errors import RunError
 from pipeline.learn import evaluation, optimizers, training
 from pipeline.learn.reporting import Reporter, clock
 from pipeline.learn.trainer import Progress, Trainer
-from pipeline.records import HISTORY_COLUMNS
-from pipeline.settings import RunSettings
+from pipeline.record import HISTORY_COLUMNS
+from pipeline.experiment import RunSettings
 from tests.learn import tiny
 
 pytestmark = pytest.mark.usefixtures("workplace")

@@ -10,7 +10,7 @@ from torch import nn
 
 from pipeline.errors import ModelError
 from pipeline.learn import models, weights
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 MODEL = "shufflenet_v2_x0_5"
 CLASSES = ["cat", "dog", "bird"]

@@ -11,8 +11,8 @@ from pipeline.learn.custom_cnn import CustomCNN
 from pipeline.learn.hardware import Hardware
 from pipeline.learn.network import TransferNetwork
 from pipeline.learn.preprocessing import Preprocessing
-from pipeline.records import RunFolder
-from pipeline.settings import RunSettings
+from pipeline.record import RunFolder
+from pipeline.experiment import RunSettings
 
 CPU = Hardware(torch.device("cpu"), "fp32", threads=1, channels_last=True)
 

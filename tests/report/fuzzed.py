@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.learn.contents import clean_name
-from pipeline.records import Failure, RunRecord
-from pipeline.settings import Experiment
+from pipeline.record import Failure, RunRecord
+from pipeline.experiment import Experiment
 from tests.made_records import HOSTILE_CLASSES, Made, MadeData, write_experiment
 
 MARKUP = (

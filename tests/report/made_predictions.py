@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.records import SplitPredictions
+from pipeline.record import SplitPredictions
 
 
 def predictions(target: Sequence[int], predicted: Sequence[int], classes: int = 0) -> SplitPredictions:

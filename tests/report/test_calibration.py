@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from pipeline.records import SplitPredictions
-from pipeline.report import calibration
+from pipeline.record import SplitPredictions
+from pipeline.report.evidence import calibration
 from tests.report.made_predictions import predictions, random_predictions
 
 

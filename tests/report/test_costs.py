@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.report.costs import Measured, pareto_front
+from pipeline.report.evidence.costs import Measured, pareto_front
 from tests.report.conftest import StudyOf
 
 

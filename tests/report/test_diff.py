@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.report.diff import Comparison, diff
-from pipeline.report.results import write
+from pipeline.report.results_json import write
 from pipeline.report.study import Study
 from tests.made_records import Made, MadeData, write_experiment
 

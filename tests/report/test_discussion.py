@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.report import page
-from pipeline.report.learning import seconds_to
+from pipeline.report.evidence.learning import seconds_to
 from pipeline.report.rules.discussion import discussion
-from pipeline.report.rules.sentence import Sentence
+from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
-from pipeline.report.text import NBSP
+from pipeline.report.words.english import NBSP
 from pipeline.report.verdict import pair_of
 from tests.made_records import KINDS, Made, MadeData, write_experiment
 from tests.report.conftest import StudyOf

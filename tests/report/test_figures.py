@@ -8,11 +8,12 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
 
-from pipeline.report import figures, svg, theme
+from pipeline.report import figures
+from pipeline.report.look import svg, theme
 from pipeline.report.figures import cost
 from pipeline.report.figures.confusion import draw_matrix
 from pipeline.report.study import Study
-from pipeline.report.text import percent
+from pipeline.report.words.english import percent
 from pipeline.report.verdict import pair_of
 from tests.made_records import KINDS
 from tests.report.conftest import StudyOf

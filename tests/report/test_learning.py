@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.records import RunRecord
-from pipeline.report.learning import learning
+from pipeline.record import RunRecord
+from pipeline.report.evidence.learning import learning
 from tests.made_records import Made, MadeData, made_history, write_run
 
 DATA = MadeData(train=200, val=200, test=50, near_duplicates=0)

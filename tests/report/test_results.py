@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from pipeline.report.results import SCORES, packed, plain, results, unpacked, write
+from pipeline.report.results_json import SCORES, packed, plain, results, unpacked, write
 from pipeline.report.study import Study
 from tests.made_records import KINDS
 from tests.report.conftest import StudyOf

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.report.robustness import BY_F1, recounts
+from pipeline.report.evidence.robustness import BY_F1, recounts
 from pipeline.report.rules.robustness import robustness
 from pipeline.report.study import Study
-from pipeline.report.text import NBSP
+from pipeline.report.words.english import NBSP
 from tests.made_records import Made, MadeData, write_experiment
 from tests.report.conftest import StudyOf
 

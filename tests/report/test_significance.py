@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from pipeline.report import significance
-from pipeline.report.significance import (
+from pipeline.report.evidence import significance
+from pipeline.report.evidence.significance import (
     Contestant,
     PairTest,
     class_differences,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from pipeline.report.statistics import metrics, most_confused
+from pipeline.report.evidence.scores import metrics, most_confused
 from tests.report.made_predictions import predictions, random_predictions
 
 

@@ -114,7 +114,7 @@ def test_nothing_of_the_report_imports_torch() -> None:
     import sys
 
     code = (
-        "import sys, pipeline.report.verdict, pipeline.report.results, pipeline.report.diff;"
+        "import sys, pipeline.report.verdict, pipeline.report.results_json, pipeline.report.diff;"
         "sys.exit(any(name in sys.modules for name in ('torch', 'torchvision', 'pipeline.learn')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -124,7 +124,7 @@ def test_nothing_of_the_report_imports_torch() -> None:
 def test_evidence_of_eight_runs_on_ten_thousand_images_is_fast(tmp_path: Path) -> None:
     import time
 
-    from pipeline.report.results import results
+    from pipeline.report.results_json import results
 
     data = MadeData(test=10_000, val=5_000)
     kinds = (("custom_cnn", "scratch"), ("resnet18", "scratch"), ("resnet18", "linear_probe"))

@@ -7,11 +7,11 @@ import pypandoc
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
 
-from pipeline.records import RunRecord
+from pipeline.record import RunRecord
 from pipeline.report import tables
 from pipeline.report.study import Study
 from pipeline.report.tables.markdown import BETWEEN, ROOM, table
-from pipeline.report.text import energy, percent, quantity, signed
+from pipeline.report.words.english import energy, percent, quantity, signed
 from pipeline.report.verdict import pair_of
 from tests.made_records import HOSTILE_CLASSES, KINDS, Made, MadeData, write_experiment
 from tests.report.conftest import StudyOf

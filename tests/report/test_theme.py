@@ -7,7 +7,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from matplotlib.figure import Figure
 
-from pipeline.report import svg, theme
+from pipeline.report.look import svg, theme
 from pipeline.report.figures import accuracy, samples
 from tests.report.conftest import StudyOf
 

@@ -9,12 +9,12 @@ import numpy as np
 import pypandoc
 import pytest
 
-from pipeline.records import SplitPredictions
-from pipeline.report.results import plain
-from pipeline.report.rules.phrases import each_or_span
-from pipeline.report.rules.sentence import Sentence
+from pipeline.record import SplitPredictions
+from pipeline.report.results_json import plain
+from pipeline.report.words.phrases import each_or_span
+from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
-from pipeline.report.text import NBSP, unbroken
+from pipeline.report.words.english import NBSP, unbroken
 from pipeline.report.verdict import answer, available, paragraph, recommendations, verdict
 from tests.made_records import KINDS, Made, MadeData, write_experiment
 from tests.report.conftest import StudyOf

@@ -6,11 +6,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.report import theme
+from pipeline.report.look import theme
 from pipeline.report.model import ModelGroup
 from pipeline.report.study import Study
-from pipeline.report.text import percent
-from pipeline.report.theme import short, two_lines
+from pipeline.report.words.english import percent
+from pipeline.report.look.theme import short, two_lines
 
 MOST_MODELS = 12
 MOST_TWO_LINES = 6  # names at the lines' ends that have room for two lines each

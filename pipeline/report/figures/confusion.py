@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
-from pipeline.report import theme
+from pipeline.report.look import theme
 from pipeline.report.study import Study
-from pipeline.report.text import flat
-from pipeline.report.theme import short, two_lines
+from pipeline.report.words.english import flat
+from pipeline.report.look.theme import short, two_lines
 
 MOST_MODELS = 12
 MOST_NUMBERS = 12  # classes up to which the matrices are drawn large

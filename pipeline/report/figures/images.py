@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from PIL import Image
 
-from pipeline.report import theme
+from pipeline.report.look import theme
 
 LINE = 0.155  # inches from one line of words to the next
 TITLE = 0.24  # inches above a row, for its title

@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.records import RunRecord
-from pipeline.report import theme
+from pipeline.record import RunRecord
+from pipeline.report.look import theme
 from pipeline.report.study import ModelGroup, Study
-from pipeline.report.theme import two_lines
+from pipeline.report.look.theme import two_lines
 
 MOST_MODELS = 12
 

@@ -3,12 +3,12 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.report import theme
-from pipeline.report.labels import MODE_WORDS
+from pipeline.report.look import theme
+from pipeline.report.names import MODE_WORDS
 from pipeline.report.model import ModelGroup
-from pipeline.report.significance import ClassDifference
+from pipeline.report.evidence.significance import ClassDifference
 from pipeline.report.study import Study
-from pipeline.report.theme import short, two_lines
+from pipeline.report.look.theme import short, two_lines
 from pipeline.report.verdict import pair_of
 
 MOST_CLASSES = 24

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from IPython.display import Markdown
 
-from pipeline.records import RunRecord
+from pipeline.record import RunRecord
 from pipeline.report.page.markup import raw, text, typst_string
 from pipeline.report.rendering import engine_name
 from pipeline.report.study import Study
-from pipeline.report.text import data_size, plural
+from pipeline.report.words.english import data_size, plural
 
 MOST_BYTES = 4_000_000  # of notebooks that travel inside the page
 

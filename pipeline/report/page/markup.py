@@ -5,7 +5,7 @@ import json
 
 from IPython.display import Markdown
 
-from pipeline.report.text import flat
+from pipeline.report.words.english import flat
 
 # Quarto reads shortcodes even in raw HTML, and a fence ends at backticks.
 _ALSO = str.maketrans({"{": "&#123;", "}": "&#125;", "`": "&#96;", "@": "&#64;"})

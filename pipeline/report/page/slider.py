@@ -7,7 +7,7 @@ from IPython.display import Markdown
 from pipeline.report.model import ModelGroup
 from pipeline.report.page.markup import raw, text
 from pipeline.report.study import Study
-from pipeline.report.theme import short
+from pipeline.report.look.theme import short
 
 START = 90  # percent
 

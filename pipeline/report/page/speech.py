@@ -6,10 +6,10 @@ from IPython.display import Markdown
 
 from pipeline.report.model import ModelGroup
 from pipeline.report.page.markup import raw
-from pipeline.report.rules.sentence import Sentence
+from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
-from pipeline.report.text import escape_markdown, flat, join, number_word, opened, plural
-from pipeline.report.theme import letters
+from pipeline.report.words.english import escape_markdown, flat, join, number_word, opened, plural
+from pipeline.report.look.theme import letters
 from pipeline.report.verdict import answer, pair_of, verdict
 
 WAYS = {

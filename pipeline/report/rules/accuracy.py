@@ -3,10 +3,10 @@
 import numpy as np
 
 from pipeline.report.model import ModelGroup
-from pipeline.report.rules.phrases import MOST_NAMED, evidence_of, spoken_list
-from pipeline.report.rules.sentence import Sentence
+from pipeline.report.words.phrases import MOST_NAMED, evidence_of, spoken_list
+from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
-from pipeline.report.text import (
+from pipeline.report.words.english import (
     join,
     number_word,
     opened,

@@ -2,7 +2,7 @@
 
 from pipeline.report.model import ModelGroup, best
 from pipeline.report.rules.half_answer import nothing_finished, one_side
-from pipeline.report.rules.phrases import (
+from pipeline.report.words.phrases import (
     at_size,
     averaged,
     evidence_of,
@@ -13,10 +13,10 @@ from pipeline.report.rules.phrases import (
     tie_words,
 )
 from pipeline.report.rules.price import bill, bill_evidence, deciding_bill
-from pipeline.report.rules.sentence import Sentence
-from pipeline.report.significance import PairTest
+from pipeline.report.words.sentence import Sentence
+from pipeline.report.evidence.significance import PairTest
 from pipeline.report.study import Study
-from pipeline.report.text import NBSP, number_word, percent, points
+from pipeline.report.words.english import NBSP, number_word, percent, points
 
 NO_SAME_NETWORK = "no network ran both with and without its pretrained weights"
 

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from pipeline.report.rules.phrases import pair_of
-from pipeline.report.rules.sentence import Sentence
+from pipeline.report.words.phrases import pair_of
+from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
 
 ALWAYS = {"tbl-runs", "tbl-limits"}

@@ -3,11 +3,11 @@
 from statistics import median
 
 from pipeline.report.model import ModelGroup
-from pipeline.report.rules.phrases import pair_of
-from pipeline.report.rules.sentence import Sentence
-from pipeline.report.significance import ClassDifference
+from pipeline.report.words.phrases import pair_of
+from pipeline.report.words.sentence import Sentence
+from pipeline.report.evidence.significance import ClassDifference
 from pipeline.report.study import Study
-from pipeline.report.text import join, number_word, opened, percent, points, signed
+from pipeline.report.words.english import join, number_word, opened, percent, points, signed
 
 MOST_NAMED = 3
 REFERENCES = ["fig-per-class", "tbl-per-class"]

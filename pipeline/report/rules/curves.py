@@ -1,11 +1,11 @@
 """How the models learned: over- and underfitting, early stopping; the rules are in report/learning.py."""
 
-from pipeline.report.learning import GAP, Learning
+from pipeline.report.evidence.learning import GAP, Learning
 from pipeline.report.model import ModelGroup
-from pipeline.report.rules.phrases import each_or_span, spoken_list
-from pipeline.report.rules.sentence import Sentence
+from pipeline.report.words.phrases import each_or_span, spoken_list
+from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
-from pipeline.report.text import NBSP, join, number_word, opened, percent
+from pipeline.report.words.english import NBSP, join, number_word, opened, percent
 
 MOST_STOPS = 3  # early stops that are told one by one
 REFERENCES = ["fig-curves", "tbl-learning"]

@@ -1,10 +1,10 @@
 """What goes wrong: confusions, images that all miss, doubtful labels, near-duplicates."""
 
 from pipeline.report.model import ModelGroup
-from pipeline.report.rules.phrases import spoken_list
-from pipeline.report.rules.sentence import Sentence
+from pipeline.report.words.phrases import spoken_list
+from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
-from pipeline.report.text import (
+from pipeline.report.words.english import (
     number_word,
     opened,
     percent,

@@ -1,11 +1,11 @@
 """The answer where one side of the comparison, or both, did not run."""
 
 from pipeline.report.model import ModelGroup
-from pipeline.report.rules.phrases import accuracy_words, averaged, spoken_list, test_images
+from pipeline.report.words.phrases import accuracy_words, averaged, spoken_list, test_images
 from pipeline.report.rules.price import bill_evidence, price_of_one
-from pipeline.report.rules.sentence import Sentence
+from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
-from pipeline.report.text import join, number_word, opened
+from pipeline.report.words.english import join, number_word, opened
 
 
 def one_side(study: Study, found: ModelGroup) -> list[Sentence]:

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.report.costs import Cost, Measured
+from pipeline.report.evidence.costs import Cost, Measured
 from pipeline.report.model import ModelGroup
-from pipeline.report.text import data_size, duration, join, latency, quantity, times
+from pipeline.report.words.english import data_size, duration, join, latency, quantity, times
 
 
 @dataclass(frozen=True)

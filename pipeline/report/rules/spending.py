@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from pipeline.report.costs import Cost, Measured
+from pipeline.report.evidence.costs import Cost, Measured
 from pipeline.report.model import ModelGroup
-from pipeline.report.rules.phrases import MOST_NAMED, spoken_list
-from pipeline.report.rules.sentence import Sentence
+from pipeline.report.words.phrases import MOST_NAMED, spoken_list
+from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
-from pipeline.report.text import (
+from pipeline.report.words.english import (
     data_size,
     duration,
     energy,

@@ -2,11 +2,11 @@
 
 from IPython.display import Markdown
 
-from pipeline.report.costs import Cost
+from pipeline.report.evidence.costs import Cost
 from pipeline.report.model import ModelGroup
 from pipeline.report.study import Study
 from pipeline.report.tables.markdown import NONE, name, needs_models, nothing, table
-from pipeline.report.text import (
+from pipeline.report.words.english import (
     data_size,
     duration,
     energy,

@@ -4,12 +4,12 @@ from typing import Any
 
 from IPython.display import Markdown
 
-from pipeline.records import RunRecord
+from pipeline.record import RunRecord
 from pipeline.report.model import ModelGroup
 from pipeline.report.study import Study
 from pipeline.report.tables.markdown import NONE, bold, name, needs_models, nothing, table
-from pipeline.report.text import duration, escape_markdown, latency, percent, quantity
-from pipeline.report.theme import letters
+from pipeline.report.words.english import duration, escape_markdown, latency, percent, quantity
+from pipeline.report.look.theme import letters
 
 MOST_LAYERS = 30
 

@@ -5,12 +5,12 @@ from collections import Counter
 import numpy as np
 from IPython.display import Markdown
 
-from pipeline.report.learning import Learning
+from pipeline.report.evidence.learning import Learning
 from pipeline.report.model import ModelGroup
 from pipeline.report.study import Study
 from pipeline.report.tables.markdown import NONE, bold, name, needs_models, nothing, table
-from pipeline.report.text import NBSP, percent, signed
-from pipeline.report.theme import letters
+from pipeline.report.words.english import NBSP, percent, signed
+from pipeline.report.look.theme import letters
 from pipeline.report.verdict import pair_of
 
 MOST_TESTED = 12  # models in the matrix of tests

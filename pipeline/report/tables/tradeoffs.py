@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from IPython.display import Markdown
 
 from pipeline.report import verdict
-from pipeline.report.costs import Cost, Measured
+from pipeline.report.evidence.costs import Cost, Measured
 from pipeline.report.model import ModelGroup
 from pipeline.report.study import Study
 from pipeline.report.tables.markdown import name, needs_models, nothing, table
-from pipeline.report.text import data_size, duration, energy, latency, opened, percent, quantity
+from pipeline.report.words.english import data_size, duration, energy, latency, opened, percent, quantity
 
 LEVEL = "neither"
 Row = tuple[str, Callable[[Cost], Measured | int], Callable[[float], str]]

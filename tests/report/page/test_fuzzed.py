@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.report.rendering import render
-from pipeline.report.text import flat
+from pipeline.report.words.english import flat
 from tests.report.fuzzed import fuzzed_experiment
 from tests.report.page.conftest import ENSURE, ROOT, copy_project
 from tests.report.page.test_page import Tags, pdf_words, words

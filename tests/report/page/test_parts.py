@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from pipeline.records import RunRecord
+from pipeline.record import RunRecord
 from pipeline.report import page
 from pipeline.report.page import frame
 from pipeline.report.page.markup import raw, text, typst_string
 from pipeline.report.study import Study
-from pipeline.report.text import escape_markdown
+from pipeline.report.words.english import escape_markdown
 from pipeline.report.verdict import answer
 from tests.made_records import HOSTILE_CLASSES, KINDS
 from tests.report.conftest import StudyOf

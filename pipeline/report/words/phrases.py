@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pipeline.report.model import ModelGroup
-from pipeline.report.significance import ALPHA, PairTest
+from pipeline.report.evidence.significance import ALPHA, PairTest
 from pipeline.report.study import Study
-from pipeline.report.text import (
+from pipeline.report.words.english import (
     NBSP,
     join,
     number_word,

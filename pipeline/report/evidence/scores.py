@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from pipeline.records import SplitPredictions
+from pipeline.record import SplitPredictions
 
 
 @dataclass(frozen=True)

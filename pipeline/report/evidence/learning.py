@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from pipeline.records import RunRecord
-from pipeline.report.intervals import wilson
+from pipeline.record import RunRecord
+from pipeline.report.evidence.interval import wilson
 
 GAP = 0.05  # train minus val accuracy, at the chosen epoch, from which a run overfits
 RISE = 0.05  # by which the val loss must have risen after its best epoch, as a share of it ...

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.records import RunRecord
+from pipeline.record import RunRecord
 
 CLOSE = 1.1  # times measured within a factor of this count as about the same
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.report.intervals import percentiles, resampled_f1, resamples
+from pipeline.report.evidence.interval import percentiles, resampled_f1, resamples
 from pipeline.report.model import ModelGroup
-from pipeline.report.significance import Difference, paired_difference
+from pipeline.report.evidence.significance import Difference, paired_difference
 
 BY_F1 = "in macro F1"
 

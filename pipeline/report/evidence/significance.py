@@ -12,7 +12,7 @@ import numpy as np
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from pipeline.report.intervals import grouped_sums, percentiles, resampled_mean, wilson
+from pipeline.report.evidence.interval import grouped_sums, percentiles, resampled_mean, wilson
 
 ALPHA = 0.05
 

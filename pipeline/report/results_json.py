@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.records import RunRecord, SplitPredictions, write_json
-from pipeline.report import statistics
+from pipeline.record import RunRecord, SplitPredictions, write_json
+from pipeline.report.evidence import scores
 from pipeline.report.model import ModelGroup
 from pipeline.report.study import Study
 from pipeline.report.verdict import answer, pair_of, recommendations, verdict
@@ -116,7 +116,7 @@ def _run(study: Study, record: RunRecord) -> dict[str, Any]:
 
 def scores(split: SplitPredictions) -> dict[str, Any]:
     """Return the headline scores and the confusion matrix (rows true) of one run on one split."""
-    metrics = statistics.metrics(split)
+    metrics = scores.metrics(split)
     return {
         **{name: getattr(metrics, name) for name in SCORES},
         "confusion_matrix": metrics.confusion_matrix,

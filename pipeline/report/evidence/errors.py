@@ -7,9 +7,9 @@ import numpy as np
 from cleanlab.filter import find_label_issues
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from pipeline.records import SplitPredictions
-from pipeline.report.intervals import mean_correct
-from pipeline.report.significance import Difference
+from pipeline.record import SplitPredictions
+from pipeline.report.evidence.interval import mean_correct
+from pipeline.report.evidence.significance import Difference
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.report.text import escape_markdown, unbroken
+from pipeline.report.words.english import escape_markdown, unbroken
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 
-from pipeline.report import theme
+from pipeline.report.look import theme
 
 
 def write(drawing: Figure) -> str:

@@ -21,7 +21,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.errors import RecordError, one_line
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 SCHEMA_VERSION = 1
 HISTORY_COLUMNS = (

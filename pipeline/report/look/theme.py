@@ -21,7 +21,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 
 from pipeline.report.study import Study
-from pipeline.report.text import flat
+from pipeline.report.words.english import flat
 
 WIDTH = 5.6  # inches; words of 9 points stay readable at half the width of a page
 MAX_HEIGHT = 8.4  # inches: what an A4 page holds with the caption

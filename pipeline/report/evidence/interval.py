@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from statsmodels.stats.proportion import proportion_confint
 
-from pipeline.records import SplitPredictions
+from pipeline.record import SplitPredictions
 
 RESAMPLES = 1000
 LEVEL = 0.95

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from pipeline.settings import RunSettings
+from pipeline.experiment import RunSettings
 
 MODE_WORDS = {"scratch": "from scratch", "linear_probe": "linear probe", "fine_tune": "fine-tuned"}
 WITHOUT_EFFECT = ("data_dir", "num_workers")  # where a run reads and works, not what it learns

@@ -10,9 +10,9 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from pipeline.records import SplitPredictions
-from pipeline.report.intervals import BOOTSTRAP_SEED, RESAMPLES, wilson
-from pipeline.report.significance import ALPHA, Difference
+from pipeline.record import SplitPredictions
+from pipeline.report.evidence.interval import BOOTSTRAP_SEED, RESAMPLES, wilson
+from pipeline.report.evidence.significance import ALPHA, Difference
 
 BINS = 15
 SMALLEST = 1e-12  # probabilities of 0 in float32 are taken for this
