@@ -1,4 +1,4 @@
-"""ModelGroup: one entry of ``models`` over its seeds, with the evidence about it alone.
+"""Model: one entry of ``models`` over its seeds, with the evidence about it alone.
 
 How seeds combine, everywhere in the report: scores are means over seeds; what concerns single images
 (tests, confusion matrix, calibration, mistakes, curves) is of the chosen seed, the best on val.
@@ -23,7 +23,7 @@ from pipeline.experiment import RunSettings
 
 
 @dataclass(frozen=True)
-class ModelGroup:
+class Model:
     """One entry of ``models``: its whole runs, one per seed.
 
     ``label`` is unique in the study and for tables and figures, ``spoken`` is the same for sentences,
@@ -175,6 +175,6 @@ class ModelGroup:
         return errors.without_duplicates(self.test, dataset.near_duplicates) if dataset else None
 
 
-def best(groups: Sequence[ModelGroup]) -> ModelGroup | None:
+def best(groups: Sequence[Model]) -> Model | None:
     """Return the model with the highest mean val accuracy, the first of equals; None of none."""
     return max(groups, key=lambda group: group.val_accuracy, default=None)

@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.record import RunRecord, SplitPredictions, write_json
 from pipeline.report.evidence import scores
-from pipeline.report.model import ModelGroup
+from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.verdict import answer, pair_of, recommendations, verdict
 
@@ -123,7 +123,7 @@ def scores(split: SplitPredictions) -> dict[str, Any]:
     }
 
 
-def _model(group: ModelGroup) -> dict[str, Any]:
+def _model(group: Model) -> dict[str, Any]:
     return {
         "key": group.key,
         "label": group.label,

@@ -11,7 +11,7 @@ from pipeline.report.evidence import errors, significance
 from pipeline.report.evidence.costs import Cost, pareto_front
 from pipeline.report.names import WITHOUT_EFFECT, keys, labels, spoken
 from pipeline.report.evidence.errors import Agreement, LabelIssue, Miss
-from pipeline.report.model import ModelGroup, best
+from pipeline.report.model import Model, best
 from pipeline.report.evidence.significance import ClassDifference, PairTest
 from pipeline.experiment import Experiment, RunSettings
 
@@ -28,7 +28,7 @@ class Study:
     """
 
     experiment: Experiment
-    models: list[ModelGroup]
+    models: list[Model]
     failures: list[RunRecord]
     apart: list[RunRecord]
     names: dict[str, str]  # run_id → label, failed runs and those apart included
@@ -43,7 +43,7 @@ class Study:
         whole = [record for record in records if record.complete]
         usable = {record.run_id for record in whole if _same_test(record, whole[0])}
         models = [
-            ModelGroup(label, words, key, kept)
+            Model(label, words, key, kept)
             for group, label, words, key in named
             if (kept := [record for record in group if record.run_id in usable])
         ]
@@ -75,45 +75,45 @@ class Study:
         """True classes of the test images, int64 [n], in the order of every prediction."""
         return self.models[0].test[0].target if self.models else np.array([], np.int64)
 
-    def model(self, key: str) -> ModelGroup:
+    def model(self, key: str) -> Model:
         """Return the model with this key. Raises KeyError when there is none."""
         return {group.key: group for group in self.models}[key]
 
     @property
-    def custom(self) -> ModelGroup | None:
+    def custom(self) -> Model | None:
         """The custom CNN; of several, the best on val."""
         return best([group for group in self.models if group.is_custom])
 
     @property
-    def scratch(self) -> list[ModelGroup]:
+    def scratch(self) -> list[Model]:
         """The models that started without pretrained weights, the custom CNN among them."""
         return [group for group in self.models if not group.pretrained]
 
     @property
-    def transfer(self) -> list[ModelGroup]:
+    def transfer(self) -> list[Model]:
         """The models that started from pretrained weights."""
         return [group for group in self.models if group.pretrained]
 
     @property
-    def best_scratch(self) -> ModelGroup | None:
+    def best_scratch(self) -> Model | None:
         return best(self.scratch)
 
     @property
-    def best_transfer(self) -> ModelGroup | None:
+    def best_transfer(self) -> Model | None:
         return best(self.transfer)
 
     @property
-    def best(self) -> ModelGroup | None:
+    def best(self) -> Model | None:
         return best(self.models)
 
     @cached_property
-    def three_ways(self) -> dict[str, dict[str, ModelGroup]]:
+    def three_ways(self) -> dict[str, dict[str, Model]]:
         """For each network that ran in several modes: mode → the best such model on val."""
         names = dict.fromkeys(group.name for group in self.models)
         found = {name: self._ways(name) for name in names}
         return {name: ways for name, ways in found.items() if len(ways) > 1}
 
-    def _ways(self, name: str) -> dict[str, ModelGroup]:
+    def _ways(self, name: str) -> dict[str, Model]:
         of_mode = {mode: [g for g in self.models if (g.name, g.mode) == (name, mode)] for mode in MODES}
         return {mode: chosen for mode, groups in of_mode.items() if (chosen := best(groups))}
 
@@ -122,7 +122,7 @@ class Study:
         """Every pair of models once, Holm-corrected together; ``first`` and ``second`` are keys."""
         return significance.pairwise([group.contestant for group in self.models])
 
-    def test(self, first: ModelGroup, second: ModelGroup) -> PairTest:
+    def test(self, first: Model, second: Model) -> PairTest:
         """Return the test of two different models, seen from ``first``. Raises KeyError for one model."""
         for test in self.tests:
             if (test.first, test.second) == (first.key, second.key):
@@ -131,7 +131,7 @@ class Study:
                 return test.reversed
         raise KeyError(f"{first.key} and {second.key} are not two models of this study")
 
-    def per_class(self, first: ModelGroup, second: ModelGroup) -> list[ClassDifference]:
+    def per_class(self, first: Model, second: Model) -> list[ClassDifference]:
         """Return first minus second, class by class, for the classes that have test images."""
         found = self._per_class.get((first.key, second.key))
         if found is None:
@@ -163,7 +163,7 @@ class Study:
         runs = [split for group in self.models for split in group.test]
         return errors.label_issues(runs, [g.chosen_test for g in self.models]) if runs else []
 
-    def pareto(self, price: Callable[[Cost], float]) -> list[tuple[ModelGroup, float, bool]]:
+    def pareto(self, price: Callable[[Cost], float]) -> list[tuple[Model, float, bool]]:
         """Return (model, price, whether on the front) for accuracy against one cost, lower is better."""
         priced = [(group, float(price(group.cost))) for group in self.models if group.cost]
         front = pareto_front([value for _, value in priced], [group.test_accuracy for group, _ in priced])

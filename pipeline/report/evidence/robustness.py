@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.report.evidence.interval import percentiles, resampled_f1, resamples
-from pipeline.report.model import ModelGroup
+from pipeline.report.model import Model
 from pipeline.report.evidence.significance import Difference, paired_difference
 
 BY_F1 = "in macro F1"
@@ -22,7 +22,7 @@ class Recount:
 
 
 def recounts(
-    first: ModelGroup, second: ModelGroup, twins: Sequence[int], doubted: Sequence[int]
+    first: Model, second: Model, twins: Sequence[int], doubted: Sequence[int]
 ) -> list[Recount]:
     """Count again without near-duplicates (``twins``), without ``doubted`` labels, and by macro F1.
 
@@ -49,7 +49,7 @@ def _difference_on(kept: np.ndarray, a: np.ndarray, b: np.ndarray) -> Difference
     return Difference(float(np.mean((a - b)[kept], dtype=float)), float(low), float(high))
 
 
-def _f1_difference(first: ModelGroup, second: ModelGroup) -> Difference:
+def _f1_difference(first: Model, second: Model) -> Difference:
     drawn = [np.mean([resampled_f1(split) for split in group.test], axis=0) for group in (first, second)]
     low, high = percentiles(drawn[0] - drawn[1])
     return Difference(first.f1_macro.value - second.f1_macro.value, float(low), float(high))

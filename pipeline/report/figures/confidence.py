@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.report.look import theme
-from pipeline.report.model import ModelGroup
+from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.english import percent
 from pipeline.report.look.theme import short, two_lines
@@ -35,7 +35,7 @@ def calibration(study: Study) -> Figure:
     return drawing
 
 
-def _draw_reliability(axes: Axes, group: ModelGroup, style: theme.ModelStyle) -> None:
+def _draw_reliability(axes: Axes, group: Model, style: theme.ModelStyle) -> None:
     before, after = group.calibration.before, group.calibration.after
     axes.plot([0, 1], [0, 1], color=theme.GRID.light, lw=1.2, zorder=0)
     axes.plot(after.bins.confidence, after.bins.accuracy, "-", color=theme.BAR.light, lw=1.4)
@@ -67,12 +67,12 @@ def coverage(study: Study) -> Figure:
     return drawing
 
 
-def _end(group: ModelGroup, style: theme.ModelStyle, room: bool) -> tuple[float, str, str]:
+def _end(group: Model, style: theme.ModelStyle, room: bool) -> tuple[float, str, str]:
     words = two_lines(group.label) if room else short(group.label, 30)
     return float(group.chosen_test.correct.mean()), words, style.color
 
 
-def _draw_coverage(axes: Axes, group: ModelGroup, style: theme.ModelStyle) -> None:
+def _draw_coverage(axes: Axes, group: Model, style: theme.ModelStyle) -> None:
     curve = group.coverage
     images = len(group.chosen_test.target)
     enough = (curve.coverage * images >= FEWEST_IMAGES) & np.isfinite(curve.accuracy)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from pipeline.record import RunRecord
 from pipeline.report.look import theme
-from pipeline.report.study import ModelGroup, Study
+from pipeline.report.study import Model, Study
 from pipeline.report.look.theme import two_lines
 
 MOST_MODELS = 12
@@ -36,7 +36,7 @@ def curves(study: Study) -> Figure:
     return drawing
 
 
-def _draw_model(pair: tuple[Axes, Axes], group: ModelGroup, color: str, names: bool) -> None:
+def _draw_model(pair: tuple[Axes, Axes], group: Model, color: str, names: bool) -> None:
     for axes, what in zip(pair, ("loss", "accuracy"), strict=True):
         for record in group.records:
             _draw_run(axes, record, what, color, chosen=record is group.chosen)

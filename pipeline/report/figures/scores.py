@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from pipeline.report.look import theme
 from pipeline.report.names import MODE_WORDS
-from pipeline.report.model import ModelGroup
+from pipeline.report.model import Model
 from pipeline.report.evidence.significance import ClassDifference
 from pipeline.report.study import Study
 from pipeline.report.look.theme import short, two_lines
@@ -36,7 +36,7 @@ def accuracy(study: Study) -> Figure:
     return drawing
 
 
-def _draw_estimate(axes: Axes, place: int, group: ModelGroup, style: theme.ModelStyle) -> None:
+def _draw_estimate(axes: Axes, place: int, group: Model, style: theme.ModelStyle) -> None:
     estimate = group.accuracy
     axes.plot([estimate.low, estimate.high], [place, place], color=style.color, lw=2.6, solid_capstyle="butt")
     axes.plot(estimate.value, place, style.marker, color=style.color, ms=8, mec=theme.PAPER.light)
@@ -84,7 +84,7 @@ def _name_networks(axes: Axes, study: Study) -> None:
 
 
 def _draw_ways(
-    axes: Axes, ways: dict[str, ModelGroup], shift: float, styles: dict[str, theme.ModelStyle]
+    axes: Axes, ways: dict[str, Model], shift: float, styles: dict[str, theme.ModelStyle]
 ) -> None:
     places = {mode: place + shift for place, mode in enumerate(MODE_WORDS)}
     values = {mode: group.accuracy for mode, group in ways.items()}
@@ -129,7 +129,7 @@ def _draw_difference(axes: Axes, place: int, one: ClassDifference, style: theme.
     axes.plot(one.difference.value, place, style.marker, color=fill, mec=style.color, mew=1.5)
 
 
-def _name_sides(axes: Axes, right: ModelGroup, left: ModelGroup, styles: dict[str, theme.ModelStyle]) -> None:
+def _name_sides(axes: Axes, right: Model, left: Model, styles: dict[str, theme.ModelStyle]) -> None:
     axes.set_title("\n", size=9)  # room for the names, which stay out of the layout: they may be long
     reach = max(abs(end) for end in axes.get_xlim())
     axes.set_xlim(-reach, reach)

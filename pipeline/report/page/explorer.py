@@ -12,7 +12,7 @@ import numpy as np
 from IPython.display import Markdown
 
 from pipeline.report.figures.errors import kept_images
-from pipeline.report.model import ModelGroup
+from pipeline.report.model import Model
 from pipeline.report.page.markup import raw, text
 from pipeline.report.study import Study
 from pipeline.report.words.english import percent, plural
@@ -57,7 +57,7 @@ def _pool(study: Study, images: dict[int, bytes]) -> list[int]:
     return pool
 
 
-def _panel(study: Study, number: int, group: ModelGroup, pool: set[int]) -> str:
+def _panel(study: Study, number: int, group: Model, pool: set[int]) -> str:
     split = group.chosen_test
     shown = np.isin(split.index, list(pool)) & ~split.correct
     kept = set(zip(split.target[shown].tolist(), split.predicted[shown].tolist(), strict=True))

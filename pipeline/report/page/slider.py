@@ -4,7 +4,7 @@ import json
 
 from IPython.display import Markdown
 
-from pipeline.report.model import ModelGroup
+from pipeline.report.model import Model
 from pipeline.report.page.markup import raw, text
 from pipeline.report.study import Study
 from pipeline.report.look.theme import short
@@ -31,7 +31,7 @@ def thresholds(study: Study) -> Markdown:
     )
 
 
-def _curve(group: ModelGroup) -> dict[str, list[float | None]]:
+def _curve(group: Model) -> dict[str, list[float | None]]:
     curve = group.coverage
     right = [
         round(float(a), 6) if c > 0 else None for a, c in zip(curve.accuracy, curve.coverage, strict=True)

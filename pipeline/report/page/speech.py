@@ -4,7 +4,7 @@ from functools import cached_property
 
 from IPython.display import Markdown
 
-from pipeline.report.model import ModelGroup
+from pipeline.report.model import Model
 from pipeline.report.page.markup import raw
 from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
@@ -164,7 +164,7 @@ def _promise(study: Study) -> list[str]:
     ]
 
 
-def _side(group: ModelGroup) -> str:
+def _side(group: Model) -> str:
     return "transfer learning, that is " if group.pretrained else "training from scratch, that is "
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.report.model import ModelGroup
+from pipeline.report.model import Model
 from pipeline.report.words.phrases import MOST_NAMED, evidence_of, spoken_list
 from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
@@ -76,7 +76,7 @@ def _leader(study: Study) -> Sentence | None:
     return Sentence(text, "accuracy.leader", evidence, ["tbl-tests"])
 
 
-def _standing(ahead: list[ModelGroup], behind: list[ModelGroup], level: list[ModelGroup]) -> str:
+def _standing(ahead: list[Model], behind: list[Model], level: list[Model]) -> str:
     if not behind and not level:
         rest = "the other model" if len(ahead) == 1 else f"each of the other {number_word(len(ahead))} models"
         return f"is more accurate on test than {rest} beyond noise"
@@ -90,7 +90,7 @@ def _standing(ahead: list[ModelGroup], behind: list[ModelGroup], level: list[Mod
     return join(parts, "but")
 
 
-def _rest(groups: list[ModelGroup]) -> str:
+def _rest(groups: list[Model]) -> str:
     return spoken_list(groups) if len(groups) <= MOST_NAMED else f"the other {number_word(len(groups))}"
 
 

@@ -1,6 +1,6 @@
 """The answer in three sentences: which is more accurate, what it costs, what pretraining itself gave."""
 
-from pipeline.report.model import ModelGroup, best
+from pipeline.report.model import Model, best
 from pipeline.report.rules.half_answer import nothing_finished, one_side
 from pipeline.report.words.phrases import (
     at_size,
@@ -33,7 +33,7 @@ def answer(study: Study) -> list[Sentence]:
     return [_accuracy(study, own, transfer), _cost(study, own, transfer), _pretraining(study, own, transfer)]
 
 
-def _accuracy(study: Study, own: ModelGroup, transfer: ModelGroup) -> Sentence:
+def _accuracy(study: Study, own: Model, transfer: Model) -> Sentence:
     test = study.test(transfer, own)
     evidence, references = evidence_of(test), ["tbl-headline", "fig-accuracy", "tbl-tests"]
     if not test.distinguishable:
@@ -55,7 +55,7 @@ def _accuracy(study: Study, own: ModelGroup, transfer: ModelGroup) -> Sentence:
     return Sentence(text, "answer.accuracy.scratch", evidence, references)
 
 
-def _tie(study: Study, own: ModelGroup, transfer: ModelGroup, test: PairTest) -> str:
+def _tie(study: Study, own: Model, transfer: Model, test: PairTest) -> str:
     a, b = percent(transfer.accuracy.value), percent(own.accuracy.value)
     images, seeds = test_images(study), averaged(own, transfer)
     if a == b:
@@ -69,7 +69,7 @@ def _tie(study: Study, own: ModelGroup, transfer: ModelGroup, test: PairTest) ->
     )
 
 
-def _best_of(groups: list[ModelGroup]) -> str:
+def _best_of(groups: list[Model]) -> str:
     """Say what the model that was just named is the best of; nothing when it is the only one."""
     if len(groups) == 1:
         return ""
@@ -77,7 +77,7 @@ def _best_of(groups: list[ModelGroup]) -> str:
     return f", the best on val of the {number_word(len(groups))} {kind},"
 
 
-def _cost(study: Study, own: ModelGroup, transfer: ModelGroup) -> Sentence:
+def _cost(study: Study, own: Model, transfer: Model) -> Sentence:
     test = study.test(transfer, own)
     evidence, references = bill_evidence(transfer, own), ["tbl-cost", "fig-pareto"]
     if not test.distinguishable:
@@ -86,7 +86,7 @@ def _cost(study: Study, own: ModelGroup, transfer: ModelGroup) -> Sentence:
     return Sentence(bill(winner, loser), "answer.cost.winner", evidence, references)
 
 
-def _pretraining(study: Study, own: ModelGroup, transfer: ModelGroup) -> Sentence:
+def _pretraining(study: Study, own: Model, transfer: Model) -> Sentence:
     """Say what the pretrained weights gave where one network ran with and without them."""
     pair = same_network(study)
     if pair is None:
@@ -111,11 +111,11 @@ def _pretraining(study: Study, own: ModelGroup, transfer: ModelGroup) -> Sentenc
     return same_network_gain(study, *pair)
 
 
-def _size(group: ModelGroup) -> int:
+def _size(group: Model) -> int:
     return group.model.input_size if group.model else 0
 
 
-def same_network_gain(study: Study, warm: ModelGroup, cold: ModelGroup) -> Sentence:
+def same_network_gain(study: Study, warm: Model, cold: Model) -> Sentence:
     """Say what pretraining gave one network, from its pretrained and its from-scratch model."""
     test = study.test(warm, cold)
     evidence, references = evidence_of(test), ["fig-three-ways", "tbl-tests"]
@@ -142,7 +142,7 @@ def same_network_gain(study: Study, warm: ModelGroup, cold: ModelGroup) -> Sente
     return Sentence(text, f"answer.pretraining.{kind}", evidence, references)
 
 
-def same_network(study: Study) -> tuple[ModelGroup, ModelGroup] | None:
+def same_network(study: Study) -> tuple[Model, Model] | None:
     """Return (pretrained, from scratch) of one network: the best on val that ran both ways."""
     ways = [found for found in study.three_ways.values() if "scratch" in found]
     warm = best([group for found in ways for mode, group in found.items() if mode != "scratch"])

@@ -2,7 +2,7 @@
 
 from statistics import median
 
-from pipeline.report.model import ModelGroup
+from pipeline.report.model import Model
 from pipeline.report.words.phrases import pair_of
 from pipeline.report.words.sentence import Sentence
 from pipeline.report.evidence.significance import ClassDifference
@@ -52,7 +52,7 @@ def _quoted(study: Study, classes: list[int]) -> str:
     return f"{number_word(len(classes))} classes"
 
 
-def _helps(study: Study, first: ModelGroup, second: ModelGroup) -> Sentence:
+def _helps(study: Study, first: Model, second: Model) -> Sentence:
     differences = study.per_class(first, second)
     better = sorted(_beyond_noise(differences, +1), key=lambda d: -d.difference.value)
     worse = sorted(_beyond_noise(differences, -1), key=lambda d: d.difference.value)
@@ -81,7 +81,7 @@ def _helps(study: Study, first: ModelGroup, second: ModelGroup) -> Sentence:
     return Sentence(text, "classes.differences", evidence, REFERENCES)
 
 
-def _averaged(*groups: ModelGroup) -> str:
+def _averaged(*groups: Model) -> str:
     """Say that class by class, too, seeds are averaged, and what noise means then."""
     if all(len(group.records) == 1 for group in groups):
         return ""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.report.model import ModelGroup
+from pipeline.report.model import Model
 from pipeline.report.words.phrases import each_or_span, spoken_list
 from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
@@ -35,7 +35,7 @@ def _gaps(study: Study) -> list[Sentence]:
         else:
             uneven.append(group)
 
-    def who(groups: list[ModelGroup]) -> str:
+    def who(groups: list[Model]) -> str:
         return opened(spoken_list(groups, of=study.models)) if groups else ""
 
     return [
@@ -46,7 +46,7 @@ def _gaps(study: Study) -> list[Sentence]:
     ]
 
 
-def _gap_sentence(groups: list[ModelGroup], who: str, what: str, side: str, rule: str) -> list[Sentence]:
+def _gap_sentence(groups: list[Model], who: str, what: str, side: str, rule: str) -> list[Sentence]:
     if not groups:
         return []
     gaps = [abs(group.calibration.before.gap.value) for group in groups]
@@ -60,7 +60,7 @@ def _gap_sentence(groups: list[ModelGroup], who: str, what: str, side: str, rule
     return [Sentence(text, rule, evidence, REFERENCES)]
 
 
-def _uneven(groups: list[ModelGroup], who: str) -> list[Sentence]:
+def _uneven(groups: list[Model], who: str) -> list[Sentence]:
     if not groups:
         return []
     evidence = {group.key: _numbers(group) for group in groups}
@@ -71,7 +71,7 @@ def _uneven(groups: list[ModelGroup], who: str) -> list[Sentence]:
     return [Sentence(text, "calibration.uneven", evidence, REFERENCES)]
 
 
-def _fair(groups: list[ModelGroup], who: str) -> list[Sentence]:
+def _fair(groups: list[Model], who: str) -> list[Sentence]:
     if not groups:
         return []
     evidence = {group.key: _numbers(group) for group in groups}
@@ -83,11 +83,11 @@ def _fair(groups: list[ModelGroup], who: str) -> list[Sentence]:
     return [Sentence(text, "calibration.fair", evidence, REFERENCES)]
 
 
-def _eces(groups: list[ModelGroup]) -> str:
+def _eces(groups: list[Model]) -> str:
     return each_or_span([group.calibration.before.ece for group in groups], percent)
 
 
-def _numbers(group: ModelGroup) -> dict[str, float]:
+def _numbers(group: Model) -> dict[str, float]:
     before, after = group.calibration.before, group.calibration.after
     return {
         "ece": before.ece,
@@ -101,7 +101,7 @@ def _numbers(group: ModelGroup) -> dict[str, float]:
     }
 
 
-def _meaning(best: ModelGroup) -> Sentence | None:
+def _meaning(best: Model) -> Sentence | None:
     found = best.meaning(THRESHOLD)
     if found is None:
         return None
@@ -146,11 +146,11 @@ def _scaling(study: Study) -> Sentence | None:
     return Sentence(f"{text}.", "calibration.temperature", evidence, REFERENCES)
 
 
-def _of_one_seed(group: ModelGroup) -> str:
+def _of_one_seed(group: Model) -> str:
     return " (its chosen seed)" if len(group.records) > 1 else ""
 
 
-def _coverage(best: ModelGroup) -> Sentence | None:
+def _coverage(best: Model) -> Sentence | None:
     curve = best.coverage
     place = int(np.argmin(np.abs(curve.threshold - THRESHOLD)))
     kept, right = float(curve.coverage[place]), float(curve.accuracy[place])

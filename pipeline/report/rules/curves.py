@@ -1,7 +1,7 @@
 """How the models learned: over- and underfitting, early stopping; the rules are in report/learning.py."""
 
 from pipeline.report.evidence.learning import GAP, Learning
-from pipeline.report.model import ModelGroup
+from pipeline.report.model import Model
 from pipeline.report.words.phrases import each_or_span, spoken_list
 from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
@@ -10,7 +10,7 @@ from pipeline.report.words.english import NBSP, join, number_word, opened, perce
 MOST_STOPS = 3  # early stops that are told one by one
 REFERENCES = ["fig-curves", "tbl-learning"]
 
-Learned = list[tuple[ModelGroup, Learning]]
+Learned = list[tuple[Model, Learning]]
 
 
 def curves(study: Study) -> list[Sentence]:

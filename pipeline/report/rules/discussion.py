@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.report.evidence.costs import Measured
 from pipeline.report.evidence.learning import seconds_to
-from pipeline.report.model import ModelGroup
+from pipeline.report.model import Model
 from pipeline.report.rules.answer import same_network
 from pipeline.report.words.phrases import evidence_of, pair_of, sizes_differ, test_words, tie_words
 from pipeline.report.rules.price import bill_evidence, compared
@@ -31,13 +31,13 @@ def discussion(study: Study) -> list[Sentence]:
 
 
 def _point(
-    text: str, topic: str, favours: ModelGroup | None, evidence: dict[str, Any], *references: str
+    text: str, topic: str, favours: Model | None, evidence: dict[str, Any], *references: str
 ) -> Sentence:
     evidence = {**evidence, "favours": favours.key if favours else None}
     return Sentence(text, f"tradeoffs.{topic}", evidence, list(references))
 
 
-def _accuracy(study: Study, first: ModelGroup, second: ModelGroup) -> Sentence:
+def _accuracy(study: Study, first: Model, second: Model) -> Sentence:
     test = study.test(first, second)
     evidence = evidence_of(test)
     if not test.distinguishable:
@@ -47,7 +47,7 @@ def _accuracy(study: Study, first: ModelGroup, second: ModelGroup) -> Sentence:
     return _point(text, "accuracy", better, evidence, "tbl-tests")
 
 
-def _data(study: Study, first: ModelGroup, second: ModelGroup) -> Sentence | None:
+def _data(study: Study, first: Model, second: Model) -> Sentence | None:
     """Say what pretrained weights are worth at this number of images, on one and the same network."""
     pair = same_network(study)
     if pair is None or study.dataset is None or not first.pretrained or second.pretrained:
@@ -67,7 +67,7 @@ def _data(study: Study, first: ModelGroup, second: ModelGroup) -> Sentence | Non
     return _point(text, "data", favours, evidence, "fig-three-ways", "tbl-tests")
 
 
-def _speed(first: ModelGroup, second: ModelGroup) -> Sentence | None:
+def _speed(first: Model, second: Model) -> Sentence | None:
     """Compare how much training each takes to the val accuracy that every run of both reaches."""
     records = [*first.records, *second.records]
     if any(record.history.empty for record in records):
@@ -89,7 +89,7 @@ def _speed(first: ModelGroup, second: ModelGroup) -> Sentence | None:
     return _point(text, "speed", fast, evidence, "fig-curves")
 
 
-def _cost(first: ModelGroup, second: ModelGroup) -> list[Sentence]:
+def _cost(first: Model, second: Model) -> list[Sentence]:
     """Give each model the costs that are lower for it, and nobody those that are about the same."""
     if first.cost is None or second.cost is None:
         return []
@@ -108,7 +108,7 @@ def _cost(first: ModelGroup, second: ModelGroup) -> list[Sentence]:
     return found
 
 
-def _confidence(first: ModelGroup, second: ModelGroup) -> Sentence:
+def _confidence(first: Model, second: Model) -> Sentence:
     """Favour the model whose confidence is off by no more than chance, where the other's is."""
     wrong = [group.calibration.before.miscalibrated for group in (first, second)]
     errors = [percent(group.calibration.before.ece) for group in (first, second)]
@@ -128,7 +128,7 @@ def _confidence(first: ModelGroup, second: ModelGroup) -> Sentence:
     return _point(text, "confidence", fair, evidence, *references)
 
 
-def _classes(study: Study, first: ModelGroup, second: ModelGroup) -> list[Sentence]:
+def _classes(study: Study, first: Model, second: Model) -> list[Sentence]:
     """Count the classes in which each is ahead beyond noise."""
     differences = study.per_class(first, second)
     known = [found for found in differences if found.distinguishable]
@@ -157,7 +157,7 @@ def _most(study: Study, won: list[ClassDifference]) -> str:
     return f"{start} “{study.classes[best.target]}” by {points(best.difference.value)}"
 
 
-def _past(study: Study, first: ModelGroup, second: ModelGroup) -> Sentence | None:
+def _past(study: Study, first: Model, second: Model) -> Sentence | None:
     """State what no measurement shows: whether all that a model learned from can be looked at."""
     if not first.pretrained or second.pretrained or study.dataset is None:
         return None

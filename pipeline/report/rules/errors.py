@@ -1,6 +1,6 @@
 """What goes wrong: confusions, images that all miss, doubtful labels, near-duplicates."""
 
-from pipeline.report.model import ModelGroup
+from pipeline.report.model import Model
 from pipeline.report.words.phrases import spoken_list
 from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
@@ -33,7 +33,7 @@ def errors(study: Study) -> list[Sentence]:
     return [sentence for sentence in found if sentence]
 
 
-def _confused(study: Study, best: ModelGroup) -> Sentence | None:
+def _confused(study: Study, best: Model) -> Sentence | None:
     """Name the best model's most frequent confusion, and which other models share it."""
     pairs = best.most_confused(1)
     if not pairs:
@@ -57,12 +57,12 @@ def _confused(study: Study, best: ModelGroup) -> Sentence | None:
     return Sentence(f"{text}.", "errors.confused", evidence, ["tbl-confused", "fig-confusion"])
 
 
-def _top(group: ModelGroup) -> tuple[int, int] | None:
+def _top(group: Model) -> tuple[int, int] | None:
     pairs = group.most_confused(1)
     return (pairs[0].true, pairs[0].predicted) if pairs else None
 
 
-def _confident(best: ModelGroup) -> Sentence | None:
+def _confident(best: Model) -> Sentence | None:
     split = best.chosen_test
     wrong = int((~split.correct).sum())
     if not wrong:
@@ -168,7 +168,7 @@ def _agreeing(study: Study, agreed: int, issues: int) -> str:
     return f"for {'all' if agreed == issues else f'{agreed:,}'} of them {everyone} agree on one other class"
 
 
-def _duplicates(study: Study, best: ModelGroup) -> Sentence | None:
+def _duplicates(study: Study, best: Model) -> Sentence | None:
     dataset, without = study.dataset, best.without_duplicates
     if dataset is None or without is None:
         return None

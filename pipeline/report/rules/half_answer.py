@@ -1,6 +1,6 @@
 """The answer where one side of the comparison, or both, did not run."""
 
-from pipeline.report.model import ModelGroup
+from pipeline.report.model import Model
 from pipeline.report.words.phrases import accuracy_words, averaged, spoken_list, test_images
 from pipeline.report.rules.price import bill_evidence, price_of_one
 from pipeline.report.words.sentence import Sentence
@@ -8,7 +8,7 @@ from pipeline.report.study import Study
 from pipeline.report.words.english import join, number_word, opened
 
 
-def one_side(study: Study, found: ModelGroup) -> list[Sentence]:
+def one_side(study: Study, found: Model) -> list[Sentence]:
     """Answer what can be answered without a pretrained network, or without one from scratch."""
     failed = [study.spoken[r.run_id] for r in study.failures if r.settings.pretrained != found.pretrained]
     failed = list(dict.fromkeys(failed))
@@ -35,7 +35,7 @@ def one_side(study: Study, found: ModelGroup) -> list[Sentence]:
     ]
 
 
-def _missing(study: Study, found: ModelGroup, failed: list[str]) -> str:
+def _missing(study: Study, found: Model, failed: list[str]) -> str:
     if not failed and len(study.records) == 1:
         does = "start from a pretrained network" if not found.pretrained else "train a network from scratch"
         return f"This one run answers only half of the question: it does not {does}."
@@ -46,7 +46,7 @@ def _missing(study: Study, found: ModelGroup, failed: list[str]) -> str:
     return f"These runs answer only half of the question: everything that {side} failed ({join(failed)})."
 
 
-def _standing(study: Study, found: ModelGroup) -> str:
+def _standing(study: Study, found: Model) -> str:
     """Say how the best on val of one side stands to the rest of that side."""
     others = [group for group in study.models if group is not found]
     if not others:
@@ -60,7 +60,7 @@ def _standing(study: Study, found: ModelGroup) -> str:
     return f", chosen on val from {number_word(len(others) + 1)}"
 
 
-def _next(found: ModelGroup, failed: list[str]) -> str:
+def _next(found: Model, failed: list[str]) -> str:
     if failed:
         return "for the other half, mend the failed runs and start the experiment again"
     if found.pretrained:

@@ -1,6 +1,6 @@
 """What pretraining gave and what fine-tuning added, on one and the same network."""
 
-from pipeline.report.model import ModelGroup
+from pipeline.report.model import Model
 from pipeline.report.words.phrases import at_size, evidence_of, test_words, tie_words
 from pipeline.report.words.sentence import Sentence
 from pipeline.report.evidence.significance import PairTest
@@ -18,7 +18,7 @@ def pretraining(study: Study) -> list[Sentence]:
     return found or [_no_network(study)]
 
 
-def _network(study: Study, name: str, ways: dict[str, ModelGroup]) -> list[Sentence]:
+def _network(study: Study, name: str, ways: dict[str, Model]) -> list[Sentence]:
     scratch, probe, tuned = (ways.get(mode) for mode in ("scratch", "linear_probe", "fine_tune"))
     it, sentences = name, []
     if scratch and tuned:
@@ -36,7 +36,7 @@ def _network(study: Study, name: str, ways: dict[str, ModelGroup]) -> list[Sente
     return sentences
 
 
-def _against_scratch(study: Study, warm: ModelGroup, cold: ModelGroup, way: str) -> Sentence:
+def _against_scratch(study: Study, warm: Model, cold: Model, way: str) -> Sentence:
     test = study.test(warm, cold)
     a = f"{percent(warm.accuracy.value)}{at_size(warm, cold)}"
     b = f"{percent(cold.accuracy.value)}{at_size(cold, warm)}"
@@ -51,7 +51,7 @@ def _against_scratch(study: Study, warm: ModelGroup, cold: ModelGroup, way: str)
     return Sentence(text, f"pretraining.{warm.mode}.{_outcome(test)}", evidence_of(test), REFERENCES)
 
 
-def _tuning(study: Study, it: str, tuned: ModelGroup, probe: ModelGroup) -> Sentence:
+def _tuning(study: Study, it: str, tuned: Model, probe: Model) -> Sentence:
     test = study.test(tuned, probe)
     a = f"{percent(tuned.accuracy.value)}{at_size(tuned, probe)}"
     b = f"{percent(probe.accuracy.value)}{at_size(probe, tuned)}"

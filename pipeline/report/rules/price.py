@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.report.evidence.costs import Cost, Measured
-from pipeline.report.model import ModelGroup
+from pipeline.report.model import Model
 from pipeline.report.words.english import data_size, duration, join, latency, quantity, times
 
 
@@ -49,7 +49,7 @@ CURRENCIES = (
 )
 
 
-def bill(first: ModelGroup, second: ModelGroup) -> str:
+def bill(first: Model, second: Model) -> str:
     """Return a sentence on what ``first``, the more accurate, costs against ``second``."""
     if first.cost is None or second.cost is None:
         return "What each of them costs these runs did not record."
@@ -65,7 +65,7 @@ def bill(first: ModelGroup, second: ModelGroup) -> str:
     return f"Its costs are mixed: {against} {join(less)}, but {join(more)}{tail}."
 
 
-def deciding_bill(first: ModelGroup, second: ModelGroup) -> str:
+def deciding_bill(first: Model, second: Model) -> str:
     """Return a sentence that lets cost choose between two models of like accuracy."""
     if first.cost is None or second.cost is None:
         return "Cost cannot decide it either, since these runs did not record what each of them costs."
@@ -104,7 +104,7 @@ def _same(names: list[str]) -> str:
     return f"{join(names)} {'is' if len(names) == 1 else 'are'}"
 
 
-def price_of_one(group: ModelGroup) -> str:
+def price_of_one(group: Model) -> str:
     """Return the costs of one model as a clause."""
     if group.cost is None:
         return f"what {group.spoken} costs these runs did not record"
@@ -116,7 +116,7 @@ def price_of_one(group: ModelGroup) -> str:
     )
 
 
-def bill_evidence(*groups: ModelGroup) -> dict[str, Any]:
+def bill_evidence(*groups: Model) -> dict[str, Any]:
     """Return the numbers behind ``bill`` and ``price_of_one``."""
     return {
         currency.name.replace(" ", "_"): {

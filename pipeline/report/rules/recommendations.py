@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.report.model import ModelGroup
+from pipeline.report.model import Model
 from pipeline.report.words.phrases import averaged, evidence_of, spoken_list, test_words, tie_words
 from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
@@ -106,7 +106,7 @@ def _small_device(study: Study, said: set[str]) -> Recommendation | None:
     return _by_cost("A small device", "recommend.small-device", choice, text, cost.total_parameters)
 
 
-def _useful(study: Study) -> list[ModelGroup]:
+def _useful(study: Study) -> list[Model]:
     """Return the models that go at least half the way from blind guessing to the best on val."""
     if study.best is None:
         return []
@@ -115,14 +115,14 @@ def _useful(study: Study) -> list[ModelGroup]:
     return [group for group in study.models if group.accuracy.value >= enough] or [study.best]
 
 
-def _by_cost(situation: str, rule: str, choice: ModelGroup, text: str, price: float) -> Recommendation:
+def _by_cost(situation: str, rule: str, choice: Model, text: str, price: float) -> Recommendation:
     evidence = {"model": choice.key, "price": price, "accuracy": choice.accuracy.value}
     return Recommendation(
         situation, choice.spoken, Sentence(text, rule, evidence, ["tbl-cost", "fig-pareto"])
     )
 
 
-def _at(study: Study, choice: ModelGroup, said: set[str]) -> str:
+def _at(study: Study, choice: Model, said: set[str]) -> str:
     """Say once what a model gives up in accuracy against the best on val; later only what it reaches."""
     best, figure = study.best, percent(choice.accuracy.value)
     if best is None or len(study.models) == 1 or choice.key in said:
@@ -163,7 +163,7 @@ def _offline(study: Study, said: set[str]) -> Recommendation:
     return Recommendation(situation, choice.spoken, Sentence(text, "recommend.offline", evidence, references))
 
 
-def _downloads(group: ModelGroup) -> bool:
+def _downloads(group: Model) -> bool:
     weights = group.settings.weights or ""
     from_file = "/" in weights or "\\" in weights or weights.endswith((".pt", ".pth", ".safetensors"))
     return group.pretrained and not group.name.startswith(SHIPPED_WEIGHTS) and not from_file

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from pipeline.report.evidence.costs import Cost, Measured
-from pipeline.report.model import ModelGroup
+from pipeline.report.model import Model
 from pipeline.report.words.phrases import MOST_NAMED, spoken_list
 from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
@@ -36,8 +36,8 @@ def spending(study: Study) -> list[Sentence]:
 
 
 def _extremes(
-    models: list[ModelGroup], of: Callable[[Cost], Measured]
-) -> tuple[tuple[ModelGroup, Measured], tuple[ModelGroup, Measured], float | None]:
+    models: list[Model], of: Callable[[Cost], Measured]
+) -> tuple[tuple[Model, Measured], tuple[Model, Measured], float | None]:
     """Return the cheapest and the dearest model with their prices, and the ratio unless it is noise."""
     priced = sorted(
         ((group, of(group.cost)) for group in models if group.cost), key=lambda pair: pair[1].value
@@ -45,7 +45,7 @@ def _extremes(
     return priced[0], priced[-1], priced[-1][1].ratio(priced[0][1])
 
 
-def _training(models: list[ModelGroup]) -> Sentence:
+def _training(models: list[Model]) -> Sentence:
     (fast, least), (slow, most), ratio = _extremes(models, lambda cost: cost.train_seconds)
     evidence = {group.key: group.cost.train_seconds.value for group in models if group.cost}
     if fast is slow:
@@ -64,7 +64,7 @@ def _span(low: str, high: str) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _inference(models: list[ModelGroup]) -> Sentence:
+def _inference(models: list[Model]) -> Sentence:
     (fast, least), (slow, most), ratio = _extremes(models, lambda cost: cost.latency_seconds)
     evidence = {group.key: group.cost.latency_seconds.value for group in models if group.cost}
     if fast is slow:
@@ -80,7 +80,7 @@ def _inference(models: list[ModelGroup]) -> Sentence:
     return Sentence(text, "cost.inference", evidence, ["tbl-cost", "fig-pareto"])
 
 
-def _size(models: list[ModelGroup]) -> Sentence | None:
+def _size(models: list[Model]) -> Sentence | None:
     sized = sorted(((g, g.cost) for g in models if g.cost), key=lambda pair: pair[1].total_parameters)
     (small, least), (large, most) = sized[0], sized[-1]
     evidence = {group.key: cost.total_parameters for group, cost in sized}
@@ -129,7 +129,7 @@ def _front(study: Study) -> Sentence | None:
     return Sentence(text, "cost.front", evidence, ["fig-pareto"])
 
 
-def _on_fronts(study: Study, never: list[ModelGroup], both: list[ModelGroup]) -> str:
+def _on_fronts(study: Study, never: list[Model], both: list[Model]) -> str:
     if never:
         are = "is" if len(never) == 1 else "are"
         return (
@@ -146,7 +146,7 @@ def _on_fronts(study: Study, never: list[ModelGroup], both: list[ModelGroup]) ->
     )
 
 
-def _energy(models: list[ModelGroup]) -> Sentence | None:
+def _energy(models: list[Model]) -> Sentence | None:
     known = [(group, group.cost) for group in models if group.cost and group.cost.energy_joules]
     if not known:
         return None

@@ -3,7 +3,7 @@
 from IPython.display import Markdown
 
 from pipeline.report.evidence.costs import Cost
-from pipeline.report.model import ModelGroup
+from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.tables.markdown import NONE, name, needs_models, nothing, table
 from pipeline.report.words.english import (
@@ -79,7 +79,7 @@ def calibration(study: Study) -> Markdown:
     return table(header, [_calibration(group) for group in study.models], "lrrrrrr")
 
 
-def _calibration(group: ModelGroup) -> list[str]:
+def _calibration(group: Model) -> list[str]:
     found, meaning = group.calibration, group.meaning(0.9)
     right = f"{percent(meaning.accuracy, 0)} of {meaning.images}" if meaning else NONE
     return [
@@ -106,7 +106,7 @@ def cost(study: Study) -> Markdown:
     return table(header, rows, "l" + "r" * (len(header) - 1))
 
 
-def _cost(group: ModelGroup, found: Cost) -> list[str]:
+def _cost(group: Model, found: Cost) -> list[str]:
     return [
         name(group.label),
         data_size(found.parameter_bytes),

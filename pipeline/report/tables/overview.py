@@ -5,7 +5,7 @@ from typing import Any
 from IPython.display import Markdown
 
 from pipeline.record import RunRecord
-from pipeline.report.model import ModelGroup
+from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.tables.markdown import NONE, bold, name, needs_models, nothing, table
 from pipeline.report.words.english import duration, escape_markdown, latency, percent, quantity
@@ -24,7 +24,7 @@ def headline(study: Study) -> Markdown:
     return table(header, rows, "llrrrrrrrr")
 
 
-def _scores(study: Study, group: ModelGroup) -> list[str]:
+def _scores(study: Study, group: Model) -> list[str]:
     estimate, cost = group.accuracy, group.cost
     interval = f"{100 * estimate.low:.1f}–{100 * estimate.high:.1f}"
     return [
@@ -39,7 +39,7 @@ def _scores(study: Study, group: ModelGroup) -> list[str]:
     ]
 
 
-def _seeds_lost(study: Study, group: ModelGroup) -> str:
+def _seeds_lost(study: Study, group: Model) -> str:
     lost = sum(study.names[record.run_id] == group.label for record in study.failures)
     return f" ({lost} of {lost + len(group.records)} runs failed)" if lost else ""
 
@@ -57,7 +57,7 @@ def models(study: Study) -> Markdown:
     return table(header, [[marks[group.key], *_model(group)] for group in study.models], "lllrrrrl")
 
 
-def _model(group: ModelGroup) -> list[str]:
+def _model(group: Model) -> list[str]:
     info, settings = group.model, group.settings
     start = (info and info.weights_name) or ("pretrained weights" if group.pretrained else "random weights")
     recipe = f"{settings.optimizer} {settings.learning_rate:g}, batch {settings.batch_size}"

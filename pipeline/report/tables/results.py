@@ -6,7 +6,7 @@ import numpy as np
 from IPython.display import Markdown
 
 from pipeline.report.evidence.learning import Learning
-from pipeline.report.model import ModelGroup
+from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.tables.markdown import NONE, bold, name, needs_models, nothing, table
 from pipeline.report.words.english import NBSP, percent, signed
@@ -36,7 +36,7 @@ def learning(study: Study) -> Markdown:
     return table(header, rows, "lrlrrrl")
 
 
-def _learning(group: ModelGroup, found: Learning) -> list[str]:
+def _learning(group: Model, found: Learning) -> list[str]:
     return [
         name(group.label),
         f"{found.best_epoch} of {found.last_epoch}",
@@ -61,13 +61,13 @@ def tests(study: Study) -> Markdown:
     return table(["Key", "Model", *(marks[group.key] for group in shown)], rows, "ll" + "r" * len(shown))
 
 
-def most_promising(study: Study) -> list[ModelGroup]:
+def most_promising(study: Study) -> list[Model]:
     """Return as many models as a matrix of pairs holds, the best on val, in params order."""
     best = sorted(study.models, key=lambda group: -group.val_accuracy)[:MOST_TESTED]
     return [group for group in study.models if group in best]
 
 
-def _pair(study: Study, shown: list[ModelGroup], row: int, column: int) -> str:
+def _pair(study: Study, shown: list[Model], row: int, column: int) -> str:
     if row == column:
         return ""
     test = study.test(shown[row], shown[column])
@@ -91,7 +91,7 @@ def per_class(study: Study) -> Markdown:
     )
 
 
-def _class_row(study: Study, pair: tuple[ModelGroup, ...], k: int) -> list[str]:
+def _class_row(study: Study, pair: tuple[Model, ...], k: int) -> list[str]:
     scores = [(m.precision[k], m.recall[k], m.f1[k]) for m in (group.metrics for group in pair)]
     images = int(pair[0].metrics.support[k])
     return [name(study.classes[k]), f"{images:,}", *(percent(float(s)) for one in scores for s in one)]

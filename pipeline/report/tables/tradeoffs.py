@@ -6,7 +6,7 @@ from IPython.display import Markdown
 
 from pipeline.report import verdict
 from pipeline.report.evidence.costs import Cost, Measured
-from pipeline.report.model import ModelGroup
+from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.tables.markdown import name, needs_models, nothing, table
 from pipeline.report.words.english import data_size, duration, energy, latency, opened, percent, quantity
@@ -33,14 +33,14 @@ def tradeoffs(study: Study) -> Markdown:
     return table(header, rows, "llll")
 
 
-def _accuracy(study: Study, first: ModelGroup, second: ModelGroup) -> list[str]:
+def _accuracy(study: Study, first: Model, second: Model) -> list[str]:
     test = study.test(first, second)
     better = first if test.difference.value > 0 else second
     scores = [percent(group.accuracy.value) for group in (first, second)]
     return ["Accuracy on test", *scores, name(better.label) if test.distinguishable else LEVEL]
 
 
-def _classes(study: Study, first: ModelGroup, second: ModelGroup) -> list[str]:
+def _classes(study: Study, first: Model, second: Model) -> list[str]:
     """Count the classes in which each is ahead beyond noise."""
     known = [found for found in study.per_class(first, second) if found.distinguishable]
     ahead = sum(found.difference.value > 0 for found in known)
@@ -50,7 +50,7 @@ def _classes(study: Study, first: ModelGroup, second: ModelGroup) -> list[str]:
     return ["Classes ahead in, beyond noise", *words, name(favoured)]
 
 
-def _confidence(first: ModelGroup, second: ModelGroup) -> list[str]:
+def _confidence(first: Model, second: Model) -> list[str]:
     """Favour a model whose confidence can be trusted over one whose confidence cannot."""
     measured = [group.calibration.before for group in (first, second)]
     wrong = [found.miscalibrated for found in measured]
@@ -60,7 +60,7 @@ def _confidence(first: ModelGroup, second: ModelGroup) -> list[str]:
     return ["Error of its confidence (ECE)", *errors, favoured]
 
 
-def _costs(first: ModelGroup, second: ModelGroup) -> Iterator[list[str]]:
+def _costs(first: Model, second: Model) -> Iterator[list[str]]:
     if first.cost is None or second.cost is None:
         return
     for what, price, show in _costs_known(first.cost, second.cost):
@@ -81,7 +81,7 @@ def _measured(value: Measured | int) -> Measured:
     return value if isinstance(value, Measured) else Measured(value, value, value)
 
 
-def _past(first: ModelGroup, second: ModelGroup) -> list[str]:
+def _past(first: Model, second: Model) -> list[str]:
     """State what each had seen before; whether that is for or against it, the reader decides."""
     seen = []
     for group in (first, second):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pipeline.report.model import ModelGroup
+from pipeline.report.model import Model
 from pipeline.report.evidence.significance import ALPHA, PairTest
 from pipeline.report.study import Study
 from pipeline.report.words.english import (
@@ -21,13 +21,13 @@ from pipeline.report.words.english import (
 MOST_NAMED = 4  # models that a sentence calls by their names
 
 
-def accuracy_words(group: ModelGroup) -> str:
+def accuracy_words(group: Model) -> str:
     """90.0 %, with the interval: 90.0 % (95 % interval 88.6 to 91.2 %)."""
     estimate = group.accuracy
     return f"{percent(estimate.value)} (95 % interval {percent_range(estimate.low, estimate.high)})"
 
 
-def averaged(*groups: ModelGroup) -> str:
+def averaged(*groups: Model) -> str:
     """Say what the headline figures are means of: " (mean of three seeds)"; nothing of single runs."""
     counts = {len(group.records) for group in groups}
     if counts == {1}:
@@ -85,13 +85,13 @@ def evidence_of(test: PairTest) -> dict[str, Any]:
     }
 
 
-def sizes_differ(first: ModelGroup, second: ModelGroup) -> bool:
+def sizes_differ(first: Model, second: Model) -> bool:
     """Whether two models saw the images at different sizes."""
     sizes = {group.model.input_size for group in (first, second) if group.model}
     return len(sizes) > 1
 
 
-def at_size(group: ModelGroup, other: ModelGroup) -> str:
+def at_size(group: Model, other: Model) -> str:
     """Return " at 128 pixels" where the two models saw the images at different sizes."""
     if group.model is None or not sizes_differ(group, other):
         return ""
@@ -103,7 +103,7 @@ def test_images(study: Study) -> str:
     return plural(len(study.targets), "test image")
 
 
-def spoken_list(groups: list[ModelGroup], word: str = "and", of: Sequence[ModelGroup] = ()) -> str:
+def spoken_list(groups: list[Model], word: str = "and", of: Sequence[Model] = ()) -> str:
     """Name a few models and count many: a list of ten names tells nobody anything.
 
     ``of`` are those that they were chosen from, where a reader should know whether these are all.
@@ -126,7 +126,7 @@ def each_or_span(values: Sequence[float], show: Callable[[float], str]) -> str:
     return f"{show(min(values))} to {show(max(values))}"
 
 
-def pair_of(study: Study) -> tuple[ModelGroup, ModelGroup] | None:
+def pair_of(study: Study) -> tuple[Model, Model] | None:
     """Return what the report compares in detail: (best transfer, best from scratch), both by val.
 
     Where one side is missing, the best two models; None for fewer than two.
