@@ -7,11 +7,11 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from pipeline.experiment import RunSettings
 from pipeline.learn import data, hardware, models, training
 from pipeline.learn.hardware import Hardware
 from pipeline.learn.training import FitResult
 from pipeline.record import RunFolder
-from pipeline.experiment import RunSettings
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from torch.nn import functional as F
 
 from bench import images, ours, workload
 from bench.measuring import Options, Result, Target, apart, in_turn, synchronize
+from pipeline.experiment import RunSettings
 from pipeline.learn import loop, models, optimizers
 from pipeline.learn.features import evaluation_batch
-from pipeline.experiment import RunSettings
 
 KEYS = ("probe_vs_every_epoch", "probe_vs_forward")
 EPOCHS = 10

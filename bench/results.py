@@ -18,9 +18,9 @@ import psutil
 import torch
 
 from bench.measuring import Result
+from pipeline.experiment import RunSettings
 from pipeline.learn import hardware
 from pipeline.record import write_json
-from pipeline.experiment import RunSettings
 
 FOLDER = Path(__file__).parent
 PACKAGES = ("headstart", "torch", "torchvision", "fastai", "numpy", "papermill", "distributed")

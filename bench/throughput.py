@@ -8,8 +8,8 @@ import torch
 
 from bench import fastai_peer, images, ours, tutorial, workload
 from bench.measuring import Options, Result, Target, apart, in_turn, synchronize
-from pipeline.learn import hardware
 from pipeline.experiment import RunSettings
+from pipeline.learn import hardware
 
 KEYS = ("throughput_vs_tutorial", "throughput_vs_fastai", "share_of_matmul_ceiling")
 WARM_UP = 3

@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from pipeline.experiment import RunSettings
 from pipeline.learn import hardware
 from pipeline.learn.custom_cnn import CustomCNN
-from pipeline.experiment import RunSettings
 
 BATCH_SIZE = 128
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)  # as the tutorials have them

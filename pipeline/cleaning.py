@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import InputError
+from pipeline.experiment import Experiment
 from pipeline.identity import effective_settings, plan, whole_runs
 from pipeline.jobs import is_taken
 from pipeline.record import digest
-from pipeline.experiment import Experiment
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from pipeline.errors import HeadstartError, InputError, one_line
 
 if TYPE_CHECKING:
     from pipeline.execution import Options
-    from pipeline.record import RunRecord
     from pipeline.experiment import Experiment
+    from pipeline.record import RunRecord
 
 INTERRUPTED = 130
 CLOSED_PIPE = 141
@@ -189,8 +189,8 @@ def _exit_code(records: "list[RunRecord]") -> int:
 def _write_report(options: argparse.Namespace, how: "Options") -> int:
     """Make the runs and write the report: runs that fail stand in it, and in the exit code."""
     from pipeline import execution, warm
-    from pipeline.report import rendering
     from pipeline.experiment import Experiment
+    from pipeline.report import rendering
 
     formats, experiment = _formats(options.to), Experiment.from_yaml(options.params)
     document, output = project_root() / "report.qmd", Path("reports") / experiment.name
@@ -210,8 +210,8 @@ def _write_report(options: argparse.Namespace, how: "Options") -> int:
 
 def why(options: argparse.Namespace) -> int:
     """``headstart why``."""
-    from pipeline.identity import reasons
     from pipeline.experiment import Experiment
+    from pipeline.identity import reasons
 
     for reason in reasons(Experiment.from_yaml(options.params)):
         print(f"{reason.run_id}: {reason.text}")

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import remote
 from pipeline.errors import InputError, one_line
+from pipeline.experiment import RunSettings
 from pipeline.jobs import Job
 from pipeline.remote import Call, Outcome
-from pipeline.experiment import RunSettings
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -130,8 +130,8 @@ def _weights() -> Finding:
 
 
 def _data(params: Path) -> Finding:
-    from pipeline.learn import data
     from pipeline.experiment import Experiment
+    from pipeline.learn import data
 
     experiment = Experiment.from_yaml(params)
     try:

@@ -12,11 +12,11 @@ import psutil
 
 from pipeline import limits, warm
 from pipeline.errors import InputError, RecordError, RunError
+from pipeline.experiment import Experiment, RunSettings
 from pipeline.identity import PlannedRun, plan
 from pipeline.jobs import Emit, Job, run_in_process, stop_all
 from pipeline.progress import Progress
 from pipeline.record import Failure, RunDetails, RunRecord
-from pipeline.experiment import Experiment, RunSettings
 from pipeline.worker import commit, end_leftovers
 
 # Set while a report is rendered by a command that has made the runs a moment ago: their folders, as JSON.

@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 
 from pipeline.errors import RecordError
-from pipeline.record import RunRecord, digest, run_id
 from pipeline.experiment import Experiment, RunSettings
+from pipeline.record import RunRecord, digest, run_id
 
 PACKAGE = Path(__file__).parent
 NOTEBOOK = PACKAGE / "notebooks" / "train.ipynb"

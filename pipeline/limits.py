@@ -19,8 +19,8 @@ from typing import Any
 import psutil
 
 from pipeline.errors import HeadstartError, SettingsError, one_line
-from pipeline.learn.contents import cache_folder
 from pipeline.experiment import RunSettings
+from pipeline.learn.contents import cache_folder
 
 FLOAT_BYTES = 4
 CLASSES = 10  # the last layer is small beside the rest, whatever its classes

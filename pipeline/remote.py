@@ -21,9 +21,9 @@ from typing import Any
 
 from pipeline import warm
 from pipeline.errors import HeadstartError, one_line
+from pipeline.experiment import RunSettings
 from pipeline.identity import source_hash
 from pipeline.jobs import Event, Job, run_in_process, stop
-from pipeline.experiment import RunSettings
 
 COMPARED_PACKAGES = ("torch", "torchvision", "numpy", "papermill", "timm", "distributed")
 _stopped: set[str] = set()

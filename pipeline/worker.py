@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import HeadstartError, one_line
+from pipeline.experiment import RunSettings
 from pipeline.identity import NOTEBOOK
 from pipeline.jobs import Job
 from pipeline.record import (
@@ -25,7 +26,6 @@ from pipeline.record import (
     write_json,
     write_settings,
 )
-from pipeline.experiment import RunSettings
 
 PAPERMILLS_OWN = {"injected-parameters", "papermill-error-cell-tag"}
 SCRATCH_FILES = ("checkpoint.pt", "progress.jsonl", "results.json")

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline import record
+from pipeline.experiment import Experiment, RunSettings
 from pipeline.record import Failure, RunDetails, RunFolder, RunRecord
 from pipeline.report.study import Study
-from pipeline.experiment import Experiment, RunSettings
 from tests.made_values import (
     SIZES,
     Made,

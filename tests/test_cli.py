@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import main
+from pipeline.experiment import Experiment
 from pipeline.identity import plan
 from pipeline.jobs import run_lock
-from pipeline.experiment import Experiment
 from tests.conftest import ROOT
 
 

@@ -21,10 +21,10 @@ from pipeline import cluster, execution, identity, remote
 from pipeline.cli import main
 from pipeline.errors import InputError
 from pipeline.execution import Options
+from pipeline.experiment import Experiment
 from pipeline.jobs import Event, Job
 from pipeline.progress import Progress
 from pipeline.record import RunRecord
-from pipeline.experiment import Experiment
 
 EPOCHS = 24  # enough that a kill in the third leaves some for the worker that takes over
 TINY = f"""

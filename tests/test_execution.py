@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from pipeline import execution, identity
-from pipeline.record import RunRecord
 from pipeline.experiment import Experiment
+from pipeline.record import RunRecord
 
 TINY = """
 dataset: digits

@@ -13,8 +13,8 @@ import torch
 from pipeline import limits
 from pipeline.cli import main
 from pipeline.errors import RunError, SettingsError
-from pipeline.learn import hardware, loop
 from pipeline.experiment import RunSettings
+from pipeline.learn import hardware, loop
 
 GB = 10**9
 

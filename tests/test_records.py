@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hypothesis_numpy
 
 from pipeline.errors import RecordError
+from pipeline.experiment import RunSettings
 from pipeline.record import (
     Failure,
     RunDetails,
@@ -23,7 +24,6 @@ from pipeline.record import (
     run_name,
     write_json,
 )
-from pipeline.experiment import RunSettings
 from tests.made_records import made_study
 
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import SettingsError
-from pipeline.identity import NOTEBOOK
 from pipeline.experiment import EXPERIMENT_KEYS, Experiment, RunSettings, read_yaml
+from pipeline.identity import NOTEBOOK
 from tests.conftest import ROOT
 
 ONE_MODEL = "models: [{model: custom_cnn}]\n"

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from pipeline.errors import one_line
-from pipeline.record import digest, replacing
 from pipeline.experiment import RunSettings
+from pipeline.record import digest, replacing
 
 VERSION = 2
 WITHOUT_EFFECT = {"data_dir", "num_workers", "device", "precision"}

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.learn.hardware import Hardware
 from pipeline.experiment import RunSettings
+from pipeline.learn.hardware import Hardware
 
 Forward = Callable[[Tensor], Any]
 

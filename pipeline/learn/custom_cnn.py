@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.learn.network import Head
 from pipeline.experiment import RunSettings
+from pipeline.learn.network import Head
 
 STEM_SIDE = 32  # the stem brings larger images down to about this side
 MAX_COMPONENTS = 32

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import DataError
+from pipeline.experiment import RunSettings
 from pipeline.learn import sources
 from pipeline.learn.contents import Contents
 from pipeline.learn.decoded import Decoded
@@ -21,7 +22,6 @@ from pipeline.learn.preprocessing import Preprocessing
 from pipeline.learn.sources import check
 from pipeline.learn.splitting import Splits, split
 from pipeline.record import DatasetInfo
-from pipeline.experiment import RunSettings
 
 __all__ = ["ImageData", "Split", "SplitName", "check", "gallery", "load", "show_augmented", "show_samples"]
 

@@ -12,12 +12,12 @@ from safetensors.torch import save_model
 from sklearn.metrics import ConfusionMatrixDisplay, accuracy_score, precision_recall_fscore_support
 from torch import Tensor, nn
 
+from pipeline.experiment import RunSettings
 from pipeline.learn import data, loop, measurement, models
 from pipeline.learn.features import FeatureData, evaluation_batch
 from pipeline.learn.hardware import Hardware, environment
 from pipeline.learn.training import FitResult
 from pipeline.record import RunFolder, SplitPredictions, Timings
-from pipeline.experiment import RunSettings
 
 if TYPE_CHECKING:
     from pipeline.learn.data import ImageData

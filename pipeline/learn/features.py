@@ -18,12 +18,12 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from pipeline.errors import one_line
+from pipeline.experiment import RunSettings
 from pipeline.learn import energy
 from pipeline.learn.augmentation import generator
 from pipeline.learn.contents import cache_folder
 from pipeline.learn.hardware import Hardware
 from pipeline.record import digest, replacing
-from pipeline.experiment import RunSettings
 
 if TYPE_CHECKING:
     from pipeline.learn.data import ImageData, SplitName

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
+from pipeline.experiment import RunSettings
 from pipeline.learn.augmentation import Draw, augment, generator
 from pipeline.learn.image_data import ImageData, Split
 from pipeline.record import GALLERY_COLUMNS, SplitPredictions
-from pipeline.experiment import RunSettings
 
 THUMB_SIDE = 64
 SAMPLES_PER_CLASS = 8

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import RunError, SettingsError
+from pipeline.experiment import RunSettings
 from pipeline.learn import convolutions, memory
 from pipeline.record import Environment
-from pipeline.experiment import RunSettings
 
 Precision = Literal["fp32", "bf16"]
 THREADS_VARIABLE = "HEADSTART_THREADS"

@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
+from pipeline.experiment import RunSettings
 from pipeline.learn.augmentation import Draw, augment, generator
 from pipeline.learn.hardware import Hardware
 from pipeline.learn.preprocessing import Preprocessing
 from pipeline.record import DatasetInfo
-from pipeline.experiment import RunSettings
 
 SplitName = Literal["train", "val", "test"]
 

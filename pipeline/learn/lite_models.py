@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ModelError
+from pipeline.experiment import RunSettings
 from pipeline.learn import weights
 from pipeline.learn.preprocessing import Preprocessing
 from pipeline.learn.published import Published
-from pipeline.experiment import RunSettings
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.errors import RunError
+from pipeline.experiment import RunSettings
 from pipeline.learn.hardware import Hardware
 from pipeline.learn.optimizers import AnyOptimizer
-from pipeline.experiment import RunSettings
 
 CHECK_EVERY = 100  # steps between two looks at the training loss
 IMAGES_NDIM = 4

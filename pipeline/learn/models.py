@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ModelError, did_you_mean
+from pipeline.experiment import RunSettings
 from pipeline.learn import lite_models, timm_models, torchvision_models, weights
 from pipeline.learn.preprocessing import Preprocessing
 from pipeline.learn.published import Family, Published
 from pipeline.record import ModelInfo
-from pipeline.experiment import RunSettings
 
 if TYPE_CHECKING:
     from torch import nn

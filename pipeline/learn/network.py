@@ -6,8 +6,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.learn.surgery import auxiliary_classifiers, replace_module
 from pipeline.experiment import RunSettings
+from pipeline.learn.surgery import auxiliary_classifiers, replace_module
 
 # Weight decay pulls towards zero; for these zero means nothing in particular.
 WITHOUT_DECAY = ("bias", "class_token", "cls_token", "pos_embed", "pos_embedding")

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn, optim
 from torch.overrides import TorchFunctionMode
 
-from pipeline.learn.hardware import Hardware
 from pipeline.experiment import RunSettings
+from pipeline.learn.hardware import Hardware
 
 RISE = 0.25  # one_cycle: share of the steps in which the learning rate rises
 START = 0.1  # one_cycle: the first learning rate, as a share of the highest

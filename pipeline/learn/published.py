@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from pipeline.learn.preprocessing import Preprocessing
 from pipeline.experiment import RunSettings
+from pipeline.learn.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

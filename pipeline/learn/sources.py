@@ -14,6 +14,7 @@ import psutil
 from PIL import Image
 
 from pipeline.errors import DataError, did_you_mean
+from pipeline.experiment import RunSettings
 from pipeline.learn import cifar, torchvision_sets
 from pipeline.learn.contents import Contents, Files, Part, Source, cache_folder
 from pipeline.learn.decoder import LARGEST_NATIVE_SIDE, Decoder
@@ -21,7 +22,6 @@ from pipeline.learn.fingerprints import files_fingerprint
 from pipeline.learn.image_folder import ImageFolder
 from pipeline.learn.kept import read_kept, write_kept
 from pipeline.learn.splitting import refuse_small_classes, split
-from pipeline.experiment import RunSettings
 
 COPIES_OF_A_BATCH = 4  # as float32: the images, what normalising them takes, and the first activations
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.errors import DataError
-from pipeline.learn.contents import Contents
 from pipeline.experiment import RunSettings
+from pipeline.learn.contents import Contents
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ModelError, one_line
+from pipeline.experiment import RunSettings
 from pipeline.learn import hub, weights
 from pipeline.learn.downloads import offline
 from pipeline.learn.listing import Listing, cached_listing
 from pipeline.learn.preprocessing import Preprocessing
 from pipeline.learn.published import IMAGENET, IMAGENET_MEAN, IMAGENET_STD, Published
 from pipeline.record import digest
-from pipeline.experiment import RunSettings
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from pipeline.experiment import RunSettings
 from pipeline.learn import checkpoint, compiling, energy, loop, optimizers
 from pipeline.learn.hardware import Hardware
 from pipeline.learn.reporting import Reporter
 from pipeline.record import RunFolder
-from pipeline.experiment import RunSettings
 
 AVERAGE_EVERY = 5  # steps between two updates of the average of the weights
 AVERAGE_WINDOW = 0.05  # the average looks back over about this share of all steps

@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import nn
 
+from pipeline.experiment import RunSettings
 from pipeline.learn import checkpoint, energy
 from pipeline.learn.features import FeatureData, evaluation_batch
 from pipeline.learn.hardware import Hardware
 from pipeline.learn.trainer import Progress, Trainer
 from pipeline.record import RunFolder
-from pipeline.experiment import RunSettings
 
 if TYPE_CHECKING:
     from pipeline.learn.data import ImageData

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import InputError, one_line
+from pipeline.experiment import Experiment
+from pipeline.report.evidence.significance import Contestant, PairTest, tested
 from pipeline.report.names import WITHOUT_EFFECT
 from pipeline.report.results_json import SCHEMA_VERSION, plain, results, unpacked
-from pipeline.report.evidence.significance import Contestant, PairTest, tested
 from pipeline.report.study import Study
-from pipeline.experiment import Experiment
 
 
 @dataclass(frozen=True)

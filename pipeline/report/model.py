@@ -10,16 +10,16 @@ from functools import cached_property
 
 import numpy as np
 
+from pipeline.experiment import RunSettings
 from pipeline.record import ModelInfo, RunRecord, SplitPredictions
-from pipeline.report.evidence import calibration, costs, interval, learning, errors, scores
+from pipeline.report.evidence import calibration, costs, errors, interval, learning, scores
 from pipeline.report.evidence.calibration import Calibration, Coverage, Meaning
 from pipeline.report.evidence.costs import Cost
+from pipeline.report.evidence.errors import Mistake, WithoutDuplicates
 from pipeline.report.evidence.interval import Estimate
 from pipeline.report.evidence.learning import Learning
-from pipeline.report.evidence.errors import Mistake, WithoutDuplicates
-from pipeline.report.evidence.significance import Contestant
 from pipeline.report.evidence.scores import ConfusedPair, Metrics
-from pipeline.experiment import RunSettings
+from pipeline.report.evidence.significance import Contestant
 
 
 @dataclass(frozen=True)

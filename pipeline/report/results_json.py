@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.record import RunRecord, SplitPredictions, write_json
-from pipeline.report.evidence import scores
+from pipeline.report.evidence.scores import metrics
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.verdict import answer, pair_of, recommendations, verdict
@@ -116,10 +116,10 @@ def _run(study: Study, record: RunRecord) -> dict[str, Any]:
 
 def scores(split: SplitPredictions) -> dict[str, Any]:
     """Return the headline scores and the confusion matrix (rows true) of one run on one split."""
-    metrics = scores.metrics(split)
+    found = metrics(split)
     return {
-        **{name: getattr(metrics, name) for name in SCORES},
-        "confusion_matrix": metrics.confusion_matrix,
+        **{name: getattr(found, name) for name in SCORES},
+        "confusion_matrix": found.confusion_matrix,
     }
 
 

@@ -6,14 +6,14 @@ from functools import cached_property
 
 import numpy as np
 
+from pipeline.experiment import Experiment, RunSettings
 from pipeline.record import DatasetInfo, RunRecord
 from pipeline.report.evidence import errors, significance
 from pipeline.report.evidence.costs import Cost, pareto_front
-from pipeline.report.names import WITHOUT_EFFECT, keys, labels, spoken
 from pipeline.report.evidence.errors import Agreement, LabelIssue, Miss
-from pipeline.report.model import Model, best
 from pipeline.report.evidence.significance import ClassDifference, PairTest
-from pipeline.experiment import Experiment, RunSettings
+from pipeline.report.model import Model, best
+from pipeline.report.names import WITHOUT_EFFECT, keys, labels, spoken
 
 MODES = ("scratch", "linear_probe", "fine_tune")
 

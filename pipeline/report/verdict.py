@@ -18,13 +18,13 @@ from pipeline.report.rules.data import data
 from pipeline.report.rules.discussion import discussion
 from pipeline.report.rules.errors import errors
 from pipeline.report.rules.limits import limits
-from pipeline.report.words.phrases import pair_of
 from pipeline.report.rules.pretraining import pretraining
 from pipeline.report.rules.recommendations import Recommendation
 from pipeline.report.rules.robustness import robustness
-from pipeline.report.words.sentence import Sentence, paragraph
 from pipeline.report.rules.spending import spending
 from pipeline.report.study import Study
+from pipeline.report.words.phrases import pair_of
+from pipeline.report.words.sentence import Sentence, paragraph
 
 __all__ = [
     "Recommendation",

@@ -15,11 +15,11 @@ import sys
 from pathlib import Path
 
 from pipeline import worker
+from pipeline.experiment import RunSettings
 from pipeline.identity import NOTEBOOK
 from pipeline.jobs import Job
 from pipeline.learn import data, evaluation, hardware, measurement, models, training  # noqa: F401
 from pipeline.record import RUN_FOLDER_VARIABLE, Failure
-from pipeline.experiment import RunSettings
 
 DRAWS = {"samples", "augmented", "curves", "confusion"}
 FILE_OPERATIONS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree"}

@@ -15,9 +15,9 @@ import pandas as pd
 import torch
 from safetensors.torch import load_file
 
+from pipeline.experiment import RunSettings
 from pipeline.jobs import Job
 from pipeline.record import RunRecord
-from pipeline.experiment import RunSettings
 from tests.conftest import ROOT
 
 UNCHANGED = ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate"]

@@ -8,8 +8,8 @@ import pytest
 
 from pipeline import execution, identity
 from pipeline.errors import RecordError
-from pipeline.record import RunRecord
 from pipeline.experiment import Experiment
+from pipeline.record import RunRecord
 from tests.faults.runs import Driver, assert_same
 
 PARAMS = """

@@ -17,8 +17,8 @@ import pytest
 
 from pipeline import execution, identity, jobs
 from pipeline.execution import record_death
-from pipeline.record import RunRecord
 from pipeline.experiment import Experiment
+from pipeline.record import RunRecord
 from tests.faults.runs import Driver
 from tests.test_execution import TINY, started, wait_for
 

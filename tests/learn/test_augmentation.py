@@ -8,6 +8,7 @@ import torch
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
+from pipeline.experiment import AUGMENTATIONS
 from pipeline.learn.augmentation import (
     ERASED_SHARE,
     Draw,
@@ -18,7 +19,6 @@ from pipeline.learn.augmentation import (
     generator,
     random_erasing,
 )
-from pipeline.experiment import AUGMENTATIONS
 
 SIDE = 16
 

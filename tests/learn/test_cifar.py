@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from pipeline.errors import DataError
+from pipeline.experiment import RunSettings
 from pipeline.learn import cifar, data, hardware, sources
 from pipeline.learn.cifar import CIFAR10, CIFAR100
 from pipeline.learn.preprocessing import Preprocessing
-from pipeline.experiment import RunSettings
 
 
 def python2_pickle(content):

@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from pipeline.errors import DataError
+from pipeline.experiment import RunSettings
 from pipeline.learn import data, hardware, sources
 from pipeline.learn.preprocessing import Preprocessing
-from pipeline.experiment import RunSettings
 from tests.learn.made_images import picture, write_classes
 from tests.learn.test_decoding import png_claiming
 

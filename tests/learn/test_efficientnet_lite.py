@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from pipeline.experiment import RunSettings
 from pipeline.learn import lite_models, weights
 from pipeline.learn.efficientnet_lite import EfficientNetLite, SameConv2d
-from pipeline.experiment import RunSettings
 
 VARIANTS = {"efficientnet_lite0": 224, "efficientnet_lite1": 240, "efficientnet_lite2": 260}
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
+from pipeline.experiment import RunSettings
 from pipeline.learn import data, gallery, hardware
 from pipeline.learn.preprocessing import Preprocessing
 from pipeline.record import GALLERY_COLUMNS, SplitPredictions
-from pipeline.experiment import RunSettings
 from tests.learn.made_images import write_classes
 
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
+from pipeline.experiment import AUGMENTATIONS, RunSettings
 from pipeline.learn import data, hardware
 from pipeline.learn.preprocessing import Preprocessing
-from pipeline.experiment import AUGMENTATIONS, RunSettings
 from tests.learn.made_images import write_classes
 
 

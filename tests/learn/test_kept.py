@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.experiment import RunSettings
 from pipeline.learn.duplicates import cached_near_duplicates
 from pipeline.learn.fingerprints import files_fingerprint
 from pipeline.learn.kept import read_kept, write_kept
 from pipeline.learn.listing import cached_listing
 from pipeline.learn.sources import checked_fingerprints
-from pipeline.experiment import RunSettings
 
 CONTENT = {"fingerprint": "0a1b", "rows": [1, 20, 300], "names": ["Ünï", None, 1.5, True]}
 

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from pipeline.errors import ModelError
+from pipeline.experiment import RunSettings
 from pipeline.learn import hub, lite_models, models, timm_models, torchvision_models
 from pipeline.learn.preprocessing import Preprocessing
-from pipeline.experiment import RunSettings
 
 CLASSES = ["cat", "dog", "bird"]
 LITE = RunSettings(model="efficientnet_lite0", mode="linear_probe", image_size=32)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from pipeline.experiment import RunSettings
 from pipeline.learn import models
 from pipeline.learn.network import Head
-from pipeline.experiment import RunSettings
 
 CLASSES = ["cat", "dog", "bird"]
 

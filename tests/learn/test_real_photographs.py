@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.learn import data, evaluation, models, training
 from pipeline.experiment import RunSettings
+from pipeline.learn import data, evaluation, models, training
 from tests.learn import tiny
 
 ARCHIVE = Path(__file__).parents[3] / "shared/data/cifar10-jpeg.zip"

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.errors import DataError
+from pipeline.experiment import RunSettings
 from pipeline.learn.contents import Contents, Part
 from pipeline.learn.splitting import split, stratified_choice
-from pipeline.experiment import RunSettings
 
 
 def contents(**parts):

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from pipeline.learn import models, summary
 from pipeline.experiment import RunSettings
+from pipeline.learn import models, summary
 
 
 def tiny() -> nn.Module:

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from pipeline.errors import ModelError
-from pipeline.learn import models, summary, timm_models
 from pipeline.experiment import RunSettings
+from pipeline.learn import models, summary, timm_models
 
 CLASSES = ["cat", "dog", "bird"]
 PROBE = RunSettings(model="timm/resnet10t", mode="linear_probe", image_size=64)

@@ -7,8 +7,8 @@ from torchvision import models as published
 from torchvision.models import list_models
 
 from pipeline.errors import ModelError
-from pipeline.learn import models, summary, torchvision_models
 from pipeline.experiment import RunSettings
+from pipeline.learn import models, summary, torchvision_models
 
 CLASSES = ["cat", "dog", "bird"]
 EVERY_NAME = sorted(list_models(module=published))

@@ -8,10 +8,10 @@ import pytest
 from torchvision import datasets
 
 from pipeline.errors import DataError
+from pipeline.experiment import RunSettings
 from pipeline.learn import sources, torchvision_sets
 from pipeline.learn.splitting import split
 from pipeline.learn.torchvision_sets import SETS
-from pipeline.experiment import RunSettings
 from tests.learn.made_images import picture
 
 

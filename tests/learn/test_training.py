@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from pipeline.errors import RunError
+from pipeline.experiment import RunSettings
 from pipeline.learn import evaluation, optimizers, training
 from pipeline.learn.reporting import Reporter, clock
 from pipeline.learn.trainer import Progress, Trainer
 from pipeline.record import HISTORY_COLUMNS
-from pipeline.experiment import RunSettings
 from tests.learn import tiny
 
 pytestmark = pytest.mark.usefixtures("workplace")

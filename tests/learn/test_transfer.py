@@ -11,9 +11,9 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
+from pipeline.experiment import RunSettings
 from pipeline.learn import models
 from pipeline.learn.preprocessing import Preprocessing
-from pipeline.experiment import RunSettings
 
 ARCHIVE = Path("shared/data/cifar10-jpeg.zip")
 PER_CLASS = 50

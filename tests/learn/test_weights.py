@@ -9,8 +9,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from pipeline.errors import ModelError
-from pipeline.learn import models, weights
 from pipeline.experiment import RunSettings
+from pipeline.learn import models, weights
 
 MODEL = "shufflenet_v2_x0_5"
 CLASSES = ["cat", "dog", "bird"]

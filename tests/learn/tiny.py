@@ -6,13 +6,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from pipeline.experiment import RunSettings
 from pipeline.learn import data, hardware
 from pipeline.learn.custom_cnn import CustomCNN
 from pipeline.learn.hardware import Hardware
 from pipeline.learn.network import TransferNetwork
 from pipeline.learn.preprocessing import Preprocessing
 from pipeline.record import RunFolder
-from pipeline.experiment import RunSettings
 
 CPU = Hardware(torch.device("cpu"), "fp32", threads=1, channels_last=True)
 

@@ -4,9 +4,9 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+from pipeline.experiment import Experiment
 from pipeline.learn.contents import clean_name
 from pipeline.record import Failure, RunRecord
-from pipeline.experiment import Experiment
 from tests.made_records import HOSTILE_CLASSES, Made, MadeData, write_experiment
 
 MARKUP = (

@@ -9,10 +9,10 @@ import pytest
 from pipeline.report import page
 from pipeline.report.evidence.learning import seconds_to
 from pipeline.report.rules.discussion import discussion
-from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
-from pipeline.report.words.english import NBSP
 from pipeline.report.verdict import pair_of
+from pipeline.report.words.english import NBSP
+from pipeline.report.words.sentence import Sentence
 from tests.made_records import KINDS, Made, MadeData, write_experiment
 from tests.report.conftest import StudyOf
 

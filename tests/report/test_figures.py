@@ -9,12 +9,12 @@ from matplotlib.text import Text
 from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
 
 from pipeline.report import figures
-from pipeline.report.look import svg, theme
 from pipeline.report.figures import cost
 from pipeline.report.figures.confusion import draw_matrix
+from pipeline.report.look import svg, theme
 from pipeline.report.study import Study
-from pipeline.report.words.english import percent
 from pipeline.report.verdict import pair_of
+from pipeline.report.words.english import percent
 from tests.made_records import KINDS
 from tests.report.conftest import StudyOf
 

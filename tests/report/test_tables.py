@@ -11,8 +11,8 @@ from pipeline.record import RunRecord
 from pipeline.report import tables
 from pipeline.report.study import Study
 from pipeline.report.tables.markdown import BETWEEN, ROOM, table
-from pipeline.report.words.english import energy, percent, quantity, signed
 from pipeline.report.verdict import pair_of
+from pipeline.report.words.english import energy, percent, quantity, signed
 from tests.made_records import HOSTILE_CLASSES, KINDS, Made, MadeData, write_experiment
 from tests.report.conftest import StudyOf
 

@@ -7,8 +7,8 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from matplotlib.figure import Figure
 
-from pipeline.report.look import svg, theme
 from pipeline.report.figures import accuracy, samples
+from pipeline.report.look import svg, theme
 from tests.report.conftest import StudyOf
 
 WORDS = (theme.TEXT, theme.MUTED, theme.BAD, *theme.MODEL_TONES)

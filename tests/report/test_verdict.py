@@ -11,11 +11,11 @@ import pytest
 
 from pipeline.record import SplitPredictions
 from pipeline.report.results_json import plain
+from pipeline.report.study import Study
+from pipeline.report.verdict import answer, available, paragraph, recommendations, verdict
+from pipeline.report.words.english import NBSP, unbroken
 from pipeline.report.words.phrases import each_or_span
 from pipeline.report.words.sentence import Sentence
-from pipeline.report.study import Study
-from pipeline.report.words.english import NBSP, unbroken
-from pipeline.report.verdict import answer, available, paragraph, recommendations, verdict
 from tests.made_records import KINDS, Made, MadeData, write_experiment
 from tests.report.conftest import StudyOf
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.report.evidence.interval import percentiles, resampled_f1, resamples
-from pipeline.report.model import Model
 from pipeline.report.evidence.significance import Difference, paired_difference
+from pipeline.report.model import Model
 
 BY_F1 = "in macro F1"
 
@@ -21,9 +21,7 @@ class Recount:
     difference: Difference
 
 
-def recounts(
-    first: Model, second: Model, twins: Sequence[int], doubted: Sequence[int]
-) -> list[Recount]:
+def recounts(first: Model, second: Model, twins: Sequence[int], doubted: Sequence[int]) -> list[Recount]:
     """Count again without near-duplicates (``twins``), without ``doubted`` labels, and by macro F1.
 
     Both lists hold indices of test images; a way that leaves out none or all is left out itself.

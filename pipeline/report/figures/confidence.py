@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.report.look import theme
+from pipeline.report.look.theme import short, two_lines
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.english import percent
-from pipeline.report.look.theme import short, two_lines
 
 MOST_MODELS = 12
 MOST_TWO_LINES = 6  # names at the lines' ends that have room for two lines each

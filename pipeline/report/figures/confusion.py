@@ -9,9 +9,9 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from pipeline.report.look import theme
+from pipeline.report.look.theme import short, two_lines
 from pipeline.report.study import Study
 from pipeline.report.words.english import flat
-from pipeline.report.look.theme import short, two_lines
 
 MOST_MODELS = 12
 MOST_NUMBERS = 12  # classes up to which the matrices are drawn large

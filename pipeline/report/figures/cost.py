@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import Locator, LogLocator, MaxNLocator, NullLocator
 
-from pipeline.report.look import theme
 from pipeline.report.evidence.costs import Cost
+from pipeline.report.look import theme
 from pipeline.report.study import Study
 
 SIDES = ((10, 6), (10, -6), (-10, 6), (-10, -6))  # points from a mark to its letter

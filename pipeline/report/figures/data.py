@@ -7,10 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.report.look import theme
 from pipeline.report.figures.images import Picture, Row, sheet
-from pipeline.report.study import Study
+from pipeline.report.look import theme
 from pipeline.report.look.theme import short
+from pipeline.report.study import Study
 
 MOST_STRIPS = 20
 MOST_BARS = 30

@@ -4,12 +4,12 @@ from collections import Counter
 
 from matplotlib.figure import Figure
 
-from pipeline.report.look import theme
-from pipeline.report.figures.images import Picture, Row, sheet
 from pipeline.report.evidence.errors import LabelIssue, Miss, Mistake
+from pipeline.report.figures.images import Picture, Row, sheet
+from pipeline.report.look import theme
+from pipeline.report.look.theme import short
 from pipeline.report.study import Study
 from pipeline.report.words.english import percent
-from pipeline.report.look.theme import short
 
 MOST_MODELS = 6
 # How many pictures in a row; the side of one, and from one to the next, in inches.

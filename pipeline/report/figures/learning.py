@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from pipeline.record import RunRecord
 from pipeline.report.look import theme
-from pipeline.report.study import Model, Study
 from pipeline.report.look.theme import two_lines
+from pipeline.report.study import Model, Study
 
 MOST_MODELS = 12
 

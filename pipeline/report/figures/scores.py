@@ -3,12 +3,12 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.report.look import theme
-from pipeline.report.names import MODE_WORDS
-from pipeline.report.model import Model
 from pipeline.report.evidence.significance import ClassDifference
-from pipeline.report.study import Study
+from pipeline.report.look import theme
 from pipeline.report.look.theme import short, two_lines
+from pipeline.report.model import Model
+from pipeline.report.names import MODE_WORDS
+from pipeline.report.study import Study
 from pipeline.report.verdict import pair_of
 
 MOST_CLASSES = 24
@@ -83,9 +83,7 @@ def _name_networks(axes: Axes, study: Study) -> None:
             axes.text(modes.index(mode) + 0.16, height, short(name, 22), va="center")
 
 
-def _draw_ways(
-    axes: Axes, ways: dict[str, Model], shift: float, styles: dict[str, theme.ModelStyle]
-) -> None:
+def _draw_ways(axes: Axes, ways: dict[str, Model], shift: float, styles: dict[str, theme.ModelStyle]) -> None:
     places = {mode: place + shift for place, mode in enumerate(MODE_WORDS)}
     values = {mode: group.accuracy for mode, group in ways.items()}
     xs, ys = [places[mode] for mode in ways], [values[mode].value for mode in ways]

@@ -12,11 +12,11 @@ import numpy as np
 from IPython.display import Markdown
 
 from pipeline.report.figures.errors import kept_images
+from pipeline.report.look.theme import letters, short
 from pipeline.report.model import Model
 from pipeline.report.page.markup import raw, text
 from pipeline.report.study import Study
 from pipeline.report.words.english import percent, plural
-from pipeline.report.look.theme import letters, short
 
 MOST_BYTES = 1_200_000  # of PNG that travel in the page
 MOST_CLASSES = 20  # beyond which a list of pairs stands for the matrix

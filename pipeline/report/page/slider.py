@@ -4,10 +4,10 @@ import json
 
 from IPython.display import Markdown
 
+from pipeline.report.look.theme import short
 from pipeline.report.model import Model
 from pipeline.report.page.markup import raw, text
 from pipeline.report.study import Study
-from pipeline.report.look.theme import short
 
 START = 90  # percent
 

@@ -4,13 +4,13 @@ from functools import cached_property
 
 from IPython.display import Markdown
 
+from pipeline.report.look.theme import letters
 from pipeline.report.model import Model
 from pipeline.report.page.markup import raw
-from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
-from pipeline.report.words.english import escape_markdown, flat, join, number_word, opened, plural
-from pipeline.report.look.theme import letters
 from pipeline.report.verdict import answer, pair_of, verdict
+from pipeline.report.words.english import escape_markdown, flat, join, number_word, opened, plural
+from pipeline.report.words.sentence import Sentence
 
 WAYS = {
     "scratch": "from scratch, that is from random weights",

@@ -3,8 +3,6 @@
 import numpy as np
 
 from pipeline.report.model import Model
-from pipeline.report.words.phrases import MOST_NAMED, evidence_of, spoken_list
-from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
 from pipeline.report.words.english import (
     join,
@@ -15,6 +13,8 @@ from pipeline.report.words.english import (
     plural,
     points,
 )
+from pipeline.report.words.phrases import MOST_NAMED, evidence_of, spoken_list
+from pipeline.report.words.sentence import Sentence
 
 F1_APART = 0.02  # macro F1 this far from accuracy is worth a sentence
 

@@ -1,7 +1,11 @@
 """The answer in three sentences: which is more accurate, what it costs, what pretraining itself gave."""
 
+from pipeline.report.evidence.significance import PairTest
 from pipeline.report.model import Model, best
 from pipeline.report.rules.half_answer import nothing_finished, one_side
+from pipeline.report.rules.price import bill, bill_evidence, deciding_bill
+from pipeline.report.study import Study
+from pipeline.report.words.english import NBSP, number_word, percent, points
 from pipeline.report.words.phrases import (
     at_size,
     averaged,
@@ -12,11 +16,7 @@ from pipeline.report.words.phrases import (
     test_words,
     tie_words,
 )
-from pipeline.report.rules.price import bill, bill_evidence, deciding_bill
 from pipeline.report.words.sentence import Sentence
-from pipeline.report.evidence.significance import PairTest
-from pipeline.report.study import Study
-from pipeline.report.words.english import NBSP, number_word, percent, points
 
 NO_SAME_NETWORK = "no network ran both with and without its pretrained weights"
 

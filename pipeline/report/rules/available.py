@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+from pipeline.report.study import Study
 from pipeline.report.words.phrases import pair_of
 from pipeline.report.words.sentence import Sentence
-from pipeline.report.study import Study
 
 ALWAYS = {"tbl-runs", "tbl-limits"}
 WITH_A_MODEL = {

@@ -2,12 +2,12 @@
 
 from statistics import median
 
-from pipeline.report.model import Model
-from pipeline.report.words.phrases import pair_of
-from pipeline.report.words.sentence import Sentence
 from pipeline.report.evidence.significance import ClassDifference
+from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.english import join, number_word, opened, percent, points, signed
+from pipeline.report.words.phrases import pair_of
+from pipeline.report.words.sentence import Sentence
 
 MOST_NAMED = 3
 REFERENCES = ["fig-per-class", "tbl-per-class"]

@@ -3,10 +3,10 @@
 import numpy as np
 
 from pipeline.report.model import Model
-from pipeline.report.words.phrases import each_or_span, spoken_list
-from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
 from pipeline.report.words.english import opened, percent, percent_range, plural, points
+from pipeline.report.words.phrases import each_or_span, spoken_list
+from pipeline.report.words.sentence import Sentence
 
 REFERENCES = ["fig-calibration", "tbl-calibration"]
 THRESHOLD = 0.9

@@ -2,10 +2,10 @@
 
 from pipeline.report.evidence.learning import GAP, Learning
 from pipeline.report.model import Model
-from pipeline.report.words.phrases import each_or_span, spoken_list
-from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
 from pipeline.report.words.english import NBSP, join, number_word, opened, percent
+from pipeline.report.words.phrases import each_or_span, spoken_list
+from pipeline.report.words.sentence import Sentence
 
 MOST_STOPS = 3  # early stops that are told one by one
 REFERENCES = ["fig-curves", "tbl-learning"]

@@ -1,9 +1,9 @@
 """What the images were: how many, how balanced, what could not be read."""
 
 from pipeline.record import DatasetInfo
-from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
 from pipeline.report.words.english import plural
+from pipeline.report.words.sentence import Sentence
 
 BALANCED = 1.5  # largest class against smallest, up to which classes count as balanced
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from pipeline.report.evidence.costs import Measured
 from pipeline.report.evidence.learning import seconds_to
+from pipeline.report.evidence.significance import ClassDifference
 from pipeline.report.model import Model
 from pipeline.report.rules.answer import same_network
-from pipeline.report.words.phrases import evidence_of, pair_of, sizes_differ, test_words, tie_words
 from pipeline.report.rules.price import bill_evidence, compared
-from pipeline.report.words.sentence import Sentence
-from pipeline.report.evidence.significance import ClassDifference
 from pipeline.report.study import Study
 from pipeline.report.words.english import duration, join, number_word, percent, plural, points
+from pipeline.report.words.phrases import evidence_of, pair_of, sizes_differ, test_words, tie_words
+from pipeline.report.words.sentence import Sentence
 
 
 def discussion(study: Study) -> list[Sentence]:

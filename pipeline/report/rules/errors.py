@@ -1,8 +1,6 @@
 """What goes wrong: confusions, images that all miss, doubtful labels, near-duplicates."""
 
 from pipeline.report.model import Model
-from pipeline.report.words.phrases import spoken_list
-from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
 from pipeline.report.words.english import (
     number_word,
@@ -11,6 +9,8 @@ from pipeline.report.words.english import (
     plural,
     points,
 )
+from pipeline.report.words.phrases import spoken_list
+from pipeline.report.words.sentence import Sentence
 
 CARRIES = 0.005  # a change of accuracy without near-duplicates that is worth attention
 MANY = 0.05  # share of doubted labels above which the models are the likelier reason

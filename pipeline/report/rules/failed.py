@@ -1,8 +1,8 @@
 """Runs that failed, said where a reader would otherwise miss them."""
 
-from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
 from pipeline.report.words.english import number_word, opened
+from pipeline.report.words.sentence import Sentence
 
 
 def failures(study: Study) -> list[Sentence]:

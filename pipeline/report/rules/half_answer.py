@@ -1,11 +1,11 @@
 """The answer where one side of the comparison, or both, did not run."""
 
 from pipeline.report.model import Model
-from pipeline.report.words.phrases import accuracy_words, averaged, spoken_list, test_images
 from pipeline.report.rules.price import bill_evidence, price_of_one
-from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
 from pipeline.report.words.english import join, number_word, opened
+from pipeline.report.words.phrases import accuracy_words, averaged, spoken_list, test_images
+from pipeline.report.words.sentence import Sentence
 
 
 def one_side(study: Study, found: Model) -> list[Sentence]:

@@ -1,10 +1,10 @@
 """What these runs cannot say, each limit with its number."""
 
 from pipeline.report.rules.failed import failures
-from pipeline.report.words.phrases import spoken_list
-from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
 from pipeline.report.words.english import join, number_word, opened, percent, plural, points
+from pipeline.report.words.phrases import spoken_list
+from pipeline.report.words.sentence import Sentence
 
 
 def limits(study: Study) -> list[Sentence]:

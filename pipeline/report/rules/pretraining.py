@@ -1,11 +1,11 @@
 """What pretraining gave and what fine-tuning added, on one and the same network."""
 
-from pipeline.report.model import Model
-from pipeline.report.words.phrases import at_size, evidence_of, test_words, tie_words
-from pipeline.report.words.sentence import Sentence
 from pipeline.report.evidence.significance import PairTest
+from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.english import opened, percent, points
+from pipeline.report.words.phrases import at_size, evidence_of, test_words, tie_words
+from pipeline.report.words.sentence import Sentence
 
 REFERENCES = ["fig-three-ways", "tbl-tests"]
 

@@ -6,10 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.report.model import Model
+from pipeline.report.study import Study
+from pipeline.report.words.english import (
+    data_size,
+    duration,
+    latency,
+    opened,
+    percent,
+    plural,
+    points,
+    quantity,
+)
 from pipeline.report.words.phrases import averaged, evidence_of, spoken_list, test_words, tie_words
 from pipeline.report.words.sentence import Sentence
-from pipeline.report.study import Study
-from pipeline.report.words.english import data_size, duration, latency, opened, percent, plural, points, quantity
 
 USEFUL = 0.5  # of the way from guessing to the best on val: cheaper models below are no bargain
 NOT_SETTLED = "not settled by these runs"

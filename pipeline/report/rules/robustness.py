@@ -1,12 +1,12 @@
 """Whether the answer stands up to other ways of counting."""
 
 from pipeline.report.evidence.robustness import Recount, recounts
-from pipeline.report.rules.errors import MANY
-from pipeline.report.words.phrases import pair_of
-from pipeline.report.words.sentence import Sentence
 from pipeline.report.evidence.significance import Difference
+from pipeline.report.rules.errors import MANY
 from pipeline.report.study import Study
 from pipeline.report.words.english import join, opened, points, points_range, signed
+from pipeline.report.words.phrases import pair_of
+from pipeline.report.words.sentence import Sentence
 
 REFERENCES = ["tbl-duplicates", "tbl-label-errors"]
 

@@ -4,8 +4,6 @@ from collections.abc import Callable
 
 from pipeline.report.evidence.costs import Cost, Measured
 from pipeline.report.model import Model
-from pipeline.report.words.phrases import MOST_NAMED, spoken_list
-from pipeline.report.words.sentence import Sentence
 from pipeline.report.study import Study
 from pipeline.report.words.english import (
     data_size,
@@ -17,6 +15,8 @@ from pipeline.report.words.english import (
     quantity,
     times,
 )
+from pipeline.report.words.phrases import MOST_NAMED, spoken_list
+from pipeline.report.words.sentence import Sentence
 
 
 def spending(study: Study) -> list[Sentence]:

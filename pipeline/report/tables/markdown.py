@@ -6,9 +6,9 @@ from functools import wraps
 
 from IPython.display import Markdown
 
+from pipeline.report.look.theme import short
 from pipeline.report.study import Study
 from pipeline.report.words.english import escape_markdown
-from pipeline.report.look.theme import short
 
 ROOM = 110  # characters side by side that a page of the PDF holds in a table
 BETWEEN = 2  # characters that the gap between two columns takes

@@ -5,11 +5,11 @@ from typing import Any
 from IPython.display import Markdown
 
 from pipeline.record import RunRecord
+from pipeline.report.look.theme import letters
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.tables.markdown import NONE, bold, name, needs_models, nothing, table
 from pipeline.report.words.english import duration, escape_markdown, latency, percent, quantity
-from pipeline.report.look.theme import letters
 
 MOST_LAYERS = 30
 

@@ -6,12 +6,12 @@ import numpy as np
 from IPython.display import Markdown
 
 from pipeline.report.evidence.learning import Learning
+from pipeline.report.look.theme import letters
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.tables.markdown import NONE, bold, name, needs_models, nothing, table
-from pipeline.report.words.english import NBSP, percent, signed
-from pipeline.report.look.theme import letters
 from pipeline.report.verdict import pair_of
+from pipeline.report.words.english import NBSP, percent, signed
 
 MOST_TESTED = 12  # models in the matrix of tests
 MOST_COLUMNS = 10  # models side by side

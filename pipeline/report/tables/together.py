@@ -3,11 +3,11 @@
 from IPython.display import Markdown
 
 from pipeline.report.evidence.errors import Answer, Miss
+from pipeline.report.look.theme import letters
 from pipeline.report.study import Study
 from pipeline.report.tables.markdown import name, needs_models, nothing, table
 from pipeline.report.tables.results import most_promising
 from pipeline.report.words.english import NBSP, percent
-from pipeline.report.look.theme import letters
 
 MOST_MISSES = 12
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pipeline.report.model import Model
 from pipeline.report.evidence.significance import ALPHA, PairTest
+from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.english import (
     NBSP,

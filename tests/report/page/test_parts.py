@@ -17,8 +17,8 @@ from pipeline.report import page
 from pipeline.report.page import frame
 from pipeline.report.page.markup import raw, text, typst_string
 from pipeline.report.study import Study
-from pipeline.report.words.english import escape_markdown
 from pipeline.report.verdict import answer
+from pipeline.report.words.english import escape_markdown
 from tests.made_records import HOSTILE_CLASSES, KINDS
 from tests.report.conftest import StudyOf
 
