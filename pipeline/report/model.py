@@ -16,7 +16,7 @@ from pipeline.report.evidence import calibration, costs, errors, interval, learn
 from pipeline.report.evidence.calibration import Calibration, Coverage, Meaning
 from pipeline.report.evidence.costs import Cost
 from pipeline.report.evidence.errors import Mistake, WithoutDuplicates
-from pipeline.report.evidence.interval import Estimate
+from pipeline.report.evidence.interval import Score
 from pipeline.report.evidence.learning import Learning
 from pipeline.report.evidence.scores import ConfusedPair, Metrics
 from pipeline.report.evidence.significance import Contestant
@@ -110,7 +110,7 @@ class Model:
         return self.chosen.settings
 
     @property
-    def model(self) -> ModelInfo | None:
+    def network(self) -> ModelInfo | None:
         """Size and shape of the network; None when the run did not record it."""
         return self.chosen.details.model
 
@@ -135,11 +135,11 @@ class Model:
         return float(np.mean([getattr(metrics, score) for metrics in self.metrics_per_seed]))
 
     @cached_property
-    def accuracy(self) -> Estimate:
+    def accuracy(self) -> Score:
         return interval.accuracy(self.test)
 
     @cached_property
-    def f1_macro(self) -> Estimate:
+    def f1_macro(self) -> Score:
         return interval.f1_macro(self.test, [metrics.f1_macro for metrics in self.metrics_per_seed])
 
     @cached_property
@@ -175,6 +175,6 @@ class Model:
         return errors.without_duplicates(self.test, dataset.near_duplicates) if dataset else None
 
 
-def best(groups: Sequence[Model]) -> Model | None:
+def best(models: Sequence[Model]) -> Model | None:
     """Return the model with the highest mean val accuracy, the first of equals; None of none."""
-    return max(groups, key=lambda group: group.val_accuracy, default=None)
+    return max(models, key=lambda model: model.val_accuracy, default=None)

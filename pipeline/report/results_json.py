@@ -40,7 +40,7 @@ def results(study: Study, engine: str) -> dict[str, Any]:
         "dataset": study.dataset.model_dump() if study.dataset else None,
         "test_images": _test_images(study),
         "runs": [_run(study, record) for record in _records(study)],
-        "models": [_model(group) for group in study.models],
+        "models": [_model(model) for model in study.models],
         "best": best.key if best else None,
         "best_transfer": best_transfer.key if best_transfer else None,
         "answer": [sentence.text for sentence in answer(study)],
@@ -104,8 +104,8 @@ def _run(study: Study, record: RunRecord) -> dict[str, Any]:
     test = record.split("test")
     return {
         **content,
-        "test": scores(test),
-        "val": scores(record.split("val")),
+        "test": _scores(test),
+        "val": _scores(record.split("val")),
         "test_correct": packed(test.correct),
         "best_epoch": details.best_epoch,
         "stop_reason": details.stop_reason,
@@ -114,7 +114,7 @@ def _run(study: Study, record: RunRecord) -> dict[str, Any]:
     }
 
 
-def scores(split: SplitPredictions) -> dict[str, Any]:
+def _scores(split: SplitPredictions) -> dict[str, Any]:
     """Return the headline scores and the confusion matrix (rows true) of one run on one split."""
     found = metrics(split)
     return {
@@ -123,29 +123,29 @@ def scores(split: SplitPredictions) -> dict[str, Any]:
     }
 
 
-def _model(group: Model) -> dict[str, Any]:
+def _model(model: Model) -> dict[str, Any]:
     return {
-        "key": group.key,
-        "label": group.label,
-        "model": group.name,
-        "mode": group.mode,
-        "runs": [record.run_id for record in group.records],
-        "chosen": group.chosen.run_id,
-        "val_accuracy": group.val_accuracy,
-        "accuracy": {**plain(group.accuracy), "covers": group.accuracy.covers},
-        "f1_macro": {**plain(group.f1_macro), "covers": group.f1_macro.covers},
-        "precision_macro": group.mean("precision_macro"),
-        "recall_macro": group.mean("recall_macro"),
+        "key": model.key,
+        "label": model.label,
+        "model": model.name,
+        "mode": model.mode,
+        "runs": [record.run_id for record in model.records],
+        "chosen": model.chosen.run_id,
+        "val_accuracy": model.val_accuracy,
+        "accuracy": {**plain(model.accuracy), "covers": model.accuracy.covers},
+        "f1_macro": {**plain(model.f1_macro), "covers": model.f1_macro.covers},
+        "precision_macro": model.mean("precision_macro"),
+        "recall_macro": model.mean("recall_macro"),
         "per_class": {
-            name: getattr(group.metrics, name) for name in ("precision", "recall", "f1", "support")
+            name: getattr(model.metrics, name) for name in ("precision", "recall", "f1", "support")
         },
-        "calibration": group.calibration,
-        "coverage": group.coverage,
-        "learning": group.learning,
-        "cost": group.cost,
-        "without_duplicates": group.without_duplicates,
-        "most_confused": group.most_confused(),
-        "confident_mistakes": group.confident_mistakes(),
+        "calibration": model.calibration,
+        "coverage": model.coverage,
+        "learning": model.learning,
+        "cost": model.cost,
+        "without_duplicates": model.without_duplicates,
+        "most_confused": model.most_confused(),
+        "confident_mistakes": model.confident_mistakes(),
     }
 
 

@@ -59,7 +59,7 @@ class Study:
     @property
     def records(self) -> list[RunRecord]:
         """The runs that the evidence is drawn from."""
-        return [record for group in self.models for record in group.records]
+        return [record for model in self.models for record in model.records]
 
     @property
     def classes(self) -> list[str]:
@@ -77,22 +77,22 @@ class Study:
 
     def model(self, key: str) -> Model:
         """Return the model with this key. Raises KeyError when there is none."""
-        return {group.key: group for group in self.models}[key]
+        return {model.key: model for model in self.models}[key]
 
     @property
     def custom(self) -> Model | None:
         """The custom CNN; of several, the best on val."""
-        return best([group for group in self.models if group.is_custom])
+        return best([model for model in self.models if model.is_custom])
 
     @property
     def scratch(self) -> list[Model]:
         """The models that started without pretrained weights, the custom CNN among them."""
-        return [group for group in self.models if not group.pretrained]
+        return [model for model in self.models if not model.pretrained]
 
     @property
     def transfer(self) -> list[Model]:
         """The models that started from pretrained weights."""
-        return [group for group in self.models if group.pretrained]
+        return [model for model in self.models if model.pretrained]
 
     @property
     def best_scratch(self) -> Model | None:
@@ -109,18 +109,19 @@ class Study:
     @cached_property
     def three_ways(self) -> dict[str, dict[str, Model]]:
         """For each network that ran in several modes: mode → the best such model on val."""
-        names = dict.fromkeys(group.name for group in self.models)
+        names = dict.fromkeys(model.name for model in self.models)
         found = {name: self._ways(name) for name in names}
         return {name: ways for name, ways in found.items() if len(ways) > 1}
 
     def _ways(self, name: str) -> dict[str, Model]:
-        of_mode = {mode: [g for g in self.models if (g.name, g.mode) == (name, mode)] for mode in MODES}
-        return {mode: chosen for mode, groups in of_mode.items() if (chosen := best(groups))}
+        mine = [model for model in self.models if model.name == name]
+        chosen = {mode: best([model for model in mine if model.mode == mode]) for mode in MODES}
+        return {mode: model for mode, model in chosen.items() if model}
 
     @cached_property
     def tests(self) -> list[PairTest]:
         """Every pair of models once, Holm-corrected together; ``first`` and ``second`` are keys."""
-        return significance.pairwise([group.contestant for group in self.models])
+        return significance.pairwise([model.contestant for model in self.models])
 
     def test(self, first: Model, second: Model) -> PairTest:
         """Return the test of two different models, seen from ``first``. Raises KeyError for one model."""
@@ -148,26 +149,26 @@ class Study:
     @cached_property
     def agreement(self) -> Agreement | None:
         """How answers go together, in the order of ``models``; None for fewer than two models."""
-        chosen = [group.chosen_test for group in self.models]
+        chosen = [model.chosen_test for model in self.models]
         return errors.agreement(chosen) if len(chosen) > 1 else None
 
     @cached_property
     def missed_by_all(self) -> list[Miss]:
         """The test images that every model gets wrong; answers bear the models' keys."""
-        named = [(group.key, group.chosen_test) for group in self.models]
+        named = [(model.key, model.chosen_test) for model in self.models]
         return errors.missed_by_all(named) if named else []
 
     @cached_property
     def label_issues(self) -> list[LabelIssue]:
         """The test images whose labels confident learning doubts, most doubtful first."""
-        runs = [split for group in self.models for split in group.test]
-        return errors.label_issues(runs, [g.chosen_test for g in self.models]) if runs else []
+        runs = [split for model in self.models for split in model.test]
+        return errors.label_issues(runs, [model.chosen_test for model in self.models]) if runs else []
 
     def pareto(self, price: Callable[[Cost], float]) -> list[tuple[Model, float, bool]]:
         """Return (model, price, whether on the front) for accuracy against one cost, lower is better."""
-        priced = [(group, float(price(group.cost))) for group in self.models if group.cost]
-        front = pareto_front([value for _, value in priced], [group.test_accuracy for group, _ in priced])
-        return [(group, value, on) for (group, value), on in zip(priced, front, strict=True)]
+        priced = [(model, float(price(model.cost))) for model in self.models if model.cost]
+        front = pareto_front([value for _, value in priced], [model.test_accuracy for model, _ in priced])
+        return [(model, value, on) for (model, value), on in zip(priced, front, strict=True)]
 
 
 def _grouped(records: Iterable[RunRecord]) -> list[list[RunRecord]]:

@@ -107,5 +107,5 @@ def test_meaning_counts_predictions_near_a_confidence() -> None:
     split = SplitPredictions(np.arange(4), np.array([0, 0, 1, 0]), probability)
     found = calibration.meaning(split, 0.9)
     assert found is not None
-    assert (found.images, found.accuracy) == (3, pytest.approx(2 / 3))
+    assert (found.images, found.accuracy.value) == (3, pytest.approx(2 / 3))
     assert calibration.meaning(split, 0.2) is None

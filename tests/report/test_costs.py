@@ -2,22 +2,23 @@
 
 import pytest
 
-from pipeline.report.evidence.costs import Measured, pareto_front
+from pipeline.report.evidence.costs import pareto_front, ratio_of
+from pipeline.report.evidence.interval import Interval
 from tests.report.conftest import StudyOf
 
 
 @pytest.mark.parametrize(
     ("mine", "theirs", "expected"),
     [
-        (Measured(4, 4, 4), Measured(2, 2, 2), 2.0),
-        (Measured(2, 2, 2), Measured(4, 4, 4), 0.5),
-        (Measured(2.1, 2.1, 2.1), Measured(2, 2, 2), None),  # within 10 %
-        (Measured(4, 1.5, 6), Measured(2, 1, 3), None),  # seeds overlap
-        (Measured(4, 4, 4), Measured(0, 0, 0), None),
+        (Interval(4, 4, 4), Interval(2, 2, 2), 2.0),
+        (Interval(2, 2, 2), Interval(4, 4, 4), 0.5),
+        (Interval(2.1, 2.1, 2.1), Interval(2, 2, 2), None),  # within 10 %
+        (Interval(4, 1.5, 6), Interval(2, 1, 3), None),  # seeds overlap
+        (Interval(4, 4, 4), Interval(0, 0, 0), None),
     ],
 )
-def test_ratios_are_only_given_beyond_noise(mine: Measured, theirs: Measured, expected: float | None) -> None:
-    assert mine.ratio(theirs) == expected
+def test_ratios_are_only_given_beyond_noise(mine: Interval, theirs: Interval, expected: float | None) -> None:
+    assert ratio_of(mine, theirs) == expected
 
 
 def test_pareto_front_leaves_out_what_another_beats() -> None:
@@ -32,7 +33,7 @@ def test_costs_are_means_over_seeds(study_of: StudyOf) -> None:
     group = study_of("transfer_wins").models[0]
     cost = group.cost
     assert cost is not None
-    assert cost.train_seconds == Measured(96.0, 95.0, 97.0)
+    assert cost.train_seconds == Interval(96.0, 95.0, 97.0)
     assert cost.parameter_bytes == 4 * cost.total_parameters
     assert cost.energy_joules is None
 

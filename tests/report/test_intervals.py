@@ -54,6 +54,12 @@ def test_seeds_that_are_all_right_still_have_an_interval() -> None:
     assert 0.9 < found.low < 0.95
 
 
+def test_f1_names_the_method_that_its_interval_comes_from() -> None:
+    right = right_or_wrong([True] * 50)
+    assert interval.f1_macro([right], [1.0]).method == "Wilson"
+    assert interval.f1_macro([random_predictions(50, 3)], [0.5]).method == "bootstrap"
+
+
 def test_resampled_f1_equals_that_of_scikit_learn_on_each_resample() -> None:
     split = random_predictions(60, 12)
     found = interval.resampled_f1(split)

@@ -103,8 +103,8 @@ def test_all_evidence_can_be_drawn_from_every_kind_of_study(kind: str, study_of:
         assert group.f1_macro.low <= group.f1_macro.high
         assert group.calibration.temperature > 0
         assert group.learning is not None
-        assert group.model is not None
-        assert group.model.total_parameters in {size[0] for size in SIZES.values()}
+        assert group.network is not None
+        assert group.network.total_parameters in {size[0] for size in SIZES.values()}
         assert group.metrics.support.sum() == len(study.targets)
     assert len(study.tests) == len(study.models) * (len(study.models) - 1) // 2
 

@@ -55,7 +55,7 @@ def test_headline_is_what_scikit_learn_makes_of_the_predictions(study_of: StudyO
         names = ("Accuracy", "Precision", "Recall", "F1")
         assert [shown[name] for name in names] == [percent(score) for score in scores]
         assert shown["Model"] == group.label
-        assert shown["Parameters"] == quantity(group.model.total_parameters)
+        assert shown["Parameters"] == quantity(group.network.total_parameters)
 
 
 def test_headline_marks_the_best_on_val(study_of: StudyOf) -> None:
@@ -162,7 +162,7 @@ def test_recommendations_cite_their_ground(study_of: StudyOf) -> None:
 def test_layers_are_those_of_the_custom_network(study_of: StudyOf) -> None:
     study = study_of("one_seed")
     rows = grid(tables.layers(study).data)[1:]
-    recorded = study.custom.model.layers
+    recorded = study.custom.network.layers
     assert [row[0] for row in rows] == [layer["name"] for layer in recorded]
     assert [row[3] for row in rows] == [f"{layer['parameters']:,}" for layer in recorded]
     assert rows[0][2] == "64 × 32 × 32"

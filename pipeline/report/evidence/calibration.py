@@ -11,8 +11,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from pipeline.record import SplitPredictions
-from pipeline.report.evidence.interval import BOOTSTRAP_SEED, RESAMPLES, wilson
-from pipeline.report.evidence.significance import ALPHA, Difference
+from pipeline.report.evidence.interval import BOOTSTRAP_SEED, RESAMPLES, Interval, wilson
+from pipeline.report.evidence.significance import ALPHA
 
 BINS = 15
 SMALLEST = 1e-12  # probabilities of 0 in float32 are taken for this
@@ -38,7 +38,7 @@ class Reliability:
     ece_expected: float  # the mean ECE of a perfectly calibrated model with these confidences
     ece_limit: float  # which 95 % of such models stay below
     p: float  # how often a perfectly calibrated model has an ECE as high as this
-    gap: Difference  # mean confidence - accuracy: positive is overconfident
+    gap: Interval  # mean confidence - accuracy: positive is overconfident
     log_loss: float  # nats
     bins: Bins
 
@@ -55,7 +55,7 @@ class Calibration:
     before: Reliability
     after: Reliability
     temperature: float  # above 1: the model was too sure of itself
-    log_loss_gain: Difference  # paired, on test, nats: positive where scaling helps
+    log_loss_gain: Interval  # paired, on test, nats: positive where scaling helps
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,7 @@ class Meaning:
 
     confidence: float
     images: int
-    accuracy: float
-    low: float
-    high: float
+    accuracy: Interval
 
 
 def calibrate(val: SplitPredictions, test: SplitPredictions) -> Calibration:
@@ -129,7 +127,7 @@ def meaning(split: SplitPredictions, confidence: float = 0.9) -> Meaning | None:
     if not images:
         return None
     low, high = wilson(right, images)
-    return Meaning(confidence, images, right / images, float(low), float(high))
+    return Meaning(confidence, images, Interval(right / images, float(low), float(high)))
 
 
 def coverage(split: SplitPredictions, steps: int = 100) -> Coverage:
@@ -182,7 +180,7 @@ def _log_losses(split: SplitPredictions) -> np.ndarray:
     return -np.log(np.maximum(chance, SMALLEST, dtype=np.float64))
 
 
-def _mean_interval(values: np.ndarray) -> Difference:
+def _mean_interval(values: np.ndarray) -> Interval:
     """Return the mean of per-image values with its normal 95 % interval."""
     mean, error = float(values.mean()), float(values.std() / np.sqrt(len(values)))
-    return Difference(mean, mean - 1.959964 * error, mean + 1.959964 * error)
+    return Interval(mean, mean - 1.959964 * error, mean + 1.959964 * error)

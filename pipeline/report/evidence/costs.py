@@ -6,50 +6,44 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.record import RunRecord
+from pipeline.report.evidence.interval import Interval
 
 CLOSE = 1.1  # times measured within a factor of this count as about the same
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One measured quantity: the mean over seeds, and the lowest and highest seed."""
-
-    value: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Measured":
-        return cls(float(np.mean(values)), float(min(values)), float(max(values)))
-
-    def ratio(self, other: "Measured") -> float | None:
-        """How many times ``other`` this is; None where that is noise: close, or seeds overlap."""
-        if min(self.low, other.low) <= 0 or (self.low <= other.high and other.low <= self.high):
-            return None
-        ratio = self.value / other.value
-        return None if 1 / CLOSE < ratio < CLOSE else ratio
-
-
-@dataclass(frozen=True)
 class Cost:
-    """Seconds, bytes, joules and counts; one multiply-add counts as one MAC."""
+    """Seconds, bytes, joules (from the lowest to the highest seed) and counts; a multiply-add is one MAC."""
 
     total_parameters: int
     trainable_parameters: int
     macs: int
     input_size: int  # pixels a side
-    train_seconds: Measured
-    latency_seconds: Measured  # median for one image
-    throughput: Measured  # images per second
+    train_seconds: Interval
+    latency_seconds: Interval  # median for one image
+    throughput: Interval  # images per second
     throughput_batch_size: int
-    peak_memory_bytes: Measured
-    energy_joules: Measured | None
+    peak_memory_bytes: Interval
+    energy_joules: Interval | None
     energy_note: str
 
     @property
     def parameter_bytes(self) -> int:
         """Size of the weights in float32."""
         return 4 * self.total_parameters
+
+
+def over_seeds(values: Sequence[float]) -> Interval:
+    """Return the mean of one measured quantity between its lowest and its highest seed."""
+    return Interval(float(np.mean(values)), float(min(values)), float(max(values)))
+
+
+def ratio_of(one: Interval, other: Interval) -> float | None:
+    """Return how many times ``other`` ``one`` is; None where that is noise: close, or seeds overlap."""
+    if min(one.low, other.low) <= 0 or (one.low <= other.high and other.low <= one.high):
+        return None
+    times = one.value / other.value
+    return None if 1 / CLOSE < times < CLOSE else times
 
 
 def cost(records: Sequence[RunRecord], chosen: RunRecord) -> Cost | None:
@@ -64,12 +58,12 @@ def cost(records: Sequence[RunRecord], chosen: RunRecord) -> Cost | None:
         trainable_parameters=model.trainable_parameters,
         macs=model.macs,
         input_size=model.input_size,
-        train_seconds=Measured.of([t.train_seconds for t in timings]),
-        latency_seconds=Measured.of([t.latency_seconds for t in timings]),
-        throughput=Measured.of([t.throughput_images_per_second for t in timings]),
+        train_seconds=over_seeds([t.train_seconds for t in timings]),
+        latency_seconds=over_seeds([t.latency_seconds for t in timings]),
+        throughput=over_seeds([t.throughput_images_per_second for t in timings]),
         throughput_batch_size=timings[0].throughput_batch_size,
-        peak_memory_bytes=Measured.of([t.peak_memory_bytes for t in timings]),
-        energy_joules=Measured.of(joules) if len(joules) == len(timings) else None,
+        peak_memory_bytes=over_seeds([t.peak_memory_bytes for t in timings]),
+        energy_joules=over_seeds(joules) if len(joules) == len(timings) else None,
         energy_note=timings[0].energy_note,
     )
 

@@ -8,8 +8,7 @@ from cleanlab.filter import find_label_issues
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from pipeline.record import SplitPredictions
-from pipeline.report.evidence.interval import mean_correct
-from pipeline.report.evidence.significance import Difference
+from pipeline.report.evidence.interval import Interval, mean_correct
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class WithoutDuplicates:
     removed: int
     accuracy: float
     accuracy_removed: float  # on the images taken out
-    difference: Difference  # accuracy on twins - accuracy on the others: two groups, not paired
+    difference: Interval  # accuracy on twins - accuracy on the others: two groups, not paired
 
 
 def confident_mistakes(split: SplitPredictions, count: int = 10) -> list[Mistake]:
@@ -184,9 +183,9 @@ def without_duplicates(splits: Sequence[SplitPredictions], twins: Sequence[int])
     )
 
 
-def _unpaired(first: np.ndarray, second: np.ndarray) -> Difference:
+def _unpaired(first: np.ndarray, second: np.ndarray) -> Interval:
     """Return the difference of two groups' means (0 to 1) with Newcombe's interval for two groups."""
     low, high = confint_proportions_2indep(
         first.sum(), len(first), second.sum(), len(second), method="newcomb", compare="diff"
     )
-    return Difference(float(first.mean() - second.mean()), float(low), float(high))
+    return Interval(float(first.mean() - second.mean()), float(low), float(high))

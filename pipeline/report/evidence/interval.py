@@ -21,12 +21,27 @@ BOOTSTRAP_SEED = 20210301
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A score between 0 and 1: the mean over seeds, and its 95 % interval over test images."""
+class Interval:
+    """A number between two ends: its 95 % interval, or the lowest and the highest seed."""
 
     value: float
     low: float
     high: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        return self.low > 0 or self.high < 0
+
+    @property
+    def reversed(self) -> "Interval":
+        """The same difference seen from the other side."""
+        return Interval(-self.value, -self.high, -self.low)
+
+
+@dataclass(frozen=True)
+class Score(Interval):
+    """A score between 0 and 1: the mean over seeds, and its 95 % interval over test images."""
+
     method: str  # "Wilson" or "bootstrap"
     images: int
     per_seed: tuple[float, ...]
@@ -58,7 +73,7 @@ def wilson(right: float | np.ndarray, images: float | np.ndarray) -> tuple[np.nd
     return np.where(np.equal(right, 0), 0.0, low), np.where(np.equal(right, images), 1.0, high)
 
 
-def accuracy(splits: Sequence[SplitPredictions]) -> Estimate:
+def accuracy(splits: Sequence[SplitPredictions]) -> Score:
     """Return the mean accuracy of seeds that saw the same images.
 
     One seed: Wilson. Several: percentile bootstrap over images, each drawn with its results in all
@@ -69,13 +84,13 @@ def accuracy(splits: Sequence[SplitPredictions]) -> Estimate:
     value = float(np.mean(per_seed))
     if len(splits) == 1 or np.ptp(correct) == 0:
         low, high = wilson(value * len(correct), len(correct))
-        return Estimate(value, float(low), float(high), "Wilson", len(correct), per_seed)
+        return Score(value, float(low), float(high), "Wilson", len(correct), per_seed)
     low, high = percentiles(resampled_mean(correct))
-    return Estimate(value, float(low), float(high), "bootstrap", len(correct), per_seed)
+    return Score(value, float(low), float(high), "bootstrap", len(correct), per_seed)
 
 
-def f1_macro(splits: Sequence[SplitPredictions], per_seed: Sequence[float]) -> Estimate:
-    """Return the mean macro F1 of seeds with its bootstrap interval; ``per_seed`` holds the scores.
+def f1_macro(splits: Sequence[SplitPredictions], per_seed: Sequence[float]) -> Score:
+    """Return the mean macro F1 of seeds with its interval; ``per_seed`` holds the scores.
 
     Images are drawn with their results in all seeds. scikit-learn's rule holds in each resample: a
     class that is neither drawn nor predicted is left out. Where every resample scores alike (all
@@ -84,8 +99,10 @@ def f1_macro(splits: Sequence[SplitPredictions], per_seed: Sequence[float]) -> E
     images = len(splits[0].target)
     drawn = np.mean([resampled_f1(split) for split in splits], axis=0)
     value = float(np.mean(per_seed))
-    low, high = percentiles(drawn) if np.ptp(drawn) > 0 else wilson(value * images, images)
-    return Estimate(value, float(low), float(high), "bootstrap", images, tuple(map(float, per_seed)))
+    alike = np.ptp(drawn) == 0
+    low, high = wilson(value * images, images) if alike else percentiles(drawn)
+    method = "Wilson" if alike else "bootstrap"
+    return Score(value, float(low), float(high), method, images, tuple(map(float, per_seed)))
 
 
 def mean_correct(splits: Sequence[SplitPredictions]) -> np.ndarray:

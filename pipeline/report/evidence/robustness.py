@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.report.evidence.interval import percentiles, resampled_f1, resamples
-from pipeline.report.evidence.significance import Difference, paired_difference
+from pipeline.report.evidence.interval import Interval, percentiles, resampled_f1, resamples
+from pipeline.report.evidence.significance import paired_difference
 from pipeline.report.model import Model
 
 BY_F1 = "in macro F1"
@@ -18,7 +18,7 @@ class Recount:
 
     way: str  # continues "ahead by 3.1 points"
     images: int
-    difference: Difference
+    difference: Interval
 
 
 def recounts(first: Model, second: Model, twins: Sequence[int], doubted: Sequence[int]) -> list[Recount]:
@@ -33,21 +33,21 @@ def recounts(first: Model, second: Model, twins: Sequence[int], doubted: Sequenc
     for way, left_out in ways.items():
         kept = ~np.isin(index, left_out)
         if kept.any() and not kept.all():
-            a, b = (group.contestant.mean_correct for group in (first, second))
+            a, b = (model.contestant.mean_correct for model in (first, second))
             found.append(Recount(way, int(kept.sum()), _difference_on(kept, a, b)))
     return [*found, Recount(BY_F1, len(index), _f1_difference(first, second))]
 
 
-def _difference_on(kept: np.ndarray, a: np.ndarray, b: np.ndarray) -> Difference:
+def _difference_on(kept: np.ndarray, a: np.ndarray, b: np.ndarray) -> Interval:
     """Return the difference on the images ``kept``, resampled as all images are."""
     if not np.any((a != b)[kept]):
         return paired_difference(a[kept], b[kept])
     weights = resamples(len(kept)) * kept[:, None]
     low, high = percentiles(((a - b) @ weights) / weights.sum(axis=0))
-    return Difference(float(np.mean((a - b)[kept], dtype=float)), float(low), float(high))
+    return Interval(float(np.mean((a - b)[kept], dtype=float)), float(low), float(high))
 
 
-def _f1_difference(first: Model, second: Model) -> Difference:
-    drawn = [np.mean([resampled_f1(split) for split in group.test], axis=0) for group in (first, second)]
+def _f1_difference(first: Model, second: Model) -> Interval:
+    drawn = [np.mean([resampled_f1(split) for split in model.test], axis=0) for model in (first, second)]
     low, high = percentiles(drawn[0] - drawn[1])
-    return Difference(first.f1_macro.value - second.f1_macro.value, float(low), float(high))
+    return Interval(first.f1_macro.value - second.f1_macro.value, float(low), float(high))

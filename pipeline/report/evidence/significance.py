@@ -12,26 +12,9 @@ import numpy as np
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from pipeline.report.evidence.interval import grouped_sums, percentiles, resampled_mean, wilson
+from pipeline.report.evidence.interval import Interval, grouped_sums, percentiles, resampled_mean, wilson
 
 ALPHA = 0.05
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How much more often ``first`` is right than ``second``, a fraction, with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def excludes_zero(self) -> bool:
-        return self.low > 0 or self.high < 0
-
-    @property
-    def reversed(self) -> "Difference":
-        return Difference(-self.value, -self.high, -self.low)
 
 
 @dataclass(frozen=True)
@@ -43,7 +26,7 @@ class PairTest:
 
     first: str
     second: str
-    difference: Difference
+    difference: Interval  # how much more often first is right than second, a fraction
     both: int
     only_first: int
     only_second: int
@@ -175,7 +158,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in multipletests(p_values, alpha=ALPHA, method="holm")[1]]
 
 
-def paired_difference(a: np.ndarray, b: np.ndarray) -> Difference:
+def paired_difference(a: np.ndarray, b: np.ndarray) -> Interval:
     """Return the difference of two mean accuracies with a paired bootstrap interval over images.
 
     Each value is the share of seeds that got one image right, float [images]. Where no image tells the
@@ -184,7 +167,7 @@ def paired_difference(a: np.ndarray, b: np.ndarray) -> Difference:
     if not np.any(a != b):
         return class_differences(a, b, np.zeros(len(a), int), 1)[0]
     low, high = percentiles(resampled_mean(a - b))
-    return Difference(float(np.mean(a, dtype=float) - np.mean(b, dtype=float)), float(low), float(high))
+    return Interval(float(np.mean(a, dtype=float) - np.mean(b, dtype=float)), float(low), float(high))
 
 
 @dataclass(frozen=True)
@@ -195,7 +178,7 @@ class ClassDifference:
     images: int
     first: float  # recall
     second: float
-    difference: Difference
+    difference: Interval
     p_holm: float  # exact McNemar of the chosen seeds on this class, Holm over classes
     first_seeds: tuple[float, ...]  # recall of each seed
     second_seeds: tuple[float, ...]
@@ -239,7 +222,7 @@ def per_class(
 
 def class_differences(
     first: np.ndarray, second: np.ndarray, target: np.ndarray, classes: int
-) -> list[Difference]:
+) -> list[Interval]:
     """Return the paired difference of recall for every class, with Newcombe's 95 % interval.
 
     ``first`` and ``second`` hold how often each image was right (0 to 1, mean over seeds), ``target``
@@ -255,7 +238,7 @@ def class_differences(
     below = _root((a - low_a), (high_b - b), phi)
     above = _root((high_a - a), (b - low_b), phi)
     return [
-        Difference(float(d), float(d - down), float(d + up))
+        Interval(float(d), float(d - down), float(d + up))
         for d, down, up in zip(a - b, below, above, strict=True)
     ]
 

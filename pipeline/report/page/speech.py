@@ -113,7 +113,7 @@ class Speech:
     def descriptions(self) -> Markdown:
         """What each network is, as far as its runs say."""
         marks = letters(self.study)
-        known = [(marks[g.key], g.model.description) for g in self.study.models if g.model]
+        known = [(marks[g.key], g.network.description) for g in self.study.models if g.network]
         items = [f"- {mark}\\: {escape_markdown(words)}" for mark, words in known if words]
         return Markdown("\n\n" + "\n".join(items) + "\n\n" if items else EMPTY)
 

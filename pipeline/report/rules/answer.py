@@ -112,7 +112,7 @@ def _pretraining(study: Study, own: Model, transfer: Model) -> Sentence:
 
 
 def _size(group: Model) -> int:
-    return group.model.input_size if group.model else 0
+    return group.network.input_size if group.network else 0
 
 
 def same_network_gain(study: Study, warm: Model, cold: Model) -> Sentence:

@@ -105,12 +105,13 @@ def _meaning(best: Model) -> Sentence | None:
     found = best.meaning(THRESHOLD)
     if found is None:
         return None
+    right = found.accuracy
     text = (
-        f"When {best.spoken} says {THRESHOLD} (0.85 to 0.95), it is right in {percent(found.accuracy)} of "
-        f"cases (95 % interval {percent_range(found.low, found.high)}, {plural(found.images, 'image')})."
+        f"When {best.spoken} says {THRESHOLD} (0.85 to 0.95), it is right in {percent(right.value)} of "
+        f"cases (95 % interval {percent_range(right.low, right.high)}, {plural(found.images, 'image')})."
     )
-    evidence = {"model": best.key, "images": found.images, "accuracy": found.accuracy,
-                "low": found.low, "high": found.high}  # fmt: skip
+    evidence = {"model": best.key, "images": found.images, "accuracy": right.value,
+                "low": right.low, "high": right.high}  # fmt: skip
     return Sentence(text, "calibration.meaning", evidence, REFERENCES)
 
 

@@ -6,7 +6,7 @@ the point open.
 
 from typing import Any
 
-from pipeline.report.evidence.costs import Measured
+from pipeline.report.evidence.costs import over_seeds, ratio_of
 from pipeline.report.evidence.learning import seconds_to
 from pipeline.report.evidence.significance import ClassDifference
 from pipeline.report.model import Model
@@ -73,8 +73,8 @@ def _speed(first: Model, second: Model) -> Sentence | None:
     if any(record.history.empty for record in records):
         return None
     level = min(float(record.history["val_accuracy"].max()) for record in records)
-    mine, theirs = (Measured.of([seconds_to(r, level) for r in group.records]) for group in (first, second))
-    ratio = mine.ratio(theirs)
+    mine, theirs = (over_seeds([seconds_to(r, level) for r in group.records]) for group in (first, second))
+    ratio = ratio_of(mine, theirs)
     evidence = {"val_accuracy": level, first.key: mine.value, second.key: theirs.value}
     if ratio is None:
         span = duration(min(mine.value, theirs.value))

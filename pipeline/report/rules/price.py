@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.report.evidence.costs import Cost, Measured
+from pipeline.report.evidence.costs import Cost, ratio_of
+from pipeline.report.evidence.interval import Interval
 from pipeline.report.model import Model
 from pipeline.report.words.english import data_size, duration, join, latency, quantity, times
 
@@ -16,12 +17,12 @@ class Currency:
     name: str
     more: str
     less: str
-    of: Callable[[Cost], Measured]
+    of: Callable[[Cost], Interval]
     show: Callable[[float], str]
 
 
-def _exact(count: int) -> Measured:
-    return Measured(count, count, count)
+def _exact(count: int) -> Interval:
+    return Interval(count, count, count)
 
 
 CURRENCIES = (
@@ -88,7 +89,7 @@ def compared(first: Cost, second: Cost) -> tuple[list[str], list[str], list[str]
     more, less, same = [], [], []
     for currency in CURRENCIES:
         mine, theirs = currency.of(first), currency.of(second)
-        ratio = mine.ratio(theirs)
+        ratio = ratio_of(mine, theirs)
         if ratio is None:
             same.append(currency.name)
             continue

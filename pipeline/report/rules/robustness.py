@@ -1,7 +1,7 @@
 """Whether the answer stands up to other ways of counting."""
 
+from pipeline.report.evidence.interval import Interval
 from pipeline.report.evidence.robustness import Recount, recounts
-from pipeline.report.evidence.significance import Difference
 from pipeline.report.rules.errors import MANY
 from pipeline.report.study import Study
 from pipeline.report.words.english import join, opened, points, points_range, signed
@@ -65,9 +65,9 @@ def _of_a_tie(first: str, second: str, found: list[Recount]) -> tuple[str, str]:
     return text, "robustness.depends"
 
 
-def _size(difference: Difference, place: int) -> str:
+def _size(difference: Interval, place: int) -> str:
     return points(difference.value) if place == 0 else f"{100 * difference.value:.1f}"
 
 
-def _range(difference: Difference) -> str:
+def _range(difference: Interval) -> str:
     return points_range(difference.low, difference.high)

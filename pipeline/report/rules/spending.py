@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from pipeline.report.evidence.costs import Cost, Measured
+from pipeline.report.evidence.costs import Cost, ratio_of
+from pipeline.report.evidence.interval import Interval
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.english import (
@@ -36,13 +37,13 @@ def spending(study: Study) -> list[Sentence]:
 
 
 def _extremes(
-    models: list[Model], of: Callable[[Cost], Measured]
-) -> tuple[tuple[Model, Measured], tuple[Model, Measured], float | None]:
+    models: list[Model], of: Callable[[Cost], Interval]
+) -> tuple[tuple[Model, Interval], tuple[Model, Interval], float | None]:
     """Return the cheapest and the dearest model with their prices, and the ratio unless it is noise."""
     priced = sorted(
         ((group, of(group.cost)) for group in models if group.cost), key=lambda pair: pair[1].value
     )
-    return priced[0], priced[-1], priced[-1][1].ratio(priced[0][1])
+    return priced[0], priced[-1], ratio_of(priced[-1][1], priced[0][1])
 
 
 def _training(models: list[Model]) -> Sentence:
@@ -101,7 +102,7 @@ def _probe(study: Study) -> Sentence | None:
         probe, tuned = ways.get("linear_probe"), ways.get("fine_tune")
         if not (probe and tuned and probe.cost and tuned.cost):
             continue
-        ratio = tuned.cost.train_seconds.ratio(probe.cost.train_seconds)
+        ratio = ratio_of(tuned.cost.train_seconds, probe.cost.train_seconds)
         if ratio and ratio > 1:
             text = (
                 f"Freezing the backbone of {probe.name} makes training {times(ratio)} faster than tuning it "

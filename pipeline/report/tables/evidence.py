@@ -81,7 +81,7 @@ def calibration(study: Study) -> Markdown:
 
 def _calibration(group: Model) -> list[str]:
     found, meaning = group.calibration, group.meaning(0.9)
-    right = f"{percent(meaning.accuracy, 0)} of {meaning.images}" if meaning else NONE
+    right = f"{percent(meaning.accuracy.value, 0)} of {meaning.images}" if meaning else NONE
     return [
         name(group.label),
         percent(found.before.ece),

@@ -58,7 +58,7 @@ def models(study: Study) -> Markdown:
 
 
 def _model(group: Model) -> list[str]:
-    info, settings = group.model, group.settings
+    info, settings = group.network, group.settings
     start = (info and info.weights_name) or ("pretrained weights" if group.pretrained else "random weights")
     recipe = f"{settings.optimizer} {settings.learning_rate:g}, batch {settings.batch_size}"
     return [
@@ -76,7 +76,7 @@ def _model(group: Model) -> list[str]:
 def layers(study: Study) -> Markdown:
     """List the stages of the custom CNN, or of the best model, from input to output."""
     group = study.custom or study.best
-    info = group.model if group else None
+    info = group.network if group else None
     if info is None or not info.layers:
         return nothing("The runs did not record the stages of the network.")
     rows = [_layer(layer) for layer in info.layers[:MOST_LAYERS]]

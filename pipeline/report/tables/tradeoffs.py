@@ -5,14 +5,15 @@ from collections.abc import Callable, Iterator
 from IPython.display import Markdown
 
 from pipeline.report import verdict
-from pipeline.report.evidence.costs import Cost, Measured
+from pipeline.report.evidence.costs import Cost, ratio_of
+from pipeline.report.evidence.interval import Interval
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.tables.markdown import name, needs_models, nothing, table
 from pipeline.report.words.english import data_size, duration, energy, latency, opened, percent, quantity
 
 LEVEL = "neither"
-Row = tuple[str, Callable[[Cost], Measured | int], Callable[[float], str]]
+Row = tuple[str, Callable[[Cost], Interval | int], Callable[[float], str]]
 COSTS: tuple[Row, ...] = (
     ("Training", lambda cost: cost.train_seconds, duration),
     ("Answer for one image", lambda cost: cost.latency_seconds, latency),
@@ -65,7 +66,7 @@ def _costs(first: Model, second: Model) -> Iterator[list[str]]:
         return
     for what, price, show in _costs_known(first.cost, second.cost):
         mine, theirs = (_measured(price(cost)) for cost in (first.cost, second.cost))
-        ratio = mine.ratio(theirs)
+        ratio = ratio_of(mine, theirs)
         favoured = LEVEL if ratio is None else name((first if ratio < 1 else second).label)
         yield [what, show(mine.value), show(theirs.value), favoured]
 
@@ -77,15 +78,15 @@ def _costs_known(first: Cost, second: Cost) -> Iterator[Row]:
         yield "Energy to train", lambda cost: cost.energy_joules or 0, energy
 
 
-def _measured(value: Measured | int) -> Measured:
-    return value if isinstance(value, Measured) else Measured(value, value, value)
+def _measured(value: Interval | int) -> Interval:
+    return value if isinstance(value, Interval) else Interval(value, value, value)
 
 
 def _past(first: Model, second: Model) -> list[str]:
     """State what each had seen before; whether that is for or against it, the reader decides."""
     seen = []
     for group in (first, second):
-        weights = group.model.weights_name if group.model else None
+        weights = group.network.weights_name if group.network else None
         seen.append(name(weights or "others’ images", 30) if group.pretrained else "nothing")
     return ["Seen before these images", *seen, LEVEL if seen[0] == seen[1] else "depends on the use"]
 

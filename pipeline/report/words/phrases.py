@@ -87,15 +87,15 @@ def evidence_of(test: PairTest) -> dict[str, Any]:
 
 def sizes_differ(first: Model, second: Model) -> bool:
     """Whether two models saw the images at different sizes."""
-    sizes = {group.model.input_size for group in (first, second) if group.model}
+    sizes = {group.network.input_size for group in (first, second) if group.network}
     return len(sizes) > 1
 
 
 def at_size(group: Model, other: Model) -> str:
     """Return " at 128 pixels" where the two models saw the images at different sizes."""
-    if group.model is None or not sizes_differ(group, other):
+    if group.network is None or not sizes_differ(group, other):
         return ""
-    return f" at {group.model.input_size}{NBSP}pixels"
+    return f" at {group.network.input_size}{NBSP}pixels"
 
 
 def test_images(study: Study) -> str:
