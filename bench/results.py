@@ -19,8 +19,8 @@ import torch
 
 from bench.measuring import Result
 from pipeline.experiment import RunSettings
+from pipeline.files import write_json
 from pipeline.learn import hardware
-from pipeline.record import write_json
 
 FOLDER = Path(__file__).parent
 PACKAGES = ("headstart", "torch", "torchvision", "fastai", "numpy", "papermill", "distributed")

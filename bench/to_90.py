@@ -83,9 +83,7 @@ def ours_to_goal(seed: int, folder: Path) -> dict[str, Any]:
     given = loaded.images
     train = replace(
         given.train,
-        images=torch.cat([given.train.images, given.val.images]).contiguous(
-            memory_format=torch.channels_last
-        ),
+        pixels=torch.cat([given.train.pixels, given.val.pixels]),
         targets=torch.cat([given.train.targets, given.val.targets]),
         index=np.arange(len(given.train) + len(given.val)),
     )

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pipeline.errors import InputError
 from pipeline.experiment import Experiment
+from pipeline.files import digest
 from pipeline.identity import effective_settings, plan, whole_runs
 from pipeline.jobs import is_taken
-from pipeline.record import digest
 
 
 @dataclass(frozen=True)

@@ -131,11 +131,11 @@ def _weights() -> Finding:
 
 def _data(params: Path) -> Finding:
     from pipeline.experiment import Experiment
-    from pipeline.learn import data
+    from pipeline.learn.data import sources
 
     experiment = Experiment.from_yaml(params)
     try:
-        data.check(experiment.runs[0])
+        sources.check(experiment.runs[0])
     except HeadstartError as error:
         return Finding("data", False, str(error))
     return Finding("data", True, f"{experiment.runs[0].dataset}, as {params} asks")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pipeline.errors import RecordError
 from pipeline.experiment import Experiment, RunSettings
-from pipeline.record import RunRecord, digest, run_id
+from pipeline.files import digest
+from pipeline.record import RunRecord, run_id
 
 PACKAGE = Path(__file__).parent
 NOTEBOOK = PACKAGE / "notebooks" / "train.ipynb"
@@ -47,7 +48,8 @@ def plan(experiment: Experiment) -> list[PlannedRun]:
 
     Raises InputError for data, models or weights that cannot be used: before any work starts.
     """
-    from pipeline.learn import hardware, models, sources  # torch takes a second to import: only when needed
+    from pipeline.learn import hardware, models  # torch takes a second to import: only when needed
+    from pipeline.learn.data import sources
 
     for settings in experiment.runs:
         models.check(settings)

@@ -7,7 +7,6 @@ own, which gives the memory back.
 """
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -20,7 +19,7 @@ import psutil
 
 from pipeline.errors import HeadstartError, SettingsError, one_line
 from pipeline.experiment import RunSettings
-from pipeline.learn.contents import cache_folder
+from pipeline.files import cache_folder, free_disk
 
 FLOAT_BYTES = 4
 CLASSES = 10  # the last layer is small beside the rest, whatever its classes
@@ -49,7 +48,8 @@ class Need:
 
 def check(runs: Sequence[RunSettings], runs_dir: Path, jobs: int) -> None:
     """Raise SettingsError, naming what to lower, when runs need more than this machine has free."""
-    from pipeline.learn import hardware, sources
+    from pipeline.learn import hardware
+    from pipeline.learn.data import sources
 
     images = sources.training_images(runs)
     found = map(need, runs, images)
@@ -205,12 +205,6 @@ def _bytes(tensors: Iterable[Any]) -> int:
 def _without(settings: RunSettings, *keys: str) -> str:
     """Return settings as text, but for some: equal for runs that differ in nothing else."""
     return settings.model_dump_json(exclude=set(keys))
-
-
-def free_disk(folder: Path) -> int:
-    """Return the bytes that are free where a folder is, or would be made."""
-    existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
-    return shutil.disk_usage(existing).free
 
 
 def free_memory() -> int:

@@ -4,16 +4,13 @@ A run's folder holds ``settings.yaml``, ``train.ipynb``, ``history.csv``, ``pred
 ``gallery.parquet``, ``model.safetensors`` and, written last, ``record.json``.
 """
 
-import hashlib
 import json
 import os
-import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -22,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.errors import RecordError, one_line
 from pipeline.experiment import RunSettings
+from pipeline.files import digest, file_hash, replacing, write_json
 
 SCHEMA_VERSION = 1
 HISTORY_COLUMNS = (
@@ -349,43 +347,9 @@ def run_id(settings: RunSettings, hashes: Mapping[str, str]) -> str:
     return f"{run_name(settings)}-{digest(hashes)[:8]}"
 
 
-def digest(content: object) -> str:
-    """Return the SHA-256 of anything that JSON can hold."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write JSON so that a reader finds the old file or the whole new one, never half."""
-    with replacing(path) as file:
-        json.dump(content, file, indent=1, sort_keys=False, ensure_ascii=False, allow_nan=False)
-        file.write("\n")
-
-
 def write_settings(path: Path, settings: RunSettings) -> None:
     with replacing(path) as file:
         yaml.safe_dump(settings.model_dump(), file, sort_keys=False, allow_unicode=True)
-
-
-@contextmanager
-def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a temporary file that takes the place of ``path`` when the block ends without error."""
-    encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        with partial.open(mode.replace("w", "x"), encoding=encoding, newline=newline) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def _plain(value: object) -> object:

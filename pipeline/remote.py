@@ -192,7 +192,7 @@ def _hardware(settings: RunSettings) -> str:
 
 
 def _images(settings: RunSettings) -> str:
-    from pipeline.learn import sources
+    from pipeline.learn.data import sources
 
     return sources.fingerprint(settings)
 

@@ -29,7 +29,7 @@ START_SECONDS = 120.0  # how long a kernel waits for the imports of the first on
 KERNEL = ("ipykernel.kernelapp", "ipykernel.ipkernel", "matplotlib.pyplot")
 LEARNING = (
     *KERNEL,
-    "pipeline.learn.data",
+    "pipeline.learn.data.loading",
     "pipeline.learn.evaluation",
     "pipeline.learn.models",
     "pipeline.learn.training",

@@ -7,7 +7,7 @@ kinds are in ``KINDS``. Models of one study share how hard each image is, as rea
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline import record
+from pipeline import files, record
 from pipeline.experiment import Experiment, RunSettings
 from pipeline.record import Failure, RunDetails, RunFolder, RunRecord
 from pipeline.report.study import Study
@@ -140,7 +140,7 @@ def write_experiment(
 def write_run(runs: Path, made: Made, seed: int, data: MadeData) -> RunRecord:
     """Write one run's folder, whole or failed, and read it back."""
     settings = RunSettings(model=made.model, mode=made.mode, seed=seed, patience=4, **made.settings)
-    hashes = {"settings": record.digest(settings.model_dump()), "data": "made", "code": "made"}
+    hashes = {"settings": files.digest(settings.model_dump()), "data": "made", "code": "made"}
     run_id = record.run_id(settings, hashes)
     folder = RunFolder(runs / run_id)
     folder.path.mkdir(parents=True, exist_ok=True)
@@ -150,7 +150,7 @@ def write_run(runs: Path, made: Made, seed: int, data: MadeData) -> RunRecord:
         details = _failed_details(run_id, settings, hashes)
     else:
         details = _write_results(folder, made, settings, data, run_id, hashes)
-    record.write_json(folder.path / "record.json", details.model_dump(mode="json"))
+    files.write_json(folder.path / "record.json", details.model_dump(mode="json"))
     return RunRecord.read(folder.path)
 
 

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save
 
 from pipeline.cli import main
-from pipeline.record import file_hash
+from pipeline.files import file_hash
 from tests.learn.made_images import write_classes
 from tests.made_records import KINDS, write_experiment
 from tests.test_settings import BAD_PARAMS

@@ -9,7 +9,7 @@ import torch
 
 from pipeline.errors import one_line
 from pipeline.experiment import RunSettings
-from pipeline.record import digest, replacing
+from pipeline.files import digest, replacing
 
 VERSION = 2
 WITHOUT_EFFECT = {"data_dir", "num_workers", "device", "precision"}

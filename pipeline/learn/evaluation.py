@@ -13,14 +13,14 @@ from sklearn.metrics import ConfusionMatrixDisplay, accuracy_score, precision_re
 from torch import Tensor, nn
 
 from pipeline.experiment import RunSettings
-from pipeline.learn import data, loop, measurement, models
+from pipeline.learn import gallery, loop, measurement, models
 from pipeline.learn.features import FeatureData, evaluation_batch
 from pipeline.learn.hardware import Hardware, environment
 from pipeline.learn.training import FitResult
 from pipeline.record import RunFolder, SplitPredictions, Timings
 
 if TYPE_CHECKING:
-    from pipeline.learn.data import ImageData
+    from pipeline.learn.data.images import ImageData
 
 SPLITS: tuple[Literal["val", "test"], ...] = ("val", "test")
 
@@ -123,7 +123,7 @@ def save(
     """Write all that a run's record is made of, once its costs are measured."""
     run.write_history(fitted.history)
     run.write_predictions(predictions)
-    run.write_gallery(data.gallery(images, predictions, settings))
+    run.write_gallery(gallery.gallery(images, predictions, settings))
     run.write_weights(lambda path: save_model(network, str(path)))
     run.write_results(
         classes=images.classes,

@@ -19,14 +19,13 @@ from torch import Tensor, nn
 
 from pipeline.errors import one_line
 from pipeline.experiment import RunSettings
+from pipeline.files import cache_folder, digest, replacing
 from pipeline.learn import energy
-from pipeline.learn.augmentation import generator
-from pipeline.learn.contents import cache_folder
+from pipeline.learn.data.augment import generator
 from pipeline.learn.hardware import Hardware
-from pipeline.record import digest, replacing
 
 if TYPE_CHECKING:
-    from pipeline.learn.data import ImageData, SplitName
+    from pipeline.learn.data.images import ImageData, SplitName
 
 VERSION = 1  # raise when features are computed in another way, so that older ones are not used
 VIEW_SEED = 0  # augmented views are the same for every seed: that is what makes them shareable

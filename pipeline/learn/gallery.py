@@ -12,8 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from pipeline.experiment import RunSettings
-from pipeline.learn.augmentation import Draw, augment, generator
-from pipeline.learn.image_data import ImageData, Split
+from pipeline.learn.data.augment import Draw, augment, generator
+from pipeline.learn.data.images import ImageData, Split
 from pipeline.record import GALLERY_COLUMNS, SplitPredictions
 
 THUMB_SIDE = 64

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from pipeline.errors import ModelError, one_line
-from pipeline.learn.downloads import OFFLINE_VARIABLE, TIMEOUT_SECONDS, offline
+from pipeline.learn.data.download import OFFLINE_VARIABLE, TIMEOUT_SECONDS, offline
 
 TRIES = 3
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ModelError, one_line
 from pipeline.experiment import RunSettings
+from pipeline.files import digest
 from pipeline.learn import hub, weights
-from pipeline.learn.downloads import offline
+from pipeline.learn.data.download import offline
 from pipeline.learn.listing import Listing, cached_listing
 from pipeline.learn.preprocessing import Preprocessing
 from pipeline.learn.published import IMAGENET, IMAGENET_MEAN, IMAGENET_STD, Published
-from pipeline.record import digest
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -17,7 +17,7 @@ from pipeline.learn.trainer import Progress, Trainer
 from pipeline.record import RunFolder
 
 if TYPE_CHECKING:
-    from pipeline.learn.data import ImageData
+    from pipeline.learn.data.images import ImageData
 
 PREPARED_WITH = 2000  # training images that a network may look at before the first step
 

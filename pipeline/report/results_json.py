@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.record import RunRecord, SplitPredictions, write_json
+from pipeline.files import write_json
+from pipeline.record import RunRecord, SplitPredictions
 from pipeline.report.evidence.scores import metrics
 from pipeline.report.model import Model
 from pipeline.report.study import Study

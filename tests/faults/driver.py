@@ -18,7 +18,7 @@ from pipeline import worker
 from pipeline.experiment import RunSettings
 from pipeline.identity import NOTEBOOK
 from pipeline.jobs import Job
-from pipeline.learn import data, evaluation, hardware, measurement, models, training  # noqa: F401
+from pipeline.learn import data, evaluation, gallery, hardware, measurement, models, training  # noqa: F401
 from pipeline.record import RUN_FOLDER_VARIABLE, Failure
 
 DRAWS = {"samples", "augmented", "curves", "confusion"}

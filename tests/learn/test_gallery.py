@@ -45,7 +45,7 @@ def decoded(png):
 
 def test_it_holds_samples_of_each_class_views_and_mistakes(loaded):
     images, settings = loaded
-    table = data.gallery(
+    table = gallery.gallery(
         images, {"val": predictions(images.val), "test": predictions(images.test, [3, 0])}, settings
     )
     assert list(table.columns) == list(GALLERY_COLUMNS)
@@ -62,7 +62,7 @@ def test_it_holds_samples_of_each_class_views_and_mistakes(loaded):
 
 def test_pictures_are_the_images_they_are_named_for(loaded):
     images, settings = loaded
-    table = data.gallery(images, {"val": predictions(images.val, [2])}, settings)
+    table = gallery.gallery(images, {"val": predictions(images.val, [2])}, settings)
     for row in table.itertuples():
         split = getattr(images, row.split)
         assert split.targets[row.index] == row.target
@@ -74,7 +74,7 @@ def test_the_most_confident_mistakes_of_both_splits_come_first(loaded, monkeypat
     images, _ = loaded
     monkeypatch.setattr(gallery, "MOST_ERRORS", 3)
     found = {"val": predictions(images.val, [1, 2, 3]), "test": predictions(images.test, [4, 5, 6, 7])}
-    errors = data.gallery(images, found).query("kind == 'error'")
+    errors = gallery.gallery(images, found).query("kind == 'error'")
     assert list(zip(errors["split"], errors["index"], strict=True)) == [("test", 7), ("test", 6), ("val", 3)]
 
 
@@ -83,8 +83,8 @@ def test_large_images_become_small_pictures(tmp_path, monkeypatch):
     write_classes(tmp_path / "data", {"a": 5, "b": 5}, (100, 100))
     settings = RunSettings(dataset="image_folder", device="cpu", precision="fp32", image_size=100)
     images = data.load(settings, Preprocessing(), hardware.choose(settings))
-    assert images.train.images.shape[-1] == 100
-    assert {decoded(png).shape for png in data.gallery(images, {})["png"]} == {(64, 64, 3)}
+    assert images.train.pixels.shape[1] == 100
+    assert {decoded(png).shape for png in gallery.gallery(images, {})["png"]} == {(64, 64, 3)}
 
 
 def test_many_classes_have_few_samples_each(loaded, monkeypatch):
@@ -94,13 +94,13 @@ def test_many_classes_have_few_samples_each(loaded, monkeypatch):
 
 def test_without_augmentation_there_are_no_views(loaded):
     images, settings = loaded
-    table = data.gallery(images, {}, settings.model_copy(update={"augmentation": []}))
+    table = gallery.gallery(images, {}, settings.model_copy(update={"augmentation": []}))
     assert set(table["kind"]) == {"sample"}
 
 
 def test_figures_name_classes_as_they_are_written(loaded):
     images, settings = loaded
-    for figure in (data.show_samples(images), data.show_augmented(images, settings)):
+    for figure in (gallery.show_samples(images), gallery.show_augmented(images, settings)):
         axes = figure.axes[0]
         names = [label.get_text() for label in axes.get_yticklabels()]
         assert names == ["<b>", "a $x$ b", "a very long name of a c…"]
@@ -110,7 +110,7 @@ def test_figures_name_classes_as_they_are_written(loaded):
 
 def test_the_first_column_of_augmented_images_is_as_it_is(loaded):
     images, settings = loaded
-    figure = data.show_augmented(images, settings)
+    figure = gallery.show_augmented(images, settings)
     shown = figure.axes[0].get_images()[0].get_array()
     row = gallery.sample_rows(images, 1)[0]
     assert np.array_equal(shown[:16, :16], images.train.pixels[row].numpy())
@@ -120,14 +120,14 @@ def test_the_first_column_of_augmented_images_is_as_it_is(loaded):
 def test_at_most_twenty_classes_are_drawn(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     images, _ = load(tmp_path, {f"class {k:02}": 4 for k in range(30)})
-    names = [label.get_text() for label in data.show_samples(images).axes[0].get_yticklabels()]
+    names = [label.get_text() for label in gallery.show_samples(images).axes[0].get_yticklabels()]
     assert (len(names), names[0], names[-1]) == (20, "class 00", "class 29")
 
 
 def test_views_do_not_disturb_training(loaded):
     images, settings = loaded
     before = [x for x, _ in images.train_batches(0, 0, settings)]
-    data.show_augmented(images, settings)
+    gallery.show_augmented(images, settings)
     assert all(
         torch.equal(a, b) for a, (b, _) in zip(before, images.train_batches(0, 0, settings), strict=True)
     )

@@ -9,6 +9,7 @@ from torch import nn
 from pipeline.experiment import RunSettings
 from pipeline.learn import data, hardware
 from pipeline.learn.custom_cnn import CustomCNN
+from pipeline.learn.data.images import ImageData
 from pipeline.learn.hardware import Hardware
 from pipeline.learn.network import TransferNetwork
 from pipeline.learn.preprocessing import Preprocessing
@@ -26,7 +27,7 @@ def transfer_settings(**changes: Any) -> RunSettings:
     return settings(**{"model": "resnet18", "mode": "linear_probe", **changes})
 
 
-def images(chosen: RunSettings, machine: Hardware = CPU) -> data.ImageData:
+def images(chosen: RunSettings, machine: Hardware = CPU) -> ImageData:
     return data.load(chosen, Preprocessing(), machine)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.experiment import Experiment
-from pipeline.learn.contents import clean_name
+from pipeline.learn.data.contents import clean_name
 from pipeline.record import Failure, RunRecord
 from tests.made_records import HOSTILE_CLASSES, Made, MadeData, write_experiment
 

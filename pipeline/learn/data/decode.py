@@ -8,24 +8,13 @@ from pathlib import Path
 from warnings import catch_warnings, filterwarnings, simplefilter
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image, ImageCms, ImageOps
 
 # Pillow warns from here on: a file of a few kilobytes may claim any size and take all memory.
 MAX_PIXELS = 89_478_485
 # These start other programs or network libraries, or hold no image that Pillow itself decodes.
 REFUSED_FORMATS = frozenset({"EPS", "WMF", "FPX", "MIC", "BUFR", "GRIB", "HDF5", "MPEG"})
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-# What each EXIF orientation needs to be upright; the last four swap width and height.
-TRANSPOSITIONS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-SIDEWAYS = frozenset({5, 6, 7, 8})
 
 
 def open_image(path: str | os.PathLike[str]) -> Image.Image:
@@ -50,26 +39,36 @@ def _formats() -> tuple[str, ...]:
 
 def native_size(image: Image.Image) -> tuple[int, int]:
     """Return height and width as the viewer sees them, after EXIF rotation."""
-    sideways = _orientation(image) in SIDEWAYS
+    sideways = _orientation(image) >= 5
     return (image.width, image.height) if sideways else (image.height, image.width)
 
 
 def to_square(image: Image.Image, side: int | None, interpolation: str) -> Image.Image:
     """Return the middle square as RGB, upright; scaled to ``side`` pixels, or as large as it is.
 
-    The shorter side becomes ``side``, the rest of the longer one is cut off on both ends.
+    The shorter side becomes ``side``, the rest of the longer one is cut off on both ends. An image that
+    keeps its size is cut and not fitted, whose half pixels would blur it; it is turned last, because
+    turning before scaling changes how pixels are rounded, and takes longer.
     """
     if side is not None:
         image.draft(None, (2 * side, 2 * side))  # JPEG only: decode at a fraction of the size
     rgb = to_rgb(image)
-    shorter = min(rgb.size)
-    left, top = (rgb.width - shorter) / 2, (rgb.height - shorter) / 2
-    if side is not None and rgb.size != (side, side):
-        rgb = rgb.resize((side, side), FILTERS[interpolation], box=(left, top, left + shorter, top + shorter))
+    if side is not None:
+        rgb = ImageOps.fit(rgb, (side, side), FILTERS[interpolation])
     elif rgb.width != rgb.height:
-        rgb = rgb.crop((int(left), int(top), int(left) + shorter, int(top) + shorter))
-    method = TRANSPOSITIONS.get(_orientation(image))
-    return rgb if method is None else rgb.transpose(method)
+        shorter = min(rgb.size)
+        left, top = (rgb.width - shorter) // 2, (rgb.height - shorter) // 2
+        rgb = rgb.crop((left, top, left + shorter, top + shorter))
+    return _upright(rgb, _orientation(image))
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    if orientation == 1:
+        return image
+    plain = image.copy()
+    plain.info = {}  # what the file said of itself, damaged perhaps
+    plain.getexif()[ExifTags.Base.Orientation] = orientation
+    return ImageOps.exif_transpose(plain)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import DataError
-from pipeline.learn import decoded, decoder
-from pipeline.learn.decoder import Decoder
-from pipeline.learn.decoding import open_image, to_square
+from pipeline.learn.data import store
+from pipeline.learn.data.decode import open_image, to_square
+from pipeline.learn.data.store import Store
 from tests.learn.made_images import picture
 
 
@@ -19,21 +19,21 @@ def _in_tmp_path(tmp_path, monkeypatch):
 
 
 def decoder_of(images, **how):
-    """Return a decoder of images; an exception in their place is raised when it is read."""
+    """Return a store of images; an exception in their place is raised when it is read."""
 
     def read(position):
         if isinstance(images[position], Exception):
             raise images[position]
         return images[position].copy()
 
-    return Decoder(read, len(images), "made", **how)
+    return Store(read, len(images), "made", **how)
 
 
 def refusing(count, **how):
     def read(position):
         raise AssertionError("decoded twice")
 
-    return Decoder(read, count, "made", **how)
+    return Store(read, count, "made", **how)
 
 
 def pictures(count, size=(12, 12)):
@@ -105,7 +105,7 @@ def test_a_first_image_that_is_unreadable_does_not_decide_the_size():
 
 
 @pytest.mark.parametrize("place", [0, 0.3, 0.5, 0.99])
-@pytest.mark.parametrize("name", ["pixels.bin", "images.json"])
+@pytest.mark.parametrize("name", ["pixels.npy", "images.json"])
 def test_a_damaged_byte_is_named_and_its_images_decoded_again(tmp_path, caplog, name, place):
     whole = decoder_of(pictures(40)).load().pixels.copy()
     path = tmp_path / "cache/decoded/made-native" / name
@@ -114,12 +114,12 @@ def test_a_damaged_byte_is_named_and_its_images_decoded_again(tmp_path, caplog, 
     path.write_bytes(content)
     assert np.array_equal(decoder_of(pictures(40)).load().pixels, whole)
     assert "made-native" in caplog.text
-    assert "decoded again" in caplog.text
+    assert "made again" in caplog.text
     caplog.clear()
     assert np.array_equal(refusing(40).load().pixels, whole)
 
 
-@pytest.mark.parametrize("name", ["pixels.bin", "images.json"])
+@pytest.mark.parametrize("name", ["pixels.npy", "images.json"])
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut"])
 def test_a_file_that_is_not_whole_is_decoded_again(tmp_path, caplog, name, damage):
     whole = decoder_of(pictures(40)).load().pixels.copy()
@@ -139,14 +139,14 @@ def test_an_interrupted_decoding_leaves_nothing_behind(tmp_path):
         return picture(position, (12, 12))
 
     with pytest.raises(KeyboardInterrupt):
-        Decoder(read, 60, "made").load()
+        Store(read, 60, "made").load()
     assert [p.name for p in (tmp_path / "cache/decoded").iterdir() if p.name != ".made.lock"] == []
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path):
     left = tmp_path / "cache/decoded/.made-native.abc"
     left.mkdir(parents=True)
-    (left / "pixels.bin").write_bytes(b"half")
+    (left / "pixels.npy").write_bytes(b"half")
     decoder_of(pictures(4)).load()
     assert not left.exists()
 
@@ -176,7 +176,7 @@ def test_a_full_disk_is_one_line(monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(decoder.os, "fsync", full)
+    monkeypatch.setattr(store.os, "fsync", full)
     with pytest.raises(
         DataError, match=r"^cache/decoded: cannot keep decoded images: No space left on device"
     ):
@@ -184,12 +184,12 @@ def test_a_full_disk_is_one_line(monkeypatch):
 
 
 def test_large_caches_are_checked_in_part(monkeypatch, tmp_path):
-    monkeypatch.setattr(decoded, "CHECKED_BYTES", 10_000)
+    monkeypatch.setattr(store, "CHECKED_BYTES", 10_000)
     whole = decoder_of(pictures(200)).load()
     assert np.array_equal(refusing(200).load().pixels, whole.pixels)
-    path = tmp_path / "cache/decoded/made-native/pixels.bin"
+    path = tmp_path / "cache/decoded/made-native/pixels.npy"
     path.write_bytes(path.read_bytes()[:-1])
-    assert decoded.read_decoded(path.parent) is None
+    assert store.read_decoded(path.parent) is None
 
 
 def test_a_bomb_among_the_images_is_unreadable(monkeypatch):
@@ -200,7 +200,7 @@ def test_a_bomb_among_the_images_is_unreadable(monkeypatch):
         Image._decompression_bomb_check((4, 4))
         return images[position]
 
-    assert len(Decoder(read, 2, "made").load().unreadable) == 2
+    assert len(Store(read, 2, "made").load().unreadable) == 2
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP"])
@@ -214,7 +214,7 @@ def test_no_damage_to_a_file_ends_the_decoding_of_the_others(tmp_path, kind):
             damaged[place] = random.randint(256)
         (tmp_path / str(number)).write_bytes(damaged)
     paths = [*(tmp_path / str(number) for number in range(60)), tmp_path / "whole"]
-    made = Decoder(lambda position: open_image(paths[position]), len(paths), "made", image_size=16).load()
+    made = Store(lambda position: open_image(paths[position]), len(paths), "made", image_size=16).load()
     assert made.positions[-1] == 60
     assert len(made.positions) + len(made.unreadable) == 61
     assert all(reason.isprintable() and len(reason) <= 120 for reason in made.unreadable.values())

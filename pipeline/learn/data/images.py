@@ -12,7 +12,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from pipeline.experiment import RunSettings
-from pipeline.learn.augmentation import Draw, augment, generator
+from pipeline.learn.data.augment import Draw, augment, generator
 from pipeline.learn.hardware import Hardware
 from pipeline.learn.preprocessing import Preprocessing
 from pipeline.record import DatasetInfo
@@ -24,13 +24,12 @@ SplitName = Literal["train", "val", "test"]
 class Split:
     """Images of one split, as they are stored.
 
-    ``images`` uint8 [n, 3, H, H], channels last in memory; ``targets`` int64 [n]; ``index`` int64 [n]
-    counts within the split, unreadable images included, so it names the same image for every model;
-    ``files`` are relative to the data folder, or empty; ``stored`` is where the images lie on disk, as
-    path and first byte.
+    ``pixels`` uint8 [n, H, H, 3]; ``targets`` int64 [n]; ``index`` int64 [n] counts within the split,
+    unreadable images included, so it names the same image for every model; ``files`` are relative to
+    the data folder, or empty; ``stored`` is where the images lie on disk, as path and first row.
     """
 
-    images: Tensor
+    pixels: Tensor
     targets: Tensor
     index: np.ndarray
     files: Sequence[str] = field(default=(), repr=False)
@@ -38,11 +37,6 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.index)
-
-    @property
-    def pixels(self) -> Tensor:
-        """The images as they lie in memory: uint8 [n, H, H, 3]."""
-        return self.images.permute(0, 2, 3, 1)
 
 
 @dataclass(frozen=True)
@@ -67,7 +61,7 @@ class ImageData:
     def held_bytes(self) -> int:
         """What the images take in memory: nothing when they are streamed."""
         splits = (self.train, self.val, self.test)
-        return 0 if self.streamed else sum(split.images.nbytes for split in splits)
+        return 0 if self.streamed else sum(split.pixels.nbytes for split in splits)
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Return how many batches ``train_batches`` yields."""
@@ -139,7 +133,7 @@ class _StoredImages(Dataset[tuple[Tensor, Tensor]]):
     """The batches of a split that stays on disk; each worker process maps the file itself."""
 
     def __init__(self, split: Split, batches: Sequence[Tensor]) -> None:
-        self.file, self.shape, self.batches = split.stored, tuple(split.pixels.shape), batches
+        self.file, self.batches = split.stored, batches
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -149,8 +143,8 @@ class _StoredImages(Dataset[tuple[Tensor, Tensor]]):
 
     @cached_property
     def _pixels(self) -> np.ndarray:
-        path, offset = self.file
-        return np.memmap(path, dtype=np.uint8, mode="r", offset=offset, shape=self.shape)
+        path, first = self.file
+        return np.lib.format.open_memmap(path, mode="r")[first:]
 
 
 def _slices(count: int, batch_size: int, keep_single: bool) -> list[slice]:

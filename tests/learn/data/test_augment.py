@@ -9,7 +9,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from pipeline.experiment import AUGMENTATIONS
-from pipeline.learn.augmentation import (
+from pipeline.learn.data.augment import (
     ERASED_SHARE,
     Draw,
     _reflect,

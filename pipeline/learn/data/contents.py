@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from PIL import Image
 
-CACHE = Path("cache")
 Files = Sequence[tuple[str, str]]  # the name that counts, and the path
 
 
@@ -66,11 +64,6 @@ class Source(Protocol):
     def files(self, data_dir: str) -> Files:
         """Return all files that it is made of, downloaded first if need be."""
         ...
-
-
-def cache_folder(kind: str) -> Path:
-    """Return where one kind of thing is kept that can be made again at any time."""
-    return CACHE / kind
 
 
 def clean_name(name: str) -> str:

@@ -8,8 +8,8 @@ from PIL import Image
 
 from pipeline.errors import DataError
 from pipeline.experiment import RunSettings
-from pipeline.learn.contents import Contents, Part
-from pipeline.learn.splitting import split, stratified_choice
+from pipeline.learn.data.contents import Contents, Part
+from pipeline.learn.data.split import split, stratified_choice
 
 
 def contents(**parts):

@@ -10,12 +10,13 @@ from PIL import Image
 
 from pipeline.errors import DataError
 from pipeline.experiment import RunSettings
-from pipeline.learn import data, hardware, sources
+from pipeline.learn import data, hardware
+from pipeline.learn.data import sources
 from pipeline.learn.preprocessing import Preprocessing
+from tests.learn.data.test_decode import png_claiming
 from tests.learn.made_images import picture, write_classes
-from tests.learn.test_decoding import png_claiming
 
-JPEG = Path(__file__).parents[3] / "shared/data/cifar10-jpeg.zip"
+JPEG = Path(__file__).parents[4] / "shared/data/cifar10-jpeg.zip"
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +35,7 @@ def load(**wanted):
 
 def test_digits_fill_the_range_of_a_byte():
     images = load(dataset="digits")
-    assert (images.train.images.min(), images.train.images.max()) == (0, 255)
+    assert (images.train.pixels.min(), images.train.pixels.max()) == (0, 255)
     assert images.info.split_sizes == {"train": 1294, "val": 144, "test": 359}
     assert images.info.native_size == [8, 8]
     assert images.preprocessing.image_size == 8
@@ -74,7 +75,7 @@ def test_every_kind_of_image_is_read(tmp_path):
     images = load()
     assert sum(images.info.split_sizes.values()) == 16
     assert images.info.native_size == [7, 9]
-    assert images.train.images.shape[1:] == (3, 7, 7)
+    assert images.train.pixels.shape[1:] == (7, 7, 3)
 
 
 def test_hostile_images_are_read_or_named_and_the_others_with_them(tmp_path):
@@ -101,7 +102,7 @@ def test_hostile_images_are_read_or_named_and_the_others_with_them(tmp_path):
     good = {f"{label}/{number:03}.png" for label in ("cat", "dog") for number in range(30)}
     odd = ("wide.png", "high.png", "dot.png", "without suffix", "deep.png", "moving.gif")
     assert files == good | {f"dog/{name}" for name in odd}
-    assert images.train.images.shape[2:] == (16, 16)
+    assert images.train.pixels.shape[1:3] == (16, 16)
 
 
 def test_unreadable_files_are_skipped_and_named(tmp_path):
@@ -163,7 +164,7 @@ def test_another_place_gives_the_same_data(tmp_path):
     (tmp_path / "data").rename(tmp_path / "moved")
     again = load(data_dir="moved")
     assert first.info == again.info
-    assert torch.equal(first.train.images, again.train.images)
+    assert torch.equal(first.train.pixels, again.train.pixels)
 
 
 # What the parent process asks before any work
@@ -175,13 +176,13 @@ def test_checking_does_not_import_torch(tmp_path):
 
     write_classes(tmp_path / "data", {"cat": 20, "dog": 20})
     code = (
-        "import sys; from pipeline.learn import sources; from pipeline.experiment import RunSettings\n"
+        "import sys; from pipeline.learn.data import sources; from pipeline.experiment import RunSettings\n"
         "for name in ('image_folder', 'digits'):\n"
         "    sources.check(RunSettings(dataset=name)); sources.fingerprint(RunSettings(dataset=name))\n"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run(
-        [sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(Path(__file__).parents[2])}
+        [sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(Path(__file__).parents[3])}
     )
 
 

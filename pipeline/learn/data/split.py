@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.errors import DataError
 from pipeline.experiment import RunSettings
-from pipeline.learn.contents import Contents
+from pipeline.learn.data.contents import Contents
 
 
 @dataclass(frozen=True)

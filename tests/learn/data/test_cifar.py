@@ -11,8 +11,9 @@ import pytest
 
 from pipeline.errors import DataError
 from pipeline.experiment import RunSettings
-from pipeline.learn import cifar, data, hardware, sources
-from pipeline.learn.cifar import CIFAR10, CIFAR100
+from pipeline.learn import data, hardware
+from pipeline.learn.data import cifar, sources
+from pipeline.learn.data.cifar import CIFAR10, CIFAR100
 from pipeline.learn.preprocessing import Preprocessing
 
 
@@ -87,7 +88,7 @@ def test_an_archive_put_there_by_hand_is_read(tmp_path, monkeypatch, like, image
     settings = RunSettings(dataset=like.name, device="cpu", precision="fp32", val_fraction=0.5)
     loaded = data.load(settings, Preprocessing(), hardware.choose(settings))
     first = pixels[like.test[0]][0].reshape(3, 32, 32)
-    assert np.array_equal(loaded.test.images[0].numpy(), first)
+    assert np.array_equal(loaded.test.pixels[0].permute(2, 0, 1).numpy(), first)
     assert loaded.info.split_sizes["test"] == images
     assert loaded.classes[1] == "class 1"
     assert loaded.info.source == f"{like.title}, from the archive {like.archive.file}"

@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image, ImageEnhance
 
-from pipeline.learn import duplicates
-from pipeline.learn.duplicates import cached_near_duplicates, near_duplicates
+from pipeline.learn.data import duplicates
+from pipeline.learn.data.duplicates import cached_near_duplicates, near_duplicates
 
 
 def scene(seed, side=40):

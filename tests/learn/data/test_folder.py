@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.learn.contents import clean_name
-from pipeline.learn.image_folder import list_folder
+from pipeline.learn.data.contents import clean_name
+from pipeline.learn.data.folder import list_folder
 
 
 def touch(root: Path, *names: str) -> Path:

@@ -44,7 +44,7 @@ def test_evaluation_batches_are_the_images_in_order():
     batches = list(images.batches("test", 4))
     x, y = (torch.cat(parts) for parts in zip(*batches, strict=True))
     assert [len(b) for b, _ in batches] == [4, 4, 3]
-    assert torch.equal(restored(images, x), images.test.images.int())
+    assert torch.equal(restored(images, x), images.test.pixels.permute(0, 3, 1, 2).int())
     assert torch.equal(y, images.test.targets)
 
 
@@ -52,7 +52,7 @@ def test_an_epoch_shows_each_training_image_once():
     images, settings = load(batch_size=8)
     x, y = (torch.cat(parts) for parts in zip(*images.train_batches(0, 0, settings), strict=True))
     key = [image.numpy().tobytes() for image in restored(images, x)]
-    stored = [image.numpy().tobytes() for image in images.train.images.int()]
+    stored = [image.numpy().tobytes() for image in images.train.pixels.permute(0, 3, 1, 2).int()]
     assert sorted(key) == sorted(stored)
     assert key != stored
     assert [stored.index(k) for k in key] != sorted(range(len(key)))
@@ -73,8 +73,10 @@ def test_training_images_in_order_are_augmented_all_the_same():
     x, y = (
         torch.cat(parts) for parts in zip(*images.train_batches(0, 0, settings, shuffle=False), strict=True)
     )
-    same = (restored(images, x) == images.train.images.int()).flatten(1).all(1)
-    mirrored = (restored(images, x) == images.train.images.flip(3).int()).flatten(1).all(1)
+    same = (restored(images, x) == images.train.pixels.permute(0, 3, 1, 2).int()).flatten(1).all(1)
+    mirrored = (
+        (restored(images, x) == images.train.pixels.permute(0, 3, 1, 2).flip(3).int()).flatten(1).all(1)
+    )
     assert torch.equal(y, images.train.targets)
     assert torch.all(same | mirrored)
     assert 0 < same.sum() < len(same)
@@ -128,7 +130,7 @@ def test_settings_overrule_the_size_of_the_weights():
 
 def test_statistics_come_from_the_training_images_alone():
     images, _ = load()
-    values = images.train.images.double() / 255
+    values = images.train.pixels.permute(0, 3, 1, 2).double() / 255
     assert torch.allclose(torch.tensor(images.preprocessing.mean).double(), values.mean((0, 2, 3)))
     assert torch.allclose(
         torch.tensor(images.preprocessing.std).double(), values.std((0, 2, 3), correction=0)

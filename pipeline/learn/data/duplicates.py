@@ -9,9 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.learn.contents import cache_folder
-from pipeline.learn.kept import read_kept, write_kept
-from pipeline.record import digest
+from pipeline.files import cache_folder, digest, kept
 
 THUMB_SIDE = 8
 SMALLEST_SIDE = 16  # in smaller images, different things look alike: only equal ones count
@@ -77,11 +75,12 @@ def _decorrelate(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
 def cached_near_duplicates(key: str, test: Tensor, train: Tensor) -> tuple[np.ndarray, str]:
     """As ``near_duplicates``, computed once for each ``key``, which stands for the images of both."""
     path = cache_folder("duplicates") / f"{digest([key, RULE, EXACT_RULE])[:24]}.json"
-    known = read_kept(path)
-    if known is not None:
-        found = np.zeros(len(test), dtype=bool)
-        found[known["rows"]] = True
-        return found, str(known["rule"])
-    found, rule = near_duplicates(test, train)
-    write_kept(path, {"rule": rule, "rows": np.flatnonzero(found).tolist()})
-    return found, rule
+
+    def look() -> dict[str, object]:
+        found, rule = near_duplicates(test, train)
+        return {"rule": rule, "rows": np.flatnonzero(found).tolist()}
+
+    known = kept(path, look)
+    found = np.zeros(len(test), dtype=bool)
+    found[known["rows"]] = True
+    return found, str(known["rule"])

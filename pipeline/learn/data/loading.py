@@ -10,20 +10,15 @@ from torch import Tensor
 
 from pipeline.errors import DataError
 from pipeline.experiment import RunSettings
-from pipeline.learn import sources
-from pipeline.learn.contents import Contents
-from pipeline.learn.decoded import Decoded
-from pipeline.learn.decoder import Decoder
-from pipeline.learn.duplicates import cached_near_duplicates
-from pipeline.learn.gallery import gallery, show_augmented, show_samples
+from pipeline.learn.data import sources
+from pipeline.learn.data.contents import Contents
+from pipeline.learn.data.duplicates import cached_near_duplicates
+from pipeline.learn.data.images import ImageData, Split
+from pipeline.learn.data.split import Splits, split
+from pipeline.learn.data.store import Decoded, Store
 from pipeline.learn.hardware import Hardware
-from pipeline.learn.image_data import ImageData, Split, SplitName
 from pipeline.learn.preprocessing import Preprocessing
-from pipeline.learn.sources import check
-from pipeline.learn.splitting import Splits, split
 from pipeline.record import DatasetInfo
-
-__all__ = ["ImageData", "Split", "SplitName", "check", "gallery", "load", "show_augmented", "show_samples"]
 
 SMALLEST_SIDE = 8
 MEMORY_SHARE = 0.5  # of what is free: larger sets are streamed from disk
@@ -42,7 +37,7 @@ def load(
     contents = sources.find(settings)
     splits = split(contents, settings)
     fingerprint = sources.fingerprint(settings)
-    decoder = Decoder.of(
+    store = Store.of(
         contents,
         splits,
         fingerprint,
@@ -50,11 +45,11 @@ def load(
         interpolation=preprocessing.interpolation,
         threads=hardware.threads,
     )
-    decoded = decoder.load()
+    decoded = store.load()
     unreadable = _refuse_unreadable(settings, contents, splits, decoded)
     fits = decoded.pixels.nbytes <= (_free_memory(hardware) * MEMORY_SHARE if memory is None else memory)
     parts = _parts(contents, splits, decoded, hardware.device, fits)
-    info = _describe(contents, splits, decoded, parts, f"{decoder.key} {decoded.pixels.shape}")
+    info = _describe(contents, splits, decoded, parts, f"{store.key} {decoded.pixels.shape}")
     return ImageData(
         classes=contents.classes,
         **parts,
@@ -111,8 +106,7 @@ def _parts(
     contents: Contents, splits: Splits, decoded: Decoded, device: torch.device, fits: bool
 ) -> dict[str, Split]:
     """Cut what was decoded, train first, then val, then test, into its splits."""
-    images = torch.from_numpy(decoded.pixels).permute(0, 3, 1, 2)
-    pixel_bytes = decoded.pixels[:1].nbytes
+    pixels = torch.from_numpy(decoded.pixels)
     parts, first_row, first_image = {}, 0, 0
     for name, selection in splits.items():
         source = contents.parts[selection.part]
@@ -120,11 +114,11 @@ def _parts(
         index = decoded.positions[first_row:end] - first_image
         positions = selection.positions[index]
         parts[name] = Split(
-            images[first_row:end].to(device) if fits else images[first_row:end],
+            pixels[first_row:end].to(device) if fits else pixels[first_row:end],
             torch.from_numpy(source.targets[positions]).to(device),
             index,
             [source.files[i] for i in positions] if source.files else [],
-            (decoded.path, first_row * pixel_bytes),
+            (decoded.path, first_row),
         )
         _refuse_emptied_classes(contents, name, parts[name])
         first_row, first_image = end, first_image + len(selection)
@@ -146,7 +140,7 @@ def _refuse_emptied_classes(contents: Contents, name: str, part: Split) -> None:
 
 def _resolve(settings: RunSettings, preprocessing: Preprocessing, train: Split) -> Preprocessing:
     """Fill in what preprocessing leaves to the data."""
-    stored = max(SMALLEST_SIDE, train.images.shape[-1])
+    stored = max(SMALLEST_SIDE, train.pixels.shape[1])
     size = settings.image_size or preprocessing.image_size or stored
     mean, std = preprocessing.mean, preprocessing.std
     if mean is None or std is None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import DataError, did_you_mean
-from pipeline.learn.contents import Contents, Files, Part, clean_name
-from pipeline.learn.decoding import open_image
+from pipeline.learn.data.contents import Contents, Files, Part, clean_name
+from pipeline.learn.data.decode import open_image
 
 LAYOUT = "train/<class>/* and test/<class>/*, or <class>/* alone"
 PART_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline.learn.contents import Contents, Files, Part
-from pipeline.learn.downloads import Archive
+from pipeline.learn.data.contents import Contents, Files, Part
+from pipeline.learn.data.download import Archive
 
 
 @dataclass(frozen=True)

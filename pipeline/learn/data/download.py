@@ -1,6 +1,5 @@
 """Fetch an archive from the first mirror that answers, go on where it stopped, and trust nothing unhashed."""
 
-import hashlib
 import logging
 import os
 import shutil
@@ -28,7 +27,7 @@ from rich.progress import (
 )
 
 from pipeline.errors import DataError, one_line
-from pipeline.record import replacing
+from pipeline.files import file_hash, replacing
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +69,7 @@ class Archive:
     def obtain_verified(self, root: Path) -> Path:
         """As ``obtain``, with the md5 of every file checked; damaged ones are named and unpacked again."""
         folder = self.obtain(root)
-        damaged = [name for name, md5 in self.members.items() if file_md5(folder / name) != md5]
+        damaged = [name for name, md5 in self.members.items() if file_hash(folder / name, "md5") != md5]
         if damaged:
             log.warning("%s: damaged; it is unpacked again.", folder / damaged[0])
             with self._lock(root):
@@ -95,7 +94,7 @@ class Archive:
         if not path.exists():
             refuse_offline(str(path), self.mirrors[0], f"Put the archive there by hand (md5 {self.md5})")
             fetch(self.mirrors, path, self.md5)
-        elif (found := file_md5(path)) != self.md5:
+        elif (found := file_hash(path, "md5")) != self.md5:
             raise DataError(
                 f"{path}: md5 is {found}, expected {self.md5}: the download is damaged. "
                 "Delete it and run again, or put the archive there by hand."
@@ -114,7 +113,7 @@ class Archive:
                         raise KeyError(f"{name} is not a file")
                     with replacing(folder / name, "wb") as file:
                         shutil.copyfileobj(packed, file)
-                    if file_md5(folder / name) != md5:
+                    if file_hash(folder / name, "md5") != md5:
                         raise KeyError(f"{name} has another md5")
         except (KeyError, tarfile.TarError, EOFError) as error:
             raise DataError(
@@ -134,11 +133,6 @@ def refuse_offline(place: str, url: str, remedy: str) -> None:
             f"{place}: missing, and {OFFLINE_VARIABLE} forbids to fetch {url}. "
             f"{remedy}, or unset {OFFLINE_VARIABLE}."
         )
-
-
-def file_md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 class _MirrorError(Exception):
@@ -171,7 +165,7 @@ def fetch(mirrors: tuple[str, ...], path: Path, md5: str, slow: float = SLOW_BYT
 
 
 def _refuse_wrong_md5(partial: Path, md5: str) -> None:
-    found = file_md5(partial)
+    found = file_hash(partial, "md5")
     if found != md5:
         partial.unlink()
         raise _MirrorError(f"md5 is {found}")

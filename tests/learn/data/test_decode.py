@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from pipeline.learn.decoding import MAX_PIXELS, native_size, open_image, strict_pillow, to_rgb, to_square
+from pipeline.learn.data.decode import MAX_PIXELS, native_size, open_image, strict_pillow, to_rgb, to_square
 from tests.learn.made_images import picture
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)

@@ -15,13 +15,13 @@ from PIL import Image
 
 from pipeline.errors import DataError, did_you_mean
 from pipeline.experiment import RunSettings
-from pipeline.learn import cifar, torchvision_sets
-from pipeline.learn.contents import Contents, Files, Part, Source, cache_folder
-from pipeline.learn.decoder import LARGEST_NATIVE_SIDE, Decoder
-from pipeline.learn.fingerprints import files_fingerprint
-from pipeline.learn.image_folder import ImageFolder
-from pipeline.learn.kept import read_kept, write_kept
-from pipeline.learn.splitting import refuse_small_classes, split
+from pipeline.files import cache_folder, kept
+from pipeline.learn.data import cifar, torchvision_sets
+from pipeline.learn.data.contents import Contents, Files, Part, Source
+from pipeline.learn.data.fingerprint import files_fingerprint
+from pipeline.learn.data.folder import ImageFolder
+from pipeline.learn.data.split import refuse_small_classes, split
+from pipeline.learn.data.store import LARGEST_NATIVE_SIDE, Store
 
 COPIES_OF_A_BATCH = 4  # as float32: the images, what normalising them takes, and the first activations
 
@@ -128,12 +128,7 @@ def _look(settings: RunSettings) -> _Known:
     if settings.dataset == "image_folder":
         return _known(key, find(settings))
     path = cache_folder("contents") / f"{key}.json"
-    kept = read_kept(path)
-    if kept is not None:
-        return _Known(**kept)
-    known = replace(_known(key, find(settings)), contents=None)
-    write_kept(path, asdict(known))
-    return known
+    return _Known(**kept(path, lambda: asdict(replace(_known(key, find(settings)), contents=None))))
 
 
 def _known(key: str, contents: Contents) -> _Known:
@@ -144,8 +139,8 @@ def _check(settings: RunSettings, known: _Known) -> None:
     refuse_small_classes(known.place, known.classes, known.counts, settings)
     if known.contents is not None:
         splits = split(known.contents, settings)
-        decoder = Decoder.of(known.contents, splits, known.fingerprint, image_size=settings.image_size)
-        decoder.refuse_without_room()
+        store = Store.of(known.contents, splits, known.fingerprint, image_size=settings.image_size)
+        store.refuse_without_room()
     _refuse_without_memory(settings)
 
 

@@ -1,5 +1,11 @@
-"""Decode all images of a data set once, on several threads, and keep them on disk."""
+"""Images decoded once, on several threads, and kept on disk: a run only maps them into memory.
 
+``cache/decoded/<key>/`` holds ``pixels.npy``, which NumPy opens, and ``images.json``, which says what
+the images are, with a checksum of each block of them. Pixels are written and not mapped while they
+are made: on a full disk a mapped file kills the process, a written one raises OSError.
+"""
+
+import json
 import os
 import shutil
 import tempfile
@@ -10,24 +16,42 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import numpy as np
 from filelock import FileLock
 from PIL import Image
 
 from pipeline.errors import DataError, one_line
-from pipeline.learn.contents import Contents, cache_folder
-from pipeline.learn.decoded import FORMAT, Decoded, Size, read_decoded
-from pipeline.learn.decoding import native_size, strict_pillow, to_square
-from pipeline.learn.splitting import Splits
-from pipeline.record import digest, write_json
+from pipeline.files import cache_folder, digest, free_disk, made_again, write_json
+from pipeline.learn.data.contents import Contents
+from pipeline.learn.data.decode import native_size, strict_pillow, to_square
+from pipeline.learn.data.split import Splits
 
+FORMAT = 2  # raise when decoding changes, so that older caches are not used
 LARGEST_NATIVE_SIDE = 64
 IMAGES_PER_BLOCK = 32
 SAMPLED_SIZES = 32
 SMALL_PIXELS = 128 * 128
+CHECKED_BYTES = 4 << 30  # of a larger cache, only so many bytes are checked at each start
 
 Read = Callable[[int], Image.Image]
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Square RGB images: ``pixels`` uint8 [n, side, side, 3], mapped from the file ``path``.
+
+    ``positions`` int64 [n] says which of the images asked for each one is; ``unreadable`` gives the
+    reason for the others. ``native_size`` is height and width, or None when sizes differ.
+    """
+
+    path: str
+    pixels: np.ndarray
+    positions: np.ndarray
+    unreadable: dict[int, str]
+    native_size: Size | None
 
 
 class _SizesDifferError(Exception):
@@ -35,7 +59,7 @@ class _SizesDifferError(Exception):
 
 
 @dataclass(frozen=True)
-class Decoder:
+class Store:
     """What to decode and how: images ``read(0)`` ... ``read(count - 1)``.
 
     All images of one size no larger than ``image_size`` keep it, else each is scaled down, or up,
@@ -50,8 +74,8 @@ class Decoder:
     threads: int = 1
 
     @classmethod
-    def of(cls, contents: Contents, splits: Splits, fingerprint: str, **how: Any) -> "Decoder":
-        """Return the decoder of the images of all splits, train first, then val, then test."""
+    def of(cls, contents: Contents, splits: Splits, fingerprint: str, **how: Any) -> "Store":
+        """Return the store of the images of all splits, train first, then val, then test."""
         chosen = [(contents.parts[s.part].read, int(i)) for _, s in splits.items() for i in s.positions]
         selected = {name: [s.part, s.positions.tolist()] for name, s in splits.items()}
         key = f"{contents.name}-{digest([fingerprint, selected])[:24]}"
@@ -104,7 +128,7 @@ class Decoder:
             sizes = {_size(self.read, position) for position in sample} - {None}
         sides = [min(size) for size in sizes if size is not None]
         side = min(self.limit, *sides) if len(sides) == 1 else self.limit
-        refuse_without_room(cache_folder("decoded"), self.count * side * side * 3)
+        _refuse_without_room(cache_folder("decoded"), self.count * side * side * 3)
 
     def _decode(self) -> Decoded:
         native, scaled = self.folders
@@ -116,14 +140,15 @@ class Decoder:
             return self._write(scaled, self.limit, first)
 
     def _write(self, folder: Path, side: int | None, first: Size | None) -> Decoded:
-        """Decode to ``side``, or without one keep the size of the first image, which all must have."""
+        """Scale images to ``side``, or without one keep the size of the first image, which all must have."""
         stored = side or min(first or (1, 1))
-        refuse_without_room(folder.parent, self.count * stored * stored * 3)
+        _refuse_without_room(folder.parent, self.count * stored * stored * 3)
         for left in folder.parent.glob(f".{folder.name}.*"):  # by a process that was killed
             shutil.rmtree(left, ignore_errors=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
-            about = self._write_pixels(partial / "pixels.bin", side, first)
+            with (partial / "pixels.npy").open("wb") as file:
+                about = self._write_pixels(file, side, first)
             write_json(partial / "images.json", {"about": about, "sha256": digest(about)})
             shutil.rmtree(folder, ignore_errors=True)
             partial.rename(folder)
@@ -135,28 +160,26 @@ class Decoder:
             raise OSError(0, "what was just written cannot be read back")
         return decoded
 
-    def _write_pixels(self, path: Path, side: int | None, first: Size | None) -> dict[str, object]:
+    def _write_pixels(self, file: IO[bytes], side: int | None, first: Size | None) -> dict[str, object]:
         """Write the images; return what ``images.json`` says of them."""
         sizes: set[Size] = set()
-        unreadable: dict[int, str] = {}
+        unreadable: dict[str, str] = {}
         blocks: list[tuple[int, int]] = []
-        with path.open("wb") as file:
-            for images in self._in_order(side, first):
-                unreadable |= {image: error for image, _, _, error in images if error}
-                sizes |= {size for _, _, size, error in images if not error}
-                block = b"".join(pixels for _, pixels, _, _ in images)
-                file.write(block)
-                blocks.append((len(block), zlib.crc32(block)))
-            file.flush()
-            os.fsync(file.fileno())
-        return {
-            "format": FORMAT,
-            "side": side or min(first or (1, 1)),
-            "count": self.count,
-            "native_size": sizes.pop() if len(sizes) == 1 else None,
-            "unreadable": {str(image): reason for image, reason in unreadable.items()},
-            "blocks": blocks,
-        }
+        shape = (self.count, *2 * (side or min(first or (1, 1)),), 3)
+        _write_header(file, shape)
+        for images in self._in_order(side, first):
+            unreadable |= {str(image): error for image, _, _, error in images if error}
+            sizes |= {size for _, _, size, error in images if not error}
+            block = b"".join(pixels for _, pixels, _, _ in images)
+            file.write(block)
+            blocks.append((len(block), zlib.crc32(block)))
+        shape = (self.count - len(unreadable), *shape[1:])
+        _write_header(file, shape)
+        file.flush()
+        os.fsync(file.fileno())
+        native = sizes.pop() if len(sizes) == 1 else None
+        about = {"format": FORMAT, "count": self.count, "shape": shape, "native_size": native}
+        return about | {"unreadable": unreadable, "blocks": blocks}
 
     def _in_order(self, side: int | None, first: Size | None) -> Iterator[list["_Image"]]:
         expected = first if side is None else None
@@ -204,12 +227,50 @@ def _size(read: Read, position: int) -> Size | None:
         return None
 
 
-def refuse_without_room(folder: Path, needed: int) -> None:
-    """Raise DataError when a folder, which need not exist yet, has less than ``needed`` bytes free."""
-    existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
-    free = shutil.disk_usage(existing).free
+def _write_header(file: IO[bytes], shape: tuple[int, ...]) -> None:
+    """Write the header of an .npy file at its start; it is as long for any smaller number of images."""
+    file.seek(0)
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    file.seek(0, os.SEEK_END)
+
+
+def _refuse_without_room(folder: Path, needed: int) -> None:
+    free = free_disk(folder)
     if needed > free:
         raise DataError(
             f"{folder}: {free / 1e9:.3g} GB are free, but the decoded images need {needed / 1e9:.3g} GB. "
             "Make room, or lower image_size or max_train_images."
         )
+
+
+def read_decoded(folder: Path) -> Decoded | None:
+    """Return what a folder of decoded images holds; None when there is none, or it is damaged."""
+    with made_again(folder):
+        content = json.loads((folder / "images.json").read_text(encoding="utf-8"))
+        about = content["about"]
+        if digest(about) != content["sha256"]:
+            raise ValueError("images.json has another checksum")
+        if about["format"] != FORMAT:
+            return None
+        path = folder / "pixels.npy"
+        pixels = _checked_pixels(path, about["shape"], about["blocks"])
+        unreadable = {int(image): reason for image, reason in about["unreadable"].items()}
+        positions = np.setdiff1d(np.arange(about["count"]), np.array([*unreadable], dtype=np.int64))
+        size = tuple(about["native_size"]) if about["native_size"] else None
+        return Decoded(str(path.absolute()), pixels, positions, unreadable, size)
+    return None
+
+
+def _checked_pixels(path: Path, shape: list[int], blocks: list[tuple[int, int]]) -> np.ndarray:
+    """Map a file of pixels. Raises ValueError when a block does not have its checksum."""
+    pixels = np.lib.format.open_memmap(path, mode="c")  # private: PyTorch wants to be able to write
+    if list(pixels.shape) != shape or pixels.dtype != np.uint8:
+        raise ValueError(f"{path.name} holds other images")
+    flat, start = pixels.reshape(-1), 0
+    step = max(1, -(-pixels.nbytes // CHECKED_BYTES))
+    for number, (length, checksum) in enumerate(blocks):
+        if number % step == 0 and zlib.crc32(flat[start : start + length].data) != checksum:
+            raise ValueError(f"block {number} of {path.name} has another checksum")
+        start += length
+    return pixels

@@ -9,9 +9,9 @@ from torchvision import datasets
 
 from pipeline.errors import DataError
 from pipeline.experiment import RunSettings
-from pipeline.learn import sources, torchvision_sets
-from pipeline.learn.splitting import split
-from pipeline.learn.torchvision_sets import SETS
+from pipeline.learn.data import sources, torchvision_sets
+from pipeline.learn.data.split import split
+from pipeline.learn.data.torchvision_sets import SETS
 from tests.learn.made_images import picture
 
 

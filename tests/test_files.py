@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from pipeline.experiment import RunSettings
-from pipeline.learn.duplicates import cached_near_duplicates
-from pipeline.learn.fingerprints import files_fingerprint
-from pipeline.learn.kept import read_kept, write_kept
+from pipeline.files import read_kept, write_kept
+from pipeline.learn.data.duplicates import cached_near_duplicates
+from pipeline.learn.data.fingerprint import files_fingerprint
+from pipeline.learn.data.sources import checked_fingerprints
 from pipeline.learn.listing import cached_listing
-from pipeline.learn.sources import checked_fingerprints
 
 CONTENT = {"fingerprint": "0a1b", "rows": [1, 20, 300], "names": ["Ünï", None, 1.5, True]}
 

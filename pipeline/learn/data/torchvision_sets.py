@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image
 
 from pipeline.errors import DataError, one_line
-from pipeline.learn.contents import Contents, Files, Part, clean_name
-from pipeline.learn.downloads import refuse_offline
-from pipeline.learn.image_folder import files_below
+from pipeline.learn.data.contents import Contents, Files, Part, clean_name
+from pipeline.learn.data.download import refuse_offline
+from pipeline.learn.data.folder import files_below
 
 READY = ".headstart-ready"  # written once torchvision found its files whole
 BY_HAND_ONLY = frozenset({"ImageNet"})  # its licence allows no download

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.learn import downloads
-from pipeline.learn.downloads import Archive, fetch
+from pipeline.learn.data import download
+from pipeline.learn.data.download import Archive, fetch
 
 CONTENT = bytes(range(256)) * 4000
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -123,7 +123,7 @@ def test_the_next_mirror_is_asked_when_one_fails(serve, path):
 
 
 def test_a_slow_mirror_is_left_for_the_next_and_taken_if_there_is_no_other(serve, path, monkeypatch):
-    monkeypatch.setattr(downloads, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(download, "PATIENCE_SECONDS", 0)
     slow, quick = serve(Mirror()), serve(Mirror())
     fetch((slow.url,), path, MD5, slow=1e12)
     assert path.read_bytes() == CONTENT
@@ -224,7 +224,7 @@ def test_offline_says_what_would_have_been_fetched_and_where_to_put_it(tmp_path,
 @pytest.mark.parametrize(("value", "expected"), [("", False), ("0", False), ("1", True), ("yes", True)])
 def test_offline_is_an_environment_variable(monkeypatch, value, expected):
     monkeypatch.setenv("HEADSTART_OFFLINE", value)
-    assert downloads.offline() is expected
+    assert download.offline() is expected
 
 
 def test_a_damaged_unpacked_file_is_named_and_unpacked_again(tmp_path, caplog):

@@ -11,12 +11,11 @@ import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from pipeline.learn.contents import Files, cache_folder
-from pipeline.learn.kept import read_kept, write_kept
+from pipeline.files import cache_folder, file_hash, read_kept, write_kept
+from pipeline.learn.data.contents import Files
 
 TRUSTED_AFTER_SECONDS = 2
 UNREADABLE = "unreadable"
-READ_AT_ONCE = 1 << 20
 
 
 def files_fingerprint(place: str, files: Files) -> str:
@@ -27,16 +26,16 @@ def files_fingerprint(place: str, files: Files) -> str:
     started = time.time()
     states = [_state(path) for _, path in files]
     overall = _hash("\n".join(f"{name}\0{state}" for (name, _), state in zip(files, states, strict=True)))
-    cache = cache_folder("fingerprints")
-    key = _hash(place)[:24]
-    known = read_kept(cache / f"{key}.json")
+    path = cache_folder("fingerprints") / f"{_hash(place)[:24]}.json"
+    each = path.with_name(f"{path.stem}-files.json")
+    known = read_kept(path)
     if known is not None and known["state"] == overall:
         return str(known["fingerprint"])
-    hashes = _hashes(files, states, read_kept(cache / f"{key}-files.json") or {})
+    hashes = _hashes(files, states, read_kept(each) or {})
     fingerprint = _hash("\n".join(sorted(f"{name}\0{hashes[path][1]}" for name, path in files)))
     if max((_changed(state) for state in states), default=0.0) < started - TRUSTED_AFTER_SECONDS:
-        write_kept(cache / f"{key}-files.json", hashes)
-        write_kept(cache / f"{key}.json", {"state": overall, "fingerprint": fingerprint})
+        write_kept(each, hashes)
+        write_kept(path, {"state": overall, "fingerprint": fingerprint})
     return fingerprint
 
 
@@ -70,10 +69,7 @@ def _changed(state: str) -> float:
 
 def _content_hash(path: str) -> str:
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 (as above)
-            if os.fstat(file.fileno()).st_size <= READ_AT_ONCE:  # file_digest takes a large buffer for each
-                return hashlib.sha256(file.read()).hexdigest()
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_hash(path)
     except OSError:
         return UNREADABLE
 

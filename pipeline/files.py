@@ -1,0 +1,117 @@
+"""Files as the whole project treats them: replaced whole, hashed, kept where they can be made again."""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from pipeline.errors import one_line
+
+log = logging.getLogger(__name__)
+
+CACHE = Path("cache")
+READ_AT_ONCE = 1 << 20
+# What readers of JSON and of arrays raise for bytes that were changed.
+DAMAGE: tuple[type[Exception], ...] = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+)
+
+
+def cache_folder(kind: str) -> Path:
+    """Return where one kind of thing is kept that can be made again at any time."""
+    return CACHE / kind
+
+
+def digest(content: object) -> str:
+    """Return the SHA-256 of anything that JSON can hold."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def file_hash(path: str | os.PathLike[str], algorithm: str = "sha256") -> str:
+    """Return the hash of a file's content, by any algorithm of ``hashlib``."""
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 (a Path for each of a million files costs seconds)
+        if os.fstat(file.fileno()).st_size <= READ_AT_ONCE:  # file_digest takes a large buffer for each
+            return hashlib.new(algorithm, file.read(), usedforsecurity=False).hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+
+
+def free_disk(folder: Path) -> int:
+    """Return how many bytes are free where a folder lies, or will lie once it is made."""
+    existing = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    return shutil.disk_usage(existing).free
+
+
+@contextmanager
+def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a temporary file that takes the place of ``path`` when the block ends without error."""
+    encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        with partial.open(mode.replace("w", "x"), encoding=encoding, newline=newline) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON so that a reader finds the old file or the whole new one, never half."""
+    with replacing(path) as file:
+        json.dump(content, file, indent=1, sort_keys=False, ensure_ascii=False, allow_nan=False)
+        file.write("\n")
+
+
+def write_kept(path: Path, content: object) -> None:
+    """Write content with its checksum, where that is possible: without it, the next time takes as long."""
+    with suppress(OSError, ValueError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, {"sha256": digest(content), "content": content})
+
+
+def read_kept(path: Path) -> Any:
+    """Return what ``write_kept`` wrote; None when there is none, or when it is damaged, which is said."""
+    with made_again(path):
+        whole = json.loads(path.read_text(encoding="utf-8"))
+        content = whole["content"]
+        if digest(content) != whole["sha256"]:
+            raise ValueError("its checksum is wrong")
+        return content
+    return None
+
+
+def kept(path: Path, make: Callable[[], Any]) -> Any:
+    """Return what is kept at ``path``, or what ``make`` returns, kept for the next time."""
+    content = read_kept(path)
+    if content is None:
+        content = make()
+        write_kept(path, content)
+    return content
+
+
+@contextmanager
+def made_again(path: Path, *errors: type[Exception]) -> Iterator[None]:
+    """Leave the block, with one warning, when what it reads from the cache is damaged; without, when missing.
+
+    ``errors`` are what the reader in the block raises beyond the usual.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        if path.exists():  # a file within a folder
+            log.warning("%s: damaged (not whole); it is made again.", path)
+    except DAMAGE + errors as error:
+        log.warning("%s: damaged (%s); it is made again.", path, one_line(error, 80))

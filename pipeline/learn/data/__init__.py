@@ -1,0 +1,18 @@
+"""The images of a run: ``load`` gives them; ``sources`` answers questions about them without PyTorch."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.experiment import RunSettings
+    from pipeline.learn.data.images import ImageData
+    from pipeline.learn.hardware import Hardware
+    from pipeline.learn.preprocessing import Preprocessing
+
+
+def load(
+    settings: "RunSettings", preprocessing: "Preprocessing", hardware: "Hardware", memory: int | None = None
+) -> "ImageData":
+    """Find, split and decode a data set; see ``loading.load``."""
+    from pipeline.learn.data import loading  # imports PyTorch, which takes a second
+
+    return loading.load(settings, preprocessing, hardware, memory)
