@@ -1,0 +1,82 @@
+"""Nested, stratified subsets of the training images, to measure what more images are worth.
+
+All images are put into one order for each seed; the subset of size n is the first n of it. So each
+subset holds all smaller ones, and models of one seed see the same images at each size.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from pipeline.errors import DataError, SettingsError
+
+Size = int | Literal["all"]
+
+
+def subset(targets: np.ndarray, size: Size, seed: int) -> np.ndarray:
+    """Return the positions of ``size`` images, int64 [size], ascending.
+
+    ``targets`` int64 [n] names every class at least once. Raises DataError for a size that the
+    images cannot fill or that leaves a class without one.
+    """
+    (images,) = resolved((size,), targets)
+    return np.sort(nested_order(targets, seed)[:images])
+
+
+def nested_order(targets: np.ndarray, seed: int) -> np.ndarray:
+    """Return all positions in an order whose every beginning is stratified, int64 [n].
+
+    Seats go to classes by Sainte-Laguë's divisors after one for each class: unlike shares rounded by
+    largest remainder, whose smaller set may hold more of a class than the larger (the Alabama
+    paradox), they only ever grow. Within a class, and between classes equally due, chance decides.
+    """
+    random = _random(seed)
+    shuffled = random.permutation(len(targets))
+    grouped = shuffled[np.argsort(targets[shuffled], kind="stable")]
+    _, sizes = np.unique(targets, return_counts=True)
+    seat = np.concatenate([np.arange(size) for size in sizes])
+    due = np.where(seat == 0, 0.0, (seat + 0.5) / np.repeat(sizes, sizes))
+    return grouped[np.lexsort((random.permutation(len(targets)), due))].astype(np.int64)
+
+
+def resolved(sizes: Sequence[Size], targets: np.ndarray, place: str = "train_sizes") -> tuple[int, ...]:
+    """Return the sizes in images, ``all`` put in numbers.
+
+    Raises DataError for a size that the images cannot fill, that leaves a class without an image,
+    or that is the same as ``all``.
+    """
+    images, classes = len(targets), len(np.unique(targets))
+    found = tuple(images if size == "all" else size for size in sizes)
+    for size in found:
+        if not classes <= size <= images:
+            raise DataError(
+                f"{place}: {size:,} cannot be filled: train has {images:,} images of {classes} classes; "
+                f"a size must be from {classes} (one image a class) to {images:,}, or all."
+            )
+    if len(set(found)) < len(found):
+        raise DataError(f"{place}: {images:,} and all are the same here; leave one of them out.")
+    return found
+
+
+def checked(sizes: Sequence[Size], place: str = "train_sizes") -> tuple[Size, ...]:
+    """Return ``sizes`` if they are positive and rising, with ``all`` at most once and last.
+
+    Raises SettingsError otherwise; needs no data.
+    """
+    if not sizes:
+        raise SettingsError(f"{place} is empty; name sizes, as [100, 300, 1000, all], or leave it out.")
+    for before, size in zip((0, *sizes), sizes, strict=False):
+        whole = size == "all" or (isinstance(size, int) and not isinstance(size, bool) and size > 0)
+        if not whole:
+            raise SettingsError(f"{place} holds {size!r}; each must be a positive integer, or all.")
+        if before == "all" or (size != "all" and size <= before):
+            raise SettingsError(f"{place}: {size} follows {before}; sizes must rise, each once, all last.")
+    return tuple(sizes)
+
+
+def _random(seed: int) -> np.random.RandomState:
+    # RandomState and not Generator: NumPy promises that its stream never changes, so neither do subsets.
+    digest = hashlib.sha256(f"subset {seed}".encode()).digest()
+    return np.random.RandomState(np.frombuffer(digest, dtype="<u4"))
