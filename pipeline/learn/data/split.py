@@ -75,7 +75,7 @@ def stratified_choice(
     sizes = np.bincount(members)
     quotas = _quotas(sizes, count)
     quotas = np.clip(quotas, 1, np.maximum(sizes - leave, 1)) if leave else _summing_to(quotas, sizes, count)
-    random = _random(seed, purpose)
+    random = random_state(seed, purpose)
     chosen = np.zeros(len(targets), dtype=bool)
     for label in range(len(classes)):
         positions = np.flatnonzero(members == label)
@@ -99,7 +99,8 @@ def _summing_to(quotas: np.ndarray, sizes: np.ndarray, count: float) -> np.ndarr
     return quotas
 
 
-def _random(seed: int, purpose: str) -> np.random.RandomState:
+def random_state(seed: int, purpose: str) -> np.random.RandomState:
+    """Return random numbers that are the same for a seed and a purpose for ever."""
     # RandomState and not Generator: NumPy promises that its stream never changes, so neither do splits.
     digest = hashlib.sha256(f"{purpose} {seed}".encode()).digest()
     return np.random.RandomState(np.frombuffer(digest, dtype="<u4"))

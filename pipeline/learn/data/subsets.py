@@ -4,13 +4,13 @@ All images are put into one order for each seed; the subset of size n is the fir
 subset holds all smaller ones, and models of one seed see the same images at each size.
 """
 
-import hashlib
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
 from pipeline.errors import DataError, SettingsError
+from pipeline.learn.data.split import random_state
 
 Size = int | Literal["all"]
 
@@ -32,7 +32,7 @@ def nested_order(targets: np.ndarray, seed: int) -> np.ndarray:
     largest remainder, whose smaller set may hold more of a class than the larger (the Alabama
     paradox), they only ever grow. Within a class, and between classes equally due, chance decides.
     """
-    random = _random(seed)
+    random = random_state(seed, "subset")
     shuffled = random.permutation(len(targets))
     grouped = shuffled[np.argsort(targets[shuffled], kind="stable")]
     _, sizes = np.unique(targets, return_counts=True)
@@ -74,9 +74,3 @@ def checked(sizes: Sequence[Size], place: str = "train_sizes") -> tuple[Size, ..
         if before == "all" or (size != "all" and size <= before):
             raise SettingsError(f"{place}: {size} follows {before}; sizes must rise, each once, all last.")
     return tuple(sizes)
-
-
-def _random(seed: int) -> np.random.RandomState:
-    # RandomState and not Generator: NumPy promises that its stream never changes, so neither do subsets.
-    digest = hashlib.sha256(f"subset {seed}".encode()).digest()
-    return np.random.RandomState(np.frombuffer(digest, dtype="<u4"))
