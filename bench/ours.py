@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.experiment import RunSettings
-from pipeline.learn import data, hardware, models, training
-from pipeline.learn.hardware import Hardware
-from pipeline.learn.training import FitResult
+from pipeline.learn import data, device, models, train
+from pipeline.learn.device import Hardware
+from pipeline.learn.train import FitResult
 from pipeline.record import RunFolder
 
 
@@ -28,7 +28,7 @@ class Loaded:
         network = models.build(settings, self.images.classes, self.images.preprocessing)
         folder.mkdir(parents=True)
         with redirect_stdout(StringIO()):  # its progress, which a notebook would show
-            fitted = training.fit(network, self.images, settings, RunFolder(folder), self.hardware)
+            fitted = train.fit(network, self.images, settings, RunFolder(folder), self.hardware)
         return network, fitted
 
 
@@ -36,7 +36,7 @@ class Loaded:
 def load(settings_json: str) -> Loaded:
     """Load the images that settings, given as JSON, ask for; a second time they are at hand."""
     settings = RunSettings.model_validate_json(settings_json)
-    machine = hardware.choose(settings)
+    machine = device.tune(device.choose(settings))
     images = data.load(settings, models.preprocessing(settings), machine)
     return Loaded(settings, machine, images)
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from bench import images, ours, workload
 from bench.measuring import Options, Result, Target, apart, in_turn, synchronize
 from pipeline.experiment import RunSettings
-from pipeline.learn import loop, models, optimizers
+from pipeline.learn import models, optimizers, train
 from pipeline.learn.features import evaluation_batch
 
 KEYS = ("probe_vs_every_epoch", "probe_vs_forward")
@@ -116,4 +116,4 @@ def _every_epoch(loaded: ours.Loaded) -> None:
             loss.backward()
             optimizer.step()
         batch = evaluation_batch(loaded.images, loaded.hardware)
-        loop.evaluate(network, loaded.images.batches("val", batch), settings, loaded.hardware)
+        train.evaluate(network, loaded.images.batches("val", batch), settings, loaded.hardware)

@@ -20,7 +20,7 @@ import torch
 from bench.measuring import Result
 from pipeline.experiment import RunSettings
 from pipeline.files import write_json
-from pipeline.learn import hardware
+from pipeline.learn import device
 
 FOLDER = Path(__file__).parent
 PACKAGES = ("headstart", "torch", "torchvision", "fastai", "numpy", "papermill", "distributed")
@@ -42,7 +42,7 @@ KEYS = (
 @cache
 def about() -> dict[str, Any]:
     """Return hardware and versions, as they are when first asked for."""
-    found = hardware.environment(hardware.choose(RunSettings()))
+    found = device.environment(device.choose(RunSettings()))
     return {
         "cpu": found.cpu,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

@@ -9,7 +9,7 @@ import torch
 from bench import fastai_peer, images, ours, tutorial, workload
 from bench.measuring import Options, Result, Target, apart, in_turn, synchronize
 from pipeline.experiment import RunSettings
-from pipeline.learn import hardware
+from pipeline.learn import device
 
 KEYS = ("throughput_vs_tutorial", "throughput_vs_fastai", "share_of_matmul_ceiling")
 WARM_UP = 3
@@ -84,7 +84,7 @@ def _results(rounds: list[dict[str, float]]) -> Iterator[Result]:
 
 def matrix_products() -> float:
     """Return the operations per second of square matrix products, at the side that is fastest."""
-    found = hardware.choose(RunSettings())
+    found = device.tune(device.choose(RunSettings()))
     number_format = torch.bfloat16 if found.precision == "bf16" else torch.float32
     return max(_rate(side, number_format, found.device) for side in SIDES)
 

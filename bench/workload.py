@@ -6,8 +6,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.experiment import RunSettings
-from pipeline.learn import hardware
-from pipeline.learn.custom_cnn import CustomCNN
+from pipeline.learn.device import choose
+from pipeline.learn.models.custom_cnn import CustomCNN
 
 BATCH_SIZE = 128
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)  # as the tutorials have them
@@ -35,7 +35,7 @@ def network(of: RunSettings | None = None) -> CustomCNN:
 
 def device() -> torch.device:
     """Return the device that Headstart chooses on this machine."""
-    return hardware.choose(RunSettings()).device
+    return choose(RunSettings()).device
 
 
 def operations(training: bool) -> int:

@@ -48,7 +48,7 @@ def plan(experiment: Experiment) -> list[PlannedRun]:
 
     Raises InputError for data, models or weights that cannot be used: before any work starts.
     """
-    from pipeline.learn import hardware, models  # torch takes a second to import: only when needed
+    from pipeline.learn import device, models  # torch takes a second to import: only when needed
     from pipeline.learn.data import sources
 
     for settings in experiment.runs:
@@ -57,7 +57,7 @@ def plan(experiment: Experiment) -> list[PlannedRun]:
     for settings, fingerprint in zip(
         experiment.runs, sources.checked_fingerprints(experiment.runs), strict=True
     ):
-        found = hardware.choose(settings)
+        found = device.choose(settings)
         hashes = {
             "settings": digest(effective_settings(settings)),
             "data": fingerprint,

@@ -48,7 +48,7 @@ class Need:
 
 def check(runs: Sequence[RunSettings], runs_dir: Path, jobs: int) -> None:
     """Raise SettingsError, naming what to lower, when runs need more than this machine has free."""
-    from pipeline.learn import hardware
+    from pipeline.learn import device
     from pipeline.learn.data import sources
 
     images = sources.training_images(runs)
@@ -56,7 +56,7 @@ def check(runs: Sequence[RunSettings], runs_dir: Path, jobs: int) -> None:
     needs = [n for n in found if n is not None]
     refuse_full_disk(needs, runs_dir, jobs)
     refuse_full_cache(needs, cache_folder("features"))
-    on_gpu = [n for n in needs if hardware.choose(n.settings).device.type == "cuda"]
+    on_gpu = [n for n in needs if device.choose(n.settings).device.type == "cuda"]
     refuse_full_memory([n for n in needs if n not in on_gpu], jobs)
     if on_gpu:
         try_batches(on_gpu)
@@ -193,9 +193,9 @@ def activation_bytes(network: Any, settings: RunSettings, batch: int, side: int)
 
 
 def _float_bytes(settings: RunSettings) -> int:
-    from pipeline.learn import hardware
+    from pipeline.learn import device
 
-    return 2 if hardware.choose(settings).precision == "bf16" else FLOAT_BYTES
+    return 2 if device.choose(settings).precision == "bf16" else FLOAT_BYTES
 
 
 def _bytes(tensors: Iterable[Any]) -> int:
@@ -245,15 +245,15 @@ def try_batch(settings: RunSettings) -> None:
     """Train one step on made-up images. Raises RunError, naming what to lower, when memory runs out."""
     import torch
 
-    from pipeline.learn import hardware, loop, optimizers
+    from pipeline.learn import device, optimizers, train
 
-    machine, side = hardware.choose(settings), _side(settings)
+    machine, side = device.choose(settings), _side(settings)
     with machine.explaining_memory(settings):
         network = machine.place(_random_network(settings, side))
         optimizer = optimizers.build(network.parameter_groups(settings), settings, machine)  # type: ignore[operator]
         images = machine.place_images(torch.rand(settings.batch_size, 3, side, side, device=machine.device))
         targets = torch.zeros(settings.batch_size, dtype=torch.int64, device=machine.device)
-        loss, _ = loop.training_loss(network.train(), images, targets, settings, machine)
+        loss, _ = train.training_loss(network.train(), images, targets, settings, machine)
         loss.backward()
         optimizer.step()
         machine.synchronize()

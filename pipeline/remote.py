@@ -185,9 +185,9 @@ def packed(folder: Path) -> bytes:
 
 
 def _hardware(settings: RunSettings) -> str:
-    from pipeline.learn import hardware
+    from pipeline.learn import device
 
-    found = hardware.choose(settings)
+    found = device.choose(settings)
     return f"{found.device.type} {found.precision}"
 
 

@@ -30,9 +30,9 @@ KERNEL = ("ipykernel.kernelapp", "ipykernel.ipkernel", "matplotlib.pyplot")
 LEARNING = (
     *KERNEL,
     "pipeline.learn.data.loading",
-    "pipeline.learn.evaluation",
+    "pipeline.learn.evaluate",
     "pipeline.learn.models",
-    "pipeline.learn.training",
+    "pipeline.learn.train",
     "torch._dynamo",  # every optimizer imports it
     "torch.utils.flop_counter",
 )

@@ -14,7 +14,7 @@ from pipeline import limits
 from pipeline.cli import main
 from pipeline.errors import RunError, SettingsError
 from pipeline.experiment import RunSettings
-from pipeline.learn import hardware, loop
+from pipeline.learn import device, train
 
 GB = 10**9
 
@@ -223,7 +223,7 @@ def test_trial_batch_that_fits_passes_and_one_that_does_not_names_what_to_lower(
 ) -> None:
     chosen = settings(model="resnet18", image_size=32, batch_size=4, optimizer="sgd")
     limits.try_batch(chosen)
-    monkeypatch.setattr(loop, "training_loss", out_of_memory)
+    monkeypatch.setattr(train, "training_loss", out_of_memory)
 
     with pytest.raises(RunError) as caught:
         limits.try_batch(chosen)
@@ -250,7 +250,7 @@ def test_trial_of_several_runs_says_which_does_not_fit(
 
 
 def out_of_memory_in(chosen: RunSettings) -> None:
-    with hardware.choose(chosen).explaining_memory(chosen):
+    with device.choose(chosen).explaining_memory(chosen):
         out_of_memory()
 
 
@@ -283,6 +283,6 @@ def test_only_runs_on_a_gpu_are_tried(workplace: Path, monkeypatch: pytest.Monke
     limits.check([settings(max_train_images=100)], Path("runs"), 1)
     assert tried == []
 
-    monkeypatch.setattr(hardware, "choose", lambda chosen: Gpu)
+    monkeypatch.setattr(device, "choose", lambda chosen: Gpu)
     limits.check([settings(max_train_images=100)], Path("runs"), 1)
     assert tried == ["custom_cnn"]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.learn.convolutions import conv2d
+from pipeline.learn.fast.convolutions import conv2d
 
 # Width factor, depth factor, dropout before the classifier.
 VARIANTS = {

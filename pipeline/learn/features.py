@@ -22,7 +22,7 @@ from pipeline.experiment import RunSettings
 from pipeline.files import cache_folder, digest, replacing
 from pipeline.learn import energy
 from pipeline.learn.data.augment import generator
-from pipeline.learn.hardware import Hardware
+from pipeline.learn.device import Hardware
 
 if TYPE_CHECKING:
     from pipeline.learn.data.images import ImageData, SplitName

@@ -1,4 +1,4 @@
-"""Small pictures for notebook and report: labelled samples, augmented views, and every mistake."""
+"""Pictures for notebook and report: samples, augmented views, every mistake, curves and confusion."""
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +8,9 @@ import pandas as pd
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
+from sklearn.metrics import ConfusionMatrixDisplay
 from torch import Tensor
 
 from pipeline.experiment import RunSettings
@@ -151,3 +153,36 @@ def _mosaic(
 
 def _short(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+
+
+def show_curves(history: pd.DataFrame) -> Figure:
+    """Draw loss and accuracy over the epochs, on train and on val."""
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    for axis, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for split in ("train", "val"):
+            axis.plot(history["epoch"], history[f"{split}_{name}"], marker=".", label=split)
+        axis.set(xlabel="epoch", ylabel=name)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.legend()
+    return figure
+
+
+def show_confusion(predictions: Mapping[str, SplitPredictions], classes: Sequence[str]) -> Figure:
+    """Draw the confusion matrix of test: rows are true classes, columns answers."""
+    split = predictions["test"]
+    # A class name may hold $ or other markup, which Matplotlib must show and not read.
+    names = [name.replace("$", r"\$") for name in classes]
+    side = min(14.0, 3.0 + 0.5 * len(classes))
+    figure = Figure(figsize=(side, side), layout="constrained")
+    ConfusionMatrixDisplay.from_predictions(
+        split.target,
+        split.predicted,
+        labels=np.arange(len(classes)),
+        display_labels=names,
+        xticks_rotation="vertical",
+        include_values=len(classes) <= 20,
+        colorbar=False,
+        cmap="Blues",
+        ax=figure.subplots(),
+    )
+    return figure

@@ -7,16 +7,19 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn, optim
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.overrides import TorchFunctionMode
 
 from pipeline.experiment import RunSettings
-from pipeline.learn.hardware import Hardware
+from pipeline.learn.device import Hardware
 
 RISE = 0.25  # one_cycle: share of the steps in which the learning rate rises
 START = 0.1  # one_cycle: the first learning rate, as a share of the highest
 # Muon: iterations that make an update orthogonal. The language models it was made for take five.
 ORTHOGONALISING_STEPS = 3
 FILTERS_NDIM = 4
+AVERAGE_EVERY = 5  # steps between two updates of the average of the weights
+AVERAGE_WINDOW = 0.05  # the average looks back over about this share of all steps
 
 
 class ConvolutionMuon(optim.Muon):
@@ -132,6 +135,27 @@ def _only(groups: list[dict[str, Any]], filters: bool) -> list[dict[str, Any]]:
         for group in groups
     ]
     return [group for group in chosen if group["params"]]
+
+
+def average(network: nn.Module, settings: RunSettings, steps: int) -> AveragedModel | None:
+    """Return a running average of a network's weights over late steps, if the settings ask for one."""
+    if not settings.weight_averaging:
+        return None
+    window = AVERAGE_WINDOW * steps / AVERAGE_EVERY
+    update = get_ema_multi_avg_fn(1 - 1 / max(2.0, window))
+    return AveragedModel(network, multi_avg_fn=update, use_buffers=True)
+
+
+def update_average(averaged: AveragedModel | None, network: nn.Module, step: int) -> None:
+    """Take up the weights after some steps (from 0) of an epoch; others are too near to tell more."""
+    if averaged is not None and step % AVERAGE_EVERY == 0:
+        averaged.update_parameters(network)
+
+
+def learning_rate(optimizer: AnyOptimizer, settings: RunSettings) -> float:
+    """Return the rate of the last step, before any group's own factor."""
+    group = optimizer.param_groups[0]
+    return settings.learning_rate * float(group["lr"]) / float(group["highest_lr"])
 
 
 def set_learning_rate(optimizer: AnyOptimizer, factor: float) -> None:

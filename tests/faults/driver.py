@@ -18,7 +18,7 @@ from pipeline import worker
 from pipeline.experiment import RunSettings
 from pipeline.identity import NOTEBOOK
 from pipeline.jobs import Job
-from pipeline.learn import data, evaluation, gallery, hardware, measurement, models, training  # noqa: F401
+from pipeline.learn import data, device, evaluate, gallery, models, train  # noqa: F401
 from pipeline.record import RUN_FOLDER_VARIABLE, Failure
 
 DRAWS = {"samples", "augmented", "curves", "confusion"}
@@ -27,7 +27,7 @@ FILE_OPERATIONS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "sh
 
 def main() -> None:
     """Serve one line after the other until standard input ends."""
-    measurement.BUDGET_SECONDS = 0.0  # how fast a network answers is not what is compared
+    evaluate.BUDGET_SECONDS = 0.0  # how fast a network answers is not what is compared
     for line in sys.stdin:
         process = os.fork()
         if process == 0:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.learn import energy, evaluation, features, training
+from pipeline.learn import energy, evaluate, features, train
 from pipeline.learn.energy import Counter, Meter
 from tests.learn import tiny
-from tests.learn.test_training import KilledError, kill_after
+from tests.learn.test_train import KilledError, kill_after
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 ZONES = {  # folder: name, what it shows; a package holds its cores, "psys" the packages
@@ -211,10 +211,10 @@ def test_training_counts_every_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert fitted.energy_note.startswith("by the counters of processor,")
 
 
-def fit(**changes: Any) -> training.FitResult:
+def fit(**changes: Any) -> train.FitResult:
     chosen = tiny.settings(**changes)
     build = tiny.network if chosen.model == "custom_cnn" else tiny.transfer_network
-    return training.fit(build(chosen), tiny.images(chosen), chosen, tiny.run(Path.cwd()), tiny.CPU)
+    return train.fit(build(chosen), tiny.images(chosen), chosen, tiny.run(Path.cwd()), tiny.CPU)
 
 
 def test_energy_of_a_killed_run_is_the_sum_over_its_parts(
@@ -286,9 +286,9 @@ def test_features_keep_what_they_cost(tmp_path: Path) -> None:
 
 def test_timings_bear_the_energy(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = tiny.settings()
-    fitted = training.FitResult(None, 1, "", 1.0, energy_joules=7.0, energy_note="by counters")  # type: ignore[arg-type]
+    fitted = train.FitResult(None, 1, "", 1.0, energy_joules=7.0, energy_note="by counters")  # type: ignore[arg-type]
     predictions = SimpleNamespace(seconds=1.0)
-    timings = evaluation._timings(
+    timings = evaluate._timings(
         tiny.network(chosen), tiny.images(chosen), chosen, fitted, predictions, tiny.CPU
     )
     assert (timings.energy_joules, timings.energy_note) == (7.0, "by counters")

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.learn import evaluation, training
+from pipeline.learn import evaluate, train
 from pipeline.learn.features import FeatureData
-from pipeline.learn.network import TransferNetwork
+from pipeline.learn.models.transfer import TransferNetwork
 from tests.learn import tiny
 
 pytestmark = pytest.mark.usefixtures("workplace")
@@ -52,8 +52,8 @@ def test_backbone_sees_each_image_once_whatever_the_epochs_and_seeds(looks: list
             seed=seed, epochs=5, learning_rate=0.1 / (seed + 1), dropout=0.1 * seed
         )
         network, images = tiny.transfer_network(chosen), tiny.images(chosen)
-        training.fit(network, images, chosen, tiny.run(Path.cwd(), f"s{seed}"), tiny.CPU)
-        evaluation.predict(network, images, chosen, tiny.CPU)
+        train.fit(network, images, chosen, tiny.run(Path.cwd(), f"s{seed}"), tiny.CPU)
+        evaluate.predict(network, images, chosen, tiny.CPU)
     assert sum(looks) == len(images.train) + len(images.val) + len(images.test)
 
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from pipeline.experiment import RunSettings
-from pipeline.learn import data, gallery, hardware
+from pipeline.learn import data, device, gallery
 from pipeline.learn.preprocessing import Preprocessing
 from pipeline.record import GALLERY_COLUMNS, SplitPredictions
 from tests.learn.made_images import write_classes
@@ -25,7 +25,7 @@ def load(tmp_path, classes, size=(16, 16)):
     settings = RunSettings(
         dataset="image_folder", device="cpu", precision="fp32", augmentation=["flip", "crop"]
     )
-    return data.load(settings, Preprocessing(), hardware.choose(settings)), settings
+    return data.load(settings, Preprocessing(), device.choose(settings)), settings
 
 
 def predictions(split, wrong=()):
@@ -82,7 +82,7 @@ def test_large_images_become_small_pictures(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_classes(tmp_path / "data", {"a": 5, "b": 5}, (100, 100))
     settings = RunSettings(dataset="image_folder", device="cpu", precision="fp32", image_size=100)
-    images = data.load(settings, Preprocessing(), hardware.choose(settings))
+    images = data.load(settings, Preprocessing(), device.choose(settings))
     assert images.train.pixels.shape[1] == 100
     assert {decoded(png).shape for png in gallery.gallery(images, {})["png"]} == {(64, 64, 3)}
 

@@ -1,6 +1,5 @@
 """Memory that a process takes for itself is counted, the same in forks and where Linux does not tell."""
 
-import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -55,34 +54,3 @@ def test_without_linux_the_largest_resident_set_stands_in(
 
     assert memory.most() >= before > 0
     assert held.nbytes == 50 * MEGABYTE
-
-
-KEEPS = """
-import resource, sys
-import numpy as np
-from pipeline.learn import memory
-if sys.argv[1] == "kept":
-    memory.keep_freed()
-def step():
-    for megabytes in (90, 30, 5):
-        np.ones(megabytes << 20, np.uint8)
-step()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-step()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's malloc is told")
-def test_memory_that_is_freed_is_taken_again_without_new_pages() -> None:
-    new_pages = {
-        how: int(
-            subprocess.run(
-                [sys.executable, "-c", KEEPS, how], capture_output=True, text=True, check=True
-            ).stdout
-        )
-        for how in ("kept", "given back")
-    }
-
-    assert new_pages["kept"] < 50
-    assert new_pages["given back"] > 50

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from pipeline.learn import optimizers
-from pipeline.learn.hardware import Hardware
+from pipeline.learn.device import Hardware
 from tests.learn import tiny
 
 STEPS, PER_EPOCH = 100, 10

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.experiment import RunSettings
-from pipeline.learn import data, evaluation, models, training
+from pipeline.learn import data, evaluate, models, train
 from tests.learn import tiny
 
 ARCHIVE = Path(__file__).parents[3] / "shared/data/cifar10-jpeg.zip"
@@ -40,6 +40,6 @@ def test_small_custom_cnn_tells_photographs_apart_after_four_epochs(workplace: P
     )
     images = data.load(settings, models.preprocessing(settings), tiny.CPU)
     network = models.build(settings, images.classes, images.preprocessing)
-    training.fit(network, images, settings, tiny.run(workplace), tiny.CPU)
-    predictions = evaluation.predict(network, images, settings, tiny.CPU)
-    assert evaluation.metrics(predictions).loc["test", "accuracy"] > 0.45
+    train.fit(network, images, settings, tiny.run(workplace), tiny.CPU)
+    predictions = evaluate.predict(network, images, settings, tiny.CPU)
+    assert evaluate.metrics(predictions).loc["test", "accuracy"] > 0.45

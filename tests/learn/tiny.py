@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from pipeline.experiment import RunSettings
-from pipeline.learn import data, hardware
-from pipeline.learn.custom_cnn import CustomCNN
+from pipeline.learn import data
 from pipeline.learn.data.images import ImageData
-from pipeline.learn.hardware import Hardware
-from pipeline.learn.network import TransferNetwork
+from pipeline.learn.device import Hardware
+from pipeline.learn.models.custom_cnn import CustomCNN
+from pipeline.learn.models.transfer import TransferNetwork
 from pipeline.learn.preprocessing import Preprocessing
 from pipeline.record import RunFolder
 
@@ -46,11 +46,3 @@ def transfer_network(chosen: RunSettings) -> TransferNetwork:
 def run(folder: Path, name: str = "run") -> RunFolder:
     (folder / name).mkdir(exist_ok=True)
     return RunFolder(folder / name)
-
-
-def chosen_hardware(chosen: RunSettings) -> Hardware:
-    threads = torch.get_num_threads()
-    try:
-        return hardware.choose(chosen)
-    finally:
-        torch.set_num_threads(threads)

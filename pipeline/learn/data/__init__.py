@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pipeline.experiment import RunSettings
     from pipeline.learn.data.images import ImageData
-    from pipeline.learn.hardware import Hardware
+    from pipeline.learn.device import Hardware
     from pipeline.learn.preprocessing import Preprocessing
 
 

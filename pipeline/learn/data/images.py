@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from pipeline.experiment import RunSettings
 from pipeline.learn.data.augment import Draw, augment, generator
-from pipeline.learn.hardware import Hardware
+from pipeline.learn.device import Hardware
 from pipeline.learn.preprocessing import Preprocessing
 from pipeline.record import DatasetInfo
 

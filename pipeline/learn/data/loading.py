@@ -16,7 +16,7 @@ from pipeline.learn.data.duplicates import cached_near_duplicates
 from pipeline.learn.data.images import ImageData, Split
 from pipeline.learn.data.split import Splits, split
 from pipeline.learn.data.store import Decoded, Store
-from pipeline.learn.hardware import Hardware
+from pipeline.learn.device import Hardware
 from pipeline.learn.preprocessing import Preprocessing
 from pipeline.record import DatasetInfo
 

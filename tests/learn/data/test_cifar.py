@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.errors import DataError
 from pipeline.experiment import RunSettings
-from pipeline.learn import data, hardware
+from pipeline.learn import data, device
 from pipeline.learn.data import cifar, sources
 from pipeline.learn.data.cifar import CIFAR10, CIFAR100
 from pipeline.learn.preprocessing import Preprocessing
@@ -86,7 +86,7 @@ def test_an_archive_put_there_by_hand_is_read(tmp_path, monkeypatch, like, image
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / like.archive.file).write_bytes(content)
     settings = RunSettings(dataset=like.name, device="cpu", precision="fp32", val_fraction=0.5)
-    loaded = data.load(settings, Preprocessing(), hardware.choose(settings))
+    loaded = data.load(settings, Preprocessing(), device.choose(settings))
     first = pixels[like.test[0]][0].reshape(3, 32, 32)
     assert np.array_equal(loaded.test.pixels[0].permute(2, 0, 1).numpy(), first)
     assert loaded.info.split_sizes["test"] == images

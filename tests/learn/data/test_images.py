@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from pipeline.experiment import AUGMENTATIONS, RunSettings
-from pipeline.learn import data, hardware
+from pipeline.learn import data, device
 from pipeline.learn.preprocessing import Preprocessing
 from tests.learn.made_images import write_classes
 
@@ -21,7 +21,7 @@ def load(memory=None, preprocessing=None, **settings):
         settings["dataset"] = "image_folder"
         write_classes_once()
     chosen = RunSettings(device="cpu", precision="fp32", **settings)
-    return data.load(chosen, preprocessing or Preprocessing(), hardware.choose(chosen), memory=memory), chosen
+    return data.load(chosen, preprocessing or Preprocessing(), device.choose(chosen), memory=memory), chosen
 
 
 def write_classes_once():
@@ -144,7 +144,7 @@ def test_statistics_come_from_the_training_images_alone():
 def test_batches_lie_in_memory_as_the_hardware_wants(channels_last):
     chosen = RunSettings(dataset="image_folder", device="cpu", precision="fp32", augmentation=["crop"])
     write_classes_once()
-    machine = hardware.Hardware(torch.device("cpu"), "fp32", 1, channels_last)
+    machine = device.Hardware(torch.device("cpu"), "fp32", 1, channels_last)
     images = data.load(chosen, Preprocessing(), machine)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     for x in (next(images.train_batches(0, 0, chosen))[0], next(images.batches("val", 3))[0]):
@@ -160,8 +160,8 @@ def test_a_gpu_sees_the_same_images():
         dataset="image_folder", precision="fp32", augmentation=["crop", "flip"], image_size=24
     )
     both = [
-        data.load(chosen, Preprocessing(), hardware.Hardware(torch.device(device), "fp32", 1, True))
-        for device in ("cpu", "cuda")
+        data.load(chosen, Preprocessing(), device.Hardware(torch.device(kind), "fp32", 1, True))
+        for kind in ("cpu", "cuda")
     ]
     for (x, y), (other_x, other_y) in zip(*(im.train_batches(0, 0, chosen) for im in both), strict=True):
         assert torch.equal(y, other_y.cpu())

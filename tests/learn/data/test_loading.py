@@ -10,7 +10,7 @@ from PIL import Image
 
 from pipeline.errors import DataError
 from pipeline.experiment import RunSettings
-from pipeline.learn import data, hardware
+from pipeline.learn import data, device
 from pipeline.learn.data import sources
 from pipeline.learn.preprocessing import Preprocessing
 from tests.learn.data.test_decode import png_claiming
@@ -30,7 +30,7 @@ def settings(**wanted):
 
 def load(**wanted):
     chosen = settings(**wanted)
-    return data.load(chosen, Preprocessing(), hardware.choose(chosen))
+    return data.load(chosen, Preprocessing(), device.choose(chosen))
 
 
 def test_digits_fill_the_range_of_a_byte():

@@ -1,0 +1,211 @@
+"""What a run computes on: device, number format and threads; asking changes nothing, ``tune`` does."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from joblib import cpu_count
+from torch import Tensor, nn
+
+from pipeline.errors import RunError, SettingsError
+from pipeline.experiment import RunSettings
+from pipeline.learn import memory
+from pipeline.learn.fast import convolutions
+from pipeline.learn.fast.memory import keep_freed
+from pipeline.record import Environment
+
+Precision = Literal["fp32", "bf16"]
+THREADS_VARIABLE = "HEADSTART_THREADS"
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "scikit-learn",
+    "pandas",
+    "papermill",
+    "pillow",
+    "timm",
+)
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where and in which number format a network runs.
+
+    ``channels_last`` keeps a pixel's channels side by side in memory: with bf16 on a CPU that is
+    the difference between four times faster and slower than fp32. ``memory_before`` is what the
+    process had taken before it began, in bytes.
+    """
+
+    device: torch.device
+    precision: Precision
+    threads: int
+    channels_last: bool
+    memory_before: int = 0
+
+    def autocast(self) -> torch.autocast:
+        """Return a context in which matrix products and convolutions run in ``precision``."""
+        return torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16", cache_enabled=True
+        )
+
+    def place(self, network: nn.Module) -> nn.Module:
+        """Move a network to the device, in the memory format that is fast there."""
+        if self.device.type == "cpu" and self.precision == "bf16":
+            convolutions.use_in(network, amx=has_amx())
+        layout = torch.channels_last if self.channels_last else torch.preserve_format
+        return network.to(self.device, memory_format=layout)  # type: ignore[call-overload]
+
+    def place_images(self, images: Tensor) -> Tensor:
+        """Move images [B, 3, S, S] to the device, in the memory format that is fast there."""
+        layout = torch.channels_last if self.channels_last else torch.preserve_format
+        return images.to(self.device, memory_format=layout, non_blocking=True)
+
+    def synchronize(self) -> None:
+        """Wait until the device has done what it was asked: before every reading of a clock."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        elif self.device.type == "mps":
+            torch.mps.synchronize()
+
+    @contextmanager
+    def explaining_memory(self, settings: RunSettings) -> Iterator[None]:
+        """Turn running out of memory into a RunError that names the settings to lower."""
+        try:
+            yield
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not _is_out_of_memory(error):
+                raise
+            size = f"image_size {settings.image_size}" if settings.image_size else "image_size"
+            raise RunError(
+                f"{settings.model}: out of memory on {self.device} with batch_size {settings.batch_size}. "
+                f"Try batch_size {max(1, settings.batch_size // 2)} or a smaller {size}."
+            ) from error
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    words = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
+    return isinstance(error, torch.OutOfMemoryError) or any(w in str(error).lower() for w in words)
+
+
+def choose(settings: RunSettings) -> Hardware:
+    """Return the hardware that the settings ask for; changes nothing in this process.
+
+    Raises SettingsError when they ask for what this machine has not.
+    """
+    device = _device(settings.device)
+    precision = _precision(settings.precision, device)
+    return Hardware(device, precision, _threads(), device.type != "mps", memory.in_use())
+
+
+def tune(hardware: Hardware) -> Hardware:
+    """Set this process up to train on chosen hardware, and return it: threads, kernels, memory.
+
+    On a GPU, cuDNN tries its kernels and keeps the fastest, as image sizes do not change; on a CPU,
+    memory that is freed is kept for the next step.
+    """
+    torch.set_num_threads(hardware.threads)
+    torch.backends.cudnn.benchmark = hardware.device.type == "cuda"
+    if hardware.device.type == "cpu":
+        keep_freed()
+    return hardware
+
+
+def _device(wanted: str) -> torch.device:
+    found = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if wanted == "auto":
+        wanted = next(name for name, available in found.items() if available)
+    if not found[wanted]:
+        available = ", ".join(name for name, there in found.items() if there)
+        raise SettingsError(f"device is {wanted!r}, but this machine has only {available}; use device auto.")
+    return torch.device(wanted)
+
+
+def _precision(wanted: str, device: torch.device) -> Precision:
+    if wanted == "auto":
+        return "bf16" if has_fast_bf16(device) else "fp32"
+    return "bf16" if wanted == "bf16" else "fp32"
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 faster than float32, rather than imitating it."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and (bool(_cpu().get("avx512_bf16")) or has_amx())
+
+
+def has_amx() -> bool:
+    """Whether the processor multiplies whole tiles of bfloat16 at once (Intel's AMX)."""
+    return bool(_cpu().get("amx_bf16"))
+
+
+def _cpu() -> Mapping[str, Any]:
+    """Return the processor's instructions, each True or False, and its name."""
+    return torch.cpu.get_capabilities()
+
+
+def _threads() -> int:
+    """Return the threads that the parent process leaves to this run, else all cores it may use."""
+    for variable in (THREADS_VARIABLE, "OMP_NUM_THREADS"):
+        given = os.environ.get(variable, "")
+        if given.isdigit() and int(given) > 0:
+            return int(given)
+    return cpu_count()
+
+
+def environment(hardware: Hardware) -> Environment:
+    """Return what a reader needs to know of the machine and software to repeat a run."""
+    commit = _git("rev-parse", "HEAD")
+    status = _git("status", "--porcelain", "--untracked-files=no")
+    return Environment(
+        git_commit=commit or None,
+        git_dirty=None if not commit else bool(status),
+        packages={name: version for name in PACKAGES if (version := _version(name))},
+        python=platform.python_version(),
+        platform=platform.platform(),
+        device=_device_name(hardware.device),
+        cpu=cpu_name(),
+        threads=hardware.threads,
+        precision=hardware.precision,
+    )
+
+
+def cpu_name() -> str:
+    """Return the processor's name, as it gives it itself."""
+    return str(_cpu().get("cpu_name", "")).strip() or platform.processor() or platform.machine()
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git(*arguments: str) -> str:
+    """Return what git says of the repository that holds this file; empty without one."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return ""  # installed as a package: a repository around it would be somebody else's
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()

@@ -1,0 +1,206 @@
+"""Evaluation: probabilities for val and test, their metrics, what an answer costs, and keeping it all."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import save_model
+from sklearn.metrics import accuracy_score, precision_recall_fscore_support
+from torch import Tensor, nn
+
+from pipeline.experiment import RunSettings
+from pipeline.learn import gallery, memory, models, train
+from pipeline.learn.device import Hardware, environment
+from pipeline.learn.features import FeatureData, evaluation_batch
+from pipeline.record import RunFolder, SplitPredictions, Timings
+
+if TYPE_CHECKING:
+    from pipeline.learn.data.images import ImageData
+
+SPLITS: tuple[Literal["val", "test"], ...] = ("val", "test")
+WARM_UPS = 3
+LEAST, MOST = 5, 100  # repetitions of a measurement
+BUDGET_SECONDS = 1.0  # of one measurement
+
+
+class Predictions(dict[str, SplitPredictions]):
+    """The answers on ``val`` and ``test``, and the seconds that they took."""
+
+    seconds: float = 0.0
+
+
+def predict(
+    network: nn.Module, images: "ImageData", settings: RunSettings, hardware: Hardware
+) -> Predictions:
+    """Return the probability of each class for every val and test image.
+
+    This is the one place that looks at test. With ``flip_at_test`` the probabilities are the mean
+    over an image and its mirror.
+    """
+    started = time.perf_counter()
+    found = Predictions()
+    with hardware.explaining_memory(settings):
+        network.eval()
+        model, examples = _cheapest(network, images, settings, hardware)
+        for name in SPLITS:
+            batches = examples.batches(name, evaluation_batch(images, hardware))
+            answers = [probabilities(model, x, settings, hardware) for x, _ in batches]
+            found[name] = _with_targets(getattr(images, name), torch.cat(answers))
+    found.seconds = time.perf_counter() - started
+    return found
+
+
+def _with_targets(split: Any, answers: Tensor) -> SplitPredictions:
+    return SplitPredictions(
+        np.asarray(split.index, dtype=np.int64),
+        split.targets.cpu().numpy().astype(np.int64),
+        answers.cpu().numpy(),
+    )
+
+
+def _cheapest(
+    network: Any, images: "ImageData", settings: RunSettings, hardware: Hardware
+) -> tuple[nn.Module, Any]:
+    """Return what to ask and what to show it: a frozen backbone's features may be at hand."""
+    if settings.mode == "linear_probe" and not settings.flip_at_test:
+        return network.head, FeatureData(network, images, settings, hardware)
+    return network, images
+
+
+def probabilities(network: nn.Module, x: Tensor, settings: RunSettings, hardware: Hardware) -> Tensor:
+    """Return the probabilities float32 [B, classes] that a network gives images [B, 3, S, S]."""
+    return train.log_probabilities(network, x, settings, hardware).exp()
+
+
+def metrics(predictions: Mapping[str, SplitPredictions]) -> pd.DataFrame:
+    """Return accuracy, and precision, recall and F1 over classes (macro, weighted), of each split."""
+    return pd.DataFrame({name: _metrics(split) for name, split in predictions.items()}).T
+
+
+def _metrics(split: SplitPredictions) -> dict[str, float]:
+    found = {"accuracy": float(accuracy_score(split.target, split.predicted))}
+    for average in ("macro", "weighted"):
+        scores = precision_recall_fscore_support(
+            split.target, split.predicted, average=average, zero_division=0.0
+        )
+        for name, score in zip(("precision", "recall", "f1"), scores, strict=False):
+            found[f"{name}_{average}"] = float(score)
+    return found
+
+
+def save(
+    run: RunFolder,
+    settings: RunSettings,
+    images: "ImageData",
+    network: nn.Module,
+    fitted: train.FitResult,
+    predictions: Predictions,
+    hardware: Hardware,
+) -> None:
+    """Write all that a run's record is made of, once its costs are measured."""
+    run.write_history(fitted.history)
+    run.write_predictions(predictions)
+    run.write_gallery(gallery.gallery(images, predictions, settings))
+    run.write_weights(lambda path: save_model(network, str(path)))
+    run.write_results(
+        classes=images.classes,
+        dataset=images.info,
+        model=models.describe(network, settings, images.preprocessing),
+        timings=_timings(network, images, settings, fitted, predictions, hardware),
+        best_epoch=fitted.best_epoch,
+        stop_reason=fitted.stop_reason,
+        environment=environment(hardware),
+    )
+
+
+def _timings(
+    network: nn.Module,
+    images: "ImageData",
+    settings: RunSettings,
+    fitted: train.FitResult,
+    predictions: Predictions,
+    hardware: Hardware,
+) -> Timings:
+    measured = measure(network, images, settings, hardware)
+    return Timings(
+        train_seconds=fitted.train_seconds,
+        feature_seconds=fitted.feature_seconds,
+        load_seconds=images.seconds,
+        evaluate_seconds=predictions.seconds,
+        latency_seconds=measured.latency_seconds,
+        latency_seconds_p90=measured.latency_seconds_p90,
+        throughput_images_per_second=measured.throughput_images_per_second,
+        throughput_batch_size=measured.throughput_batch_size,
+        peak_memory_bytes=measured.peak_memory_bytes,
+        energy_joules=fitted.energy_joules,
+        energy_note=fitted.energy_note,
+    )
+
+
+def measure(network: nn.Module, images: "ImageData", settings: RunSettings, hardware: Hardware) -> "Measured":
+    """Return the latency, throughput and memory of answering as ``predict`` does, on val images."""
+    network.eval()
+    batch, _ = next(iter(images.batches("val", evaluation_batch(images, hardware))))
+    return measure_answers(
+        lambda x: probabilities(network, x, settings, hardware), batch, hardware, images.held_bytes
+    )
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Latency is of one image alone; throughput of ``throughput_batch_size`` images at once."""
+
+    latency_seconds: float  # median
+    latency_seconds_p90: float
+    throughput_images_per_second: float  # median
+    throughput_batch_size: int
+    peak_memory_bytes: int
+
+
+def measure_answers(
+    answer: Callable[[Tensor], Tensor], batch: Tensor, hardware: Hardware, image_bytes: int = 0
+) -> "Measured":
+    """Time a network's answers to images float [B, 3, S, S], which are on the device already.
+
+    ``image_bytes`` is what the data set takes in memory.
+
+    Latency and throughput are two measurements: neither is computed from the other.
+    """
+    alone = seconds(lambda: answer(batch[:1]), hardware)
+    together = seconds(lambda: answer(batch), hardware)
+    return Measured(
+        latency_seconds=float(np.median(alone)),
+        latency_seconds_p90=float(np.quantile(alone, 0.9)),
+        throughput_images_per_second=len(batch) / float(np.median(together)),
+        throughput_batch_size=len(batch),
+        peak_memory_bytes=peak_memory(hardware, image_bytes),
+    )
+
+
+def seconds(work: Callable[[], object], hardware: Hardware) -> list[float]:
+    """Return the seconds of each repetition of ``work``, after warm-ups; the clock waits for the device."""
+    for _ in range(WARM_UPS):
+        work()
+    found: list[float] = []
+    while len(found) < LEAST or (len(found) < MOST and sum(found) < BUDGET_SECONDS):
+        hardware.synchronize()
+        started = time.perf_counter()
+        work()
+        hardware.synchronize()
+        found.append(time.perf_counter() - started)
+    return found
+
+
+def peak_memory(hardware: Hardware, images: int) -> int:
+    """Return the most bytes that images, network and training have taken so far.
+
+    On a GPU they are the GPU's. Elsewhere they are this process's, above what it had when its hardware
+    was chosen, and the bytes of its ``images``, which it maps from a file.
+    """
+    if hardware.device.type == "cuda":
+        return torch.cuda.max_memory_allocated(hardware.device)
+    return max(0, memory.most() - hardware.memory_before) + images

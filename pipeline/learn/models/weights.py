@@ -1,0 +1,193 @@
+"""Weights files: read without running any code in them, and put into a network or refused by name."""
+
+import hashlib
+import pickle
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import ModelError, one_line
+from pipeline.experiment import RunSettings
+from pipeline.learn.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+IMAGENET = "ImageNet (1.28 M images, 1,000 classes)"
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+DAMAGED = "damaged, or no PyTorch weights file; fetch it again."
+SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
+# Containers and prefixes that training scripts commonly put around a state dict.
+WRAPPERS = ("state_dict", "model_state_dict", "model", "model_ema")
+PREFIXES = ("module.", "_orig_mod.", "backbone.")
+
+
+@dataclass(frozen=True)
+class Published:
+    """Weights as their authors published them: their name, their hash and the input they expect."""
+
+    name: str
+    hash: str
+    preprocessing: Preprocessing
+    trained_on: str = IMAGENET
+
+
+def is_file_name(weights: str | None) -> bool:
+    """Whether ``settings.weights`` means a file rather than the name of published weights."""
+    if weights is None:
+        return False
+    return weights.endswith(SUFFIXES) or "/" in weights or _is_file(Path(weights))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name longer than the file system allows
+        return False
+
+
+def require_file(path: Path) -> Path:
+    """Return the path of a weights file of the user's own.
+
+    Raises ModelError when there is none, or when no known kind of file ends so.
+    """
+    if not _is_file(path):
+        raise ModelError(f"weights {path}: no such file; give a file that ends in {', '.join(SUFFIXES)}.")
+    if path.suffix not in SUFFIXES:
+        raise ModelError(f"weights {path}: ends in {path.suffix!r}; it must be one of {', '.join(SUFFIXES)}.")
+    return path
+
+
+def check_file(path: Path) -> None:
+    """Raise ModelError, before any work, when a file of the user's own holds no usable tensors."""
+    stat = require_file(path).stat()
+    _check_file(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=64)
+def _check_file(path: Path, _modified: int, _size: int) -> None:
+    read_state(path)
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file; asked again, only its time and size are looked at."""
+    try:
+        stat = path.stat()
+        return _file_hash(path, stat.st_mtime_ns, stat.st_size)
+    except OSError as error:
+        raise ModelError(f"weights {path}: cannot be read ({error.strerror}).") from None
+
+
+@lru_cache(maxsize=64)
+def _file_hash(path: Path, _modified: int, _size: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_state(path: Path) -> "dict[str, Tensor]":
+    """Return the tensors in a weights file by name; nothing in the file is executed.
+
+    Raises ModelError when the file is damaged, holds pickled code or no tensors.
+    """
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickled(path)
+    state = _unwrapped(content)
+    if not state:
+        raise ModelError(f"weights {path}: holds no tensors by name; save it with model.state_dict().")
+    return state
+
+
+def _read_safetensors(path: Path) -> object:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError):
+        raise ModelError(f"weights {path}: damaged, or no safetensors file; fetch it again.") from None
+
+
+def _read_pickled(path: Path) -> object:
+    import torch
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of unusual pickle protocols, which are refused anyway
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ModelError(f"weights {path}: {_pickle_problem(str(error))}") from None
+    except Exception:  # noqa: BLE001 (a damaged file fails in any way)
+        raise ModelError(f"weights {path}: {DAMAGED}") from None
+
+
+def _pickle_problem(message: str) -> str:
+    code = re.search(r"GLOBAL (\S+)|Unsupported (?:global|class)\S* (\S+)", message)
+    if code is None:
+        return DAMAGED
+    name = code.group(1) or code.group(2)
+    return (
+        f"holds the pickled object {one_line(name, 80)}, which could run code, so it is not opened; "
+        "save tensors alone, with torch.save(model.state_dict(), path) or as .safetensors."
+    )
+
+
+def _unwrapped(content: object) -> "dict[str, Tensor]":
+    """Return the state dict inside what training scripts save, its names without wrappers' prefixes."""
+    from torch import Tensor
+
+    if not isinstance(content, Mapping):
+        return {}
+    for key in WRAPPERS:
+        if isinstance(content.get(key), Mapping):
+            return _unwrapped(content[key])
+    state = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+    while (prefix := next((p for p in PREFIXES if _all_behind(p, state)), None)) is not None:
+        state = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    return state
+
+
+def _all_behind(prefix: str, state: Mapping[str, object]) -> bool:
+    # A network of Headstart's own has a head beside its backbone, which is made anew anyway.
+    behind = [key for key in state if key.startswith(prefix)]
+    return bool(behind) and all(key.startswith((prefix, "head.")) for key in state)
+
+
+def source(settings: RunSettings) -> str:
+    """Return how errors name the weights that the settings ask for."""
+    return f"{settings.model}: weights {settings.weights}" if settings.weights else settings.model
+
+
+def load_state(network: "nn.Module", state: "Mapping[str, Tensor]", source: str) -> None:
+    """Copy tensors into a network; those of its classifiers may be missing or of another size.
+
+    Raises ModelError with the first tensor that is missing, of another shape or too many.
+    """
+    from pipeline.learn.models.transfer import classifiers
+
+    parts = tuple(f"{name}." for name in classifiers(network))
+    wanted = network.state_dict()
+    for name, tensor in wanted.items():
+        if not name.startswith(parts) and not name.endswith("num_batches_tracked"):
+            _require_fit(name, tensor, state, source)
+    surplus = [name for name in state if name not in wanted and not name.startswith(parts)]
+    if surplus:
+        raise ModelError(f"{source}: tensor {one_line(surplus[0], 80)} is not of this network.")
+    fitting = {n: t for n, t in state.items() if n in wanted and t.shape == wanted[n].shape}
+    try:
+        network.load_state_dict(fitting, strict=False)
+    except RuntimeError as error:  # sparse, quantised or without content
+        raise ModelError(f"{source}: cannot be copied into the network ({one_line(error, 160)}).") from None
+
+
+def _require_fit(name: str, wanted: "Tensor", state: "Mapping[str, Tensor]", source: str) -> None:
+    if name not in state:
+        raise ModelError(f"{source}: tensor {name} is missing; these are not this network's weights.")
+    if state[name].shape != wanted.shape:
+        found, needed = tuple(state[name].shape), tuple(wanted.shape)
+        raise ModelError(
+            f"{source}: tensor {name} has shape {found}, this network's has {needed}; "
+            "name the model that the weights are of."
+        )

@@ -1,0 +1,210 @@
+"""Training: one ``fit`` for every model and mode, to be read from top to bottom.
+
+``fit`` takes a run through its stages, ``_train`` a stage through its epochs, ``train_one_epoch`` an
+epoch through its batches; ``evaluate`` scores the network on val after each.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.errors import RunError
+from pipeline.experiment import RunSettings
+from pipeline.learn import checkpoint, energy, optimizers, stages
+from pipeline.learn.device import Hardware
+from pipeline.learn.progress import Progress, Reporter, Row, Scores, Tally
+from pipeline.learn.stages import Stage
+from pipeline.record import RunFolder
+
+if TYPE_CHECKING:
+    from pipeline.learn.data import ImageData
+
+CHECK_EVERY = 100  # steps between two looks at the training loss
+AUXILIARY_WEIGHT = 0.4  # of an auxiliary head's loss (Szegedy et al. 2016, arXiv 1512.00567)
+IMAGES_NDIM = 4
+
+Batches = Iterable[tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What training did; the network it trained now holds the weights of ``best_epoch``.
+
+    ``history`` has a row per epoch, columns ``record.HISTORY_COLUMNS`` and ``images_per_second``;
+    fine-tuning begins with the epochs of the head alone. The best epoch, from 1, has the lowest val
+    loss. ``train_seconds`` holds all epochs with their val passes, and ``feature_seconds``.
+    """
+
+    history: pd.DataFrame
+    best_epoch: int
+    stop_reason: str
+    train_seconds: float
+    feature_seconds: float = 0.0
+    energy_joules: float | None = None  # of all parts of the run; None where no counter told
+    energy_note: str = ""
+
+
+def fit(
+    network: nn.Module, images: "ImageData", settings: RunSettings, run: RunFolder, hardware: Hardware
+) -> FitResult:
+    """Train a network in place, in the settings' mode, and leave it with its best epoch's weights.
+
+    Writes a checkpoint after each epoch and goes on from it when there is one. Raises RunError when
+    the loss is not finite or memory runs out.
+    """
+    hardware.place(network)
+    progress, reason = Progress(), ""
+    key = checkpoint.key(settings, images.info.fingerprint, hardware.precision)
+    saved = checkpoint.read(run.checkpoint_path, key, hardware.device)
+    reporter = Reporter(run, sum(epochs for _, epochs in stages.of(settings)))
+    with hardware.explaining_memory(settings):
+        for name, _ in stages.of(settings):
+            if saved is not None and saved["stage"] != name:
+                continue  # the checkpoint is of a later stage
+            stage = stages.begin(name, network, images, settings, run, hardware, progress, saved)
+            progress, saved = stage.progress, None
+            reason = _train(stage, reporter, lambda state: checkpoint.write(run.checkpoint_path, key, state))
+    return _result(progress, reason, hardware)
+
+
+def _train(stage: Stage, reporter: Reporter, keep: Callable[[dict[str, Any]], None]) -> str:
+    """Train to the end of a stage, leave its best weights in place, and say why that was the end."""
+    progress = stage.progress
+    while (reason := _stop_reason(stage)) is None:
+        with energy.Meter(stage.hardware.device) as meter:
+            row = _one_epoch(stage, progress.epoch, reporter)
+        progress.add(row, stage.evaluated)
+        progress.energy_joules = energy.total([progress.energy_joules, meter.joules])
+        reporter.epoch(row)
+        keep(stage.state())
+    stage.module.load_state_dict(progress.best_weights)
+    return reason
+
+
+def _stop_reason(stage: Stage) -> str | None:
+    progress, patience = stage.progress, stage.settings.patience
+    if stage.epoch >= stage.settings.epochs:
+        return "all epochs done"
+    waited = progress.epoch - max(stage.first_epoch, progress.best_epoch)
+    if patience is not None and waited >= patience:
+        return f"val loss did not fall for {patience} {'epoch' if patience == 1 else 'epochs'}"
+    return None
+
+
+def _one_epoch(stage: Stage, epoch: int, reporter: Reporter) -> Row:
+    """Train and validate once; ``epoch`` counts from 0, over all stages."""
+    # Seeded by epoch, dropout draws the same in a run that was killed and went on.
+    torch.manual_seed(stage.settings.seed * 100_003 + epoch)
+    started = time.perf_counter()
+    train = train_one_epoch(stage, epoch, reporter)
+    trained = time.perf_counter()
+    batches = stage.examples.batches("val", stage.val_batch)
+    val = evaluate(stage.evaluated, batches, stage.settings, stage.hardware)
+    refuse_divergence("val", val.loss, f"in epoch {epoch + 1}", stage.optimizer)
+    return {
+        "epoch": epoch + 1,
+        "train_loss": train.loss,
+        "train_accuracy": train.accuracy,
+        "val_loss": val.loss,
+        "val_accuracy": val.accuracy,
+        "learning_rate": optimizers.learning_rate(stage.optimizer, stage.settings),
+        "epoch_seconds": time.perf_counter() - started,
+        "images_per_second": train.images / (trained - started),
+    }
+
+
+def train_one_epoch(stage: Stage, epoch: int, reporter: Reporter) -> Scores:
+    """Show each training image once, and take one step of the optimizer for each batch."""
+    settings, hardware, optimizer = stage.settings, stage.hardware, stage.optimizer
+    steps, tally, started = stage.steps_per_epoch, Tally(hardware.device), time.perf_counter()
+    stage.module.train()
+    for step, (images, targets) in enumerate(stage.examples.train_batches(settings.seed, epoch, settings)):
+        factor = optimizers.schedule(settings, stage.epoch * steps + step, settings.epochs * steps, steps)
+        optimizers.set_learning_rate(optimizer, factor)
+        loss, logits = training_loss(stage.forward, images, targets, settings, hardware)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizers.clip(stage.module, settings)
+        optimizer.step()
+        optimizers.update_average(stage.average, stage.module, step)
+        tally.add(loss, logits, targets)
+        reporter.step(epoch + 1, tally.images, (step + 1) / steps, started)
+        if step % CHECK_EVERY == 0:  # on a GPU each look at the loss waits for it
+            refuse_divergence("training", tally.loss, f"in epoch {epoch + 1} by step {step + 1}", optimizer)
+    refuse_divergence("training", tally.loss, f"in epoch {epoch + 1}", optimizer)
+    return tally.scores()
+
+
+def training_loss(
+    network: Callable[[Tensor], Any],
+    images: Tensor,
+    targets: Tensor,
+    settings: RunSettings,
+    hardware: Hardware,
+) -> tuple[Tensor, Tensor]:
+    """Return the mean training loss [] and the logits [B, classes] of a batch.
+
+    A network that answers ``(logits, auxiliary logits, ...)`` learns from all of them.
+    """
+    with hardware.autocast():
+        output = network(images)
+    answers = output if isinstance(output, tuple) else (output,)
+    first, *others = (
+        F.cross_entropy(answer.float(), targets, label_smoothing=settings.label_smoothing)
+        for answer in answers
+    )
+    return sum((AUXILIARY_WEIGHT * other for other in others), start=first), answers[0]
+
+
+def refuse_divergence(split: str, loss: float, where: str, optimizer: optimizers.AnyOptimizer) -> None:
+    """Raise RunError if a loss is not finite."""
+    if not math.isfinite(loss):
+        rate = max(float(group["lr"]) for group in optimizer.param_groups)
+        raise RunError(
+            f"the {split} loss became {loss} {where}, at learning rate {rate:.3g}. "
+            "Try a lower learning_rate, a warm-up (warmup_epochs) or gradient_clip."
+        )
+
+
+def evaluate(network: nn.Module, batches: Batches, settings: RunSettings, hardware: Hardware) -> Scores:
+    """Return the scores of a network on batches of images, asked as in the end, without label smoothing."""
+    tally = Tally(hardware.device)
+    network.eval()
+    for images, targets in batches:
+        answers = log_probabilities(network, images, settings, hardware)
+        tally.add(F.nll_loss(answers, targets), answers, targets)
+    return tally.scores()
+
+
+@torch.inference_mode()
+def log_probabilities(network: nn.Module, x: Tensor, settings: RunSettings, hardware: Hardware) -> Tensor:
+    """Return the logarithms float32 [B, classes] of the probabilities that a network gives.
+
+    ``x`` are images [B, 3, S, S], or features [B, F] for a head alone, which have no mirror. With
+    ``flip_at_test`` the probabilities are the mean over an image and its mirror. The softmax is
+    computed in fp32 whatever the precision, so that the probabilities of an image sum to 1.
+    """
+    mirrored = settings.flip_at_test and x.ndim == IMAGES_NDIM
+    with hardware.autocast():
+        logits = [network(view) for view in ((x, x.flip(3)) if mirrored else (x,))]
+    answers = torch.stack([answer.float().log_softmax(dim=1) for answer in logits])
+    return answers.logsumexp(dim=0) - math.log(len(answers)) if mirrored else answers[0]
+
+
+def _result(progress: Progress, reason: str, hardware: Hardware) -> FitResult:
+    return FitResult(
+        history=pd.DataFrame(progress.rows).astype({"epoch": int}),
+        best_epoch=progress.best_epoch,
+        stop_reason=reason,
+        train_seconds=progress.seconds,
+        feature_seconds=progress.feature_seconds,
+        energy_joules=progress.energy_joules,
+        energy_note=energy.note(hardware.device, progress.energy_joules),
+    )
