@@ -39,11 +39,10 @@ LEARNING = (
 REPORTING = (
     *KERNEL,
     "pipeline.execution",
-    "pipeline.report.figures",
+    "pipeline.report.chapters",
     "pipeline.report.page",
     "pipeline.report.results_json",
     "pipeline.report.look.svg",
-    "pipeline.report.tables",
 )
 
 

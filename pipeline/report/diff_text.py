@@ -3,13 +3,8 @@
 from typing import Any
 
 from pipeline.report.diff import Change, Comparison, ModelChange
-from pipeline.report.words.english import (
-    escape_markdown,
-    p_value,
-    percent,
-    points_range,
-    signed,
-)
+from pipeline.report.words.english import escape_markdown
+from pipeline.report.words.numbers import p_value, percent, points_range, signed
 
 CAUSES = {
     "data": "the images",

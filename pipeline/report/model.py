@@ -22,7 +22,7 @@ from pipeline.report.evidence.scores import ConfusedPair, Metrics
 from pipeline.report.evidence.significance import Contestant
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """One entry of ``models``: its whole runs, one per seed.
 

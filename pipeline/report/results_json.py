@@ -14,10 +14,10 @@ import numpy as np
 
 from pipeline.files import write_json
 from pipeline.record import RunRecord, SplitPredictions
+from pipeline.report.chapters import recommendations, verdict
 from pipeline.report.evidence.scores import metrics
 from pipeline.report.model import Model
 from pipeline.report.study import Study
-from pipeline.report.verdict import answer, pair_of, recommendations, verdict
 
 SCHEMA_VERSION = 1
 SCORES = ("accuracy", "precision_macro", "recall_macro", "f1_macro")
@@ -31,7 +31,7 @@ def write(path: Path, study: Study, engine: str) -> None:
 
 def results(study: Study, engine: str) -> dict[str, Any]:
     """Return the content of results.json. ``engine`` names the renderer of the report."""
-    best, best_transfer = study.best, study.best_transfer
+    best, best_transfer, said = study.best, study.best_transfer, verdict(study)
     content = {
         "schema_version": SCHEMA_VERSION,
         "experiment": study.experiment.name,
@@ -44,15 +44,15 @@ def results(study: Study, engine: str) -> dict[str, Any]:
         "models": [_model(model) for model in study.models],
         "best": best.key if best else None,
         "best_transfer": best_transfer.key if best_transfer else None,
-        "answer": [sentence.text for sentence in answer(study)],
+        "answer": [sentence.text for sentence in said["answer"]],
         "verdict": [
             {"section": section, **sentence.as_dict}
-            for section, sentences in {"answer": answer(study), **verdict(study)}.items()
+            for section, sentences in said.items()
             for sentence in sentences
         ],
         "recommendations": [
             {"situation": found.situation, "choice": found.choice, **found.sentence.as_dict}
-            for found in recommendations(study)
+            for found in recommendations.recommendations(study)
         ],
         "tests": study.tests,
         "per_class": _per_class(study),
@@ -151,7 +151,7 @@ def _model(model: Model) -> dict[str, Any]:
 
 
 def _per_class(study: Study) -> dict[str, Any] | None:
-    pair = pair_of(study)
+    pair = study.pair
     if pair is None:
         return None
     first, second = pair

@@ -106,6 +106,24 @@ class Study:
     def best(self) -> Model | None:
         return best(self.models)
 
+    @property
+    def pair(self) -> tuple[Model, Model] | None:
+        """What the report compares in detail: (best transfer, best from scratch), both by val.
+
+        Where one side is missing, the best two models; None for fewer than two.
+        """
+        if self.best_transfer and self.best_scratch:
+            return self.best_transfer, self.best_scratch
+        ranked = sorted(self.models, key=lambda model: -model.val_accuracy)
+        return (ranked[0], ranked[1]) if len(ranked) > 1 else None
+
+    @property
+    def compared(self) -> tuple[Model, Model]:
+        """The same where there is one. Raises LookupError for fewer than two models."""
+        if self.pair is None:
+            raise LookupError("A comparison takes two models.")
+        return self.pair
+
     @cached_property
     def three_ways(self) -> dict[str, dict[str, Model]]:
         """For each network that ran in several modes: mode → the best such model on val."""

@@ -6,10 +6,9 @@ marker throughout the report.
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
 from string import ascii_uppercase
 from typing import Any
 
@@ -210,27 +209,6 @@ def themed() -> Iterator[None]:
         yield
 
 
-def draws(function: Callable[[Study], Figure]) -> Callable[[Study], Figure]:
-    """Decorate a figure of a study: it is drawn in the report's style, where there is a model to draw."""
-
-    @wraps(function)
-    def drawn(study: Study) -> Figure:
-        if not study.models:
-            return nothing("No run is whole, so there is nothing to draw.")
-        with themed():
-            return function(study)
-
-    return drawn
-
-
 def figure(height: float, width: float = WIDTH) -> Figure:
     """Return an empty figure of the report; sizes in inches, never taller than a page."""
     return Figure(figsize=(width, min(height, MAX_HEIGHT)), layout="constrained")
-
-
-def nothing(why: str) -> Figure:
-    """Return a strip that says why there is nothing to draw."""
-    with themed():
-        empty = figure(0.6)
-        empty.text(0.5, 0.5, why, ha="center", va="center", color=MUTED.light, style="italic")
-        return empty

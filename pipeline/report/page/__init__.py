@@ -1,18 +1,8 @@
 """What only the page or only the PDF has: cover, explorer, slider, downloads, footer."""
 
 from pipeline.report.page.explorer import explorer
-from pipeline.report.page.frame import cover, engine_name, footer, notebooks
+from pipeline.report.page.frame import cover, footer, notebooks
 from pipeline.report.page.slider import thresholds
-from pipeline.report.page.speech import Speech
-from pipeline.report.page.speech import stated as answer
+from pipeline.report.rendering import engine_name
 
-__all__ = [
-    "Speech",
-    "answer",
-    "cover",
-    "engine_name",
-    "explorer",
-    "footer",
-    "notebooks",
-    "thresholds",
-]
+__all__ = ["cover", "engine_name", "explorer", "footer", "notebooks", "thresholds"]

@@ -1,34 +1,48 @@
-"""Sentence: one computed statement, with the rule that wrote it, its numbers and where to look."""
+"""Sentence: one computed statement, with the rule that wrote it, its facts and where to look."""
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
+from pipeline.report.model import Model
 from pipeline.report.words.english import escape_markdown, unbroken
+
+LONGEST_LEAD = 70  # characters
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """``text`` is plain text; ``references`` are ids of figures and tables (``fig-…``, ``tbl-…``)."""
+    """``text`` is plain text made of ``facts``; ``references`` are ids of figures and tables."""
 
     text: str
     rule: str
-    evidence: dict[str, Any] = field(default_factory=dict)
-    references: list[str] = field(default_factory=list)
+    facts: Any = field(default_factory=dict)
+    references: tuple[str, ...] = ()
+
+    @property
+    def evidence(self) -> Any:
+        """The facts as results.json holds them: dictionaries, and models by their keys."""
+        return _evidence(self.facts)
 
     @property
     def markdown(self) -> str:
         """The sentence as Markdown, its references in brackets before the full stop."""
-        return self.cited()
+        return self.without(())
 
-    def cited(self, known: Collection[str] | None = None) -> str:
-        """Return the sentence as Markdown with those references that are ``known`` (None: all)."""
-        shown = [name for name in self.references if known is None or name in known]
+    def without(self, told: Iterable[str]) -> str:
+        """Return the sentence as Markdown; it does not cite what the text around it has ``told``."""
+        cited = ", ".join(f"@{name}" for name in self.references if name not in set(told))
         text = unbroken(self.text)
-        if not shown:
-            return escape_markdown(text)
-        cited = ", ".join(f"@{name}" for name in shown)
-        return f"{escape_markdown(text.removesuffix('.'))} ({cited})."
+        return f"{escape_markdown(text.removesuffix('.'))} ({cited})." if cited else escape_markdown(text)
+
+    @property
+    def with_lead(self) -> str:
+        """The same with what comes before its colon, if that is short, in bold."""
+        lead, colon, _ = self.text.partition(": ")
+        if not colon or len(lead) > LONGEST_LEAD:
+            return self.markdown
+        words = escape_markdown(f"{lead}:")
+        return self.markdown.replace(words, f"**{words}**", 1)
 
     @property
     def as_dict(self) -> dict[str, Any]:
@@ -37,10 +51,17 @@ class Sentence:
             "text": self.text,
             "rule": self.rule,
             "evidence": self.evidence,
-            "references": self.references,
+            "references": list(self.references),
         }
 
 
-def paragraph(sentences: list[Sentence], known: Collection[str] | None = None) -> str:
-    """Return sentences as one paragraph of Markdown."""
-    return " ".join(sentence.cited(known) for sentence in sentences)
+def _evidence(value: Any) -> Any:
+    if isinstance(value, Model):
+        return value.key
+    if is_dataclass(value) and not isinstance(value, type):
+        return {one.name: _evidence(getattr(value, one.name)) for one in fields(value)}
+    if isinstance(value, Mapping):
+        return {_evidence(key): _evidence(content) for key, content in value.items()}
+    if isinstance(value, list | tuple):
+        return [_evidence(content) for content in value]
+    return value

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.report.words.english import percent
+from pipeline.report.words.numbers import percent
 from tests.report.conftest import StudyOf
 from tests.report.page.conftest import KIND, ROOT, Report
 

@@ -14,7 +14,7 @@ import pytest
 from pypdf import PdfReader
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 
-from pipeline.report.words.english import percent
+from pipeline.report.words.numbers import percent
 from tests.report.conftest import StudyOf
 from tests.report.page.conftest import KIND, Report, render_made
 

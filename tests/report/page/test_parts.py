@@ -14,10 +14,12 @@ from sklearn.metrics import confusion_matrix
 
 from pipeline.record import RunRecord
 from pipeline.report import page
+from pipeline.report.chapters import answer, errors, images, learning, models, reproduce
+from pipeline.report.look.markup import raw, typst_string
+from pipeline.report.look.paragraph import Points, Words
 from pipeline.report.page import frame
-from pipeline.report.page.markup import raw, text, typst_string
+from pipeline.report.page.templates import text
 from pipeline.report.study import Study
-from pipeline.report.verdict import answer
 from pipeline.report.words.english import escape_markdown
 from tests.made_records import HOSTILE_CLASSES, KINDS
 from tests.report.conftest import StudyOf
@@ -26,7 +28,7 @@ from tests.report.conftest import StudyOf
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_part_can_be_made_in_every_situation(study_of: StudyOf, kind: str) -> None:
     study = study_of(kind)
-    for part in (page.answer, page.cover, page.explorer, page.notebooks, page.thresholds):
+    for part in (answer.stated, page.cover, page.explorer, page.notebooks, page.thresholds):
         assert isinstance(part(study).data, str)
 
 
@@ -53,9 +55,9 @@ def test_cover_counts_runs_and_models_and_names_the_day(study_of: StudyOf) -> No
 
 def test_answer_leads_with_its_first_words(study_of: StudyOf) -> None:
     study = study_of("transfer_wins")
-    content = page.answer(study).data
+    content = answer.stated(study).data
     assert "**Start from a pretrained network" in content
-    for sentence in answer(study):
+    for sentence in answer.words(study):
         assert escape_markdown(" ".join(sentence.text.split(" ")[-5:])).removesuffix(".") in content
 
 
@@ -76,9 +78,9 @@ def test_images_behind_a_cell_are_those_with_its_label_and_answer(study_of: Stud
     images = re.findall(r'<li data-true="(\d+)" data-predicted="([\d,]+)">.*?<b>No\. (\d+),', content)
     assert images
     for true, predicted, index in images:
-        for group, answer_ in zip(study.models, predicted.split(","), strict=True):
-            row = int(np.flatnonzero(group.chosen_test.index == int(index))[0])
-            assert (group.chosen_test.target[row], group.chosen_test.predicted[row]) == (
+        for model, answer_ in zip(study.models, predicted.split(","), strict=True):
+            row = int(np.flatnonzero(model.chosen_test.index == int(index))[0])
+            assert (model.chosen_test.target[row], model.chosen_test.predicted[row]) == (
                 int(true),
                 int(answer_),
             )
@@ -115,12 +117,12 @@ def test_slider_holds_coverage_and_accuracy_of_every_percent(study_of: StudyOf) 
     study = study_of("one_seed")
     content = page.thresholds(study).data
     curves = json.loads(re.findall(r'<script type="application/json">(.*?)</script>', content)[0])
-    for curve, group in zip(curves, study.models, strict=True):
-        confidence = group.chosen_test.probability.max(axis=1)
+    for curve, model in zip(curves, study.models, strict=True):
+        confidence = model.chosen_test.probability.max(axis=1)
         for step in (0, 37, 90):
             kept = confidence >= step / 100
             assert curve["coverage"][step] == pytest.approx(kept.mean(), abs=1e-4)
-            assert curve["accuracy"][step] == pytest.approx(group.chosen_test.correct[kept].mean(), abs=1e-4)
+            assert curve["accuracy"][step] == pytest.approx(model.chosen_test.correct[kept].mean(), abs=1e-4)
 
 
 def test_notebooks_travel_inside_the_page(study_of: StudyOf) -> None:
@@ -141,17 +143,18 @@ def test_notebooks_beyond_the_limit_are_counted(study_of: StudyOf, monkeypatch: 
     assert f"{5 - carried} more notebook" in content
 
 
-def test_speech_cites_each_reference_once(study_of: StudyOf) -> None:
-    words = page.Speech(study_of("one_seed"))("learning").data
-    assert words.count("@fig-curves") == 1
-    assert "@fig-curves" not in page.Speech(study_of("one_seed"))("learning", named="fig-curves").data
+def test_a_paragraph_cites_each_reference_once_and_not_what_was_told(study_of: StudyOf) -> None:
+    study = study_of("one_seed")
+    sentences = list(learning.words(study))
+    assert str(Words(study, sentences)._repr_markdown_()).count("@fig-curves") == 1
+    assert "@fig-curves" not in Words(study, sentences, told=["fig-curves"])._repr_markdown_()
 
 
 def test_nothing_to_say_is_not_an_empty_text(study_of: StudyOf) -> None:
     """Quarto prints the code of inline expressions whose result is empty."""
-    say = page.Speech(study_of("all_failed"))
-    nothing = [say("errors"), say.augmentation, say.points("no such rule")]
-    assert {words.data for words in nothing} == {"<!-- -->"}
+    study = study_of("all_failed")
+    nothing = [errors.words(study), images.augmentation_words(study), Points(study, [])]
+    assert {words._repr_markdown_() for words in nothing} == {"<!-- -->"}
 
 
 @pytest.mark.parametrize(
@@ -164,7 +167,7 @@ def test_nothing_to_say_is_not_an_empty_text(study_of: StudyOf) -> None:
 def test_reproduction_says_what_cannot_be_promised(study_of: StudyOf, device: str, promise: str) -> None:
     study = study_of("one_seed")
     records = [with_device(record, device) for record in study.records]
-    words = page.Speech(Study.from_records(study.experiment, records)).reproduction.data.replace("\\", "")
+    words = reproduce.instructions(Study.from_records(study.experiment, records)).data.replace("\\", "")
     assert promise in words
     assert "Other hardware, versions, numbers of threads or precision (bf16 in place of fp32) round" in words
 
@@ -176,13 +179,13 @@ def with_device(record: RunRecord, device: str) -> RunRecord:
 
 
 def test_reproduction_names_command_versions_and_code(study_of: StudyOf) -> None:
-    words = page.Speech(study_of("one_seed")).reproduction.data
+    words = reproduce.instructions(study_of("one_seed")).data
     assert "``headstart report params/one_seed.yaml``" in words
     assert "torch 2\\.15\\.0" in words or "torch 2.15.0" in words
     assert "0123456789ab" in words
 
 
 def test_models_are_introduced_with_the_ways_that_ran(study_of: StudyOf) -> None:
-    assert "fine-tuned" not in page.Speech(study_of("one_model")).models.data.replace("\\", "")
-    words = page.Speech(study_of("one_seed")).models.data.replace("\\", "")
+    assert "fine-tuned" not in models.introduction(study_of("one_model")).data.replace("\\", "")
+    words = models.introduction(study_of("one_seed")).data.replace("\\", "")
     assert all(way in words for way in ("from scratch", "linear probe", "fine-tuned"))

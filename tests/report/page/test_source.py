@@ -3,17 +3,19 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import yaml
 
-from pipeline.report import page
-from pipeline.report.verdict import answer, verdict
+from pipeline.report import chapters
+from pipeline.report.study import Study
 from tests.made_records import KINDS
 from tests.report.conftest import StudyOf
 
 CELL = re.compile(r"^```\{python\}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`\{python\} ([^`]+)`")
+WORDS_IN_CELLS = ("answer.stated(study)", "tradeoffs.two_sides(study)")
 
 
 @dataclass(frozen=True)
@@ -77,11 +79,13 @@ def test_nothing_is_cited_that_does_not_exist(source: str) -> None:
     assert set(re.findall(r"@((?:fig|tbl)-[\w-]*\w)", source)) == labels
 
 
-def test_references_called_named_stand_in_the_same_paragraph(source: str) -> None:
-    for paragraph in source.split("\n\n"):
-        for named in re.findall(r'named="([^"]*)"', paragraph):
-            for label in named.split():
-                assert f"@{label}" in paragraph or f"@{label}" in source[: source.index(paragraph)]
+def test_what_is_told_stands_in_the_prose_before(source: str, study_of: StudyOf) -> None:
+    """A paragraph does not cite what the prose introduces, so the prose must have cited it."""
+    study = study_of("one_seed")
+    for found in INLINE.finditer(source):
+        words = called(found[1], study)
+        for label in getattr(words, "told", ()):
+            assert f"@{label}" in source[: found.start()], label
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -89,17 +93,24 @@ def test_every_sentence_is_said_once_and_refers_to_what_exists(
     source: str, study_of: StudyOf, kind: str
 ) -> None:
     study = study_of(kind)
-    say = page.Speech(study)
     labels = {cell.label for cell in floats(source)}
-    spoken = [line for cell in cells(source) for line in cell.lines if line.startswith("say.")]
-    code = [*INLINE.findall(source), *spoken]
-    said = " ".join(eval(one, {"say": say}).data for one in code).replace("**", "")
-    for section, sentences in verdict(study).items():
+    cells_of_words = [cell.lines[-1] for cell in cells(source) if cell.lines[-1] in WORDS_IN_CELLS]
+    shown = [called(code, study)._repr_markdown_() for code in [*INLINE.findall(source), *cells_of_words]]
+    said = " ".join(shown).replace("**", "")
+    for sentences in chapters.verdict(study).values():
         for sentence in sentences:
             assert set(sentence.references) <= labels
-            words = sentence.cited(()).removesuffix(".")
-            assert said.count(words) == (0 if section == "recommendations" else 1), sentence.rule
-    assert all(set(sentence.references) <= labels for sentence in answer(study))
+            words = sentence.without(sentence.references).removesuffix(".")
+            assert said.count(words) == 1, sentence.rule
+
+
+def called(code: str, study: Study) -> Any:
+    return eval(code, vars(chapters) | {"study": study})
+
+
+def test_every_chapter_is_shown(source: str) -> None:
+    for chapter in chapters.CHAPTERS:
+        assert f"{chapter.__name__.rpartition('.')[2]}." in source
 
 
 def test_no_line_ends_between_a_figure_and_its_percent_sign(source: str) -> None:

@@ -1,0 +1,43 @@
+"""The report's chapters, one file a heading: its facts, sentences, figures and tables.
+
+``words`` of each chapter are its sentences in results.json, below the chapter's ``SECTION`` or name.
+"""
+
+from types import ModuleType
+
+from pipeline.report.chapters import (
+    accuracy,
+    answer,
+    calibration,
+    classes,
+    confusion,
+    cost,
+    errors,
+    images,
+    learning,
+    limits,
+    models,
+    pretraining,
+    recommendations,
+    reproduce,
+    robustness,
+    tradeoffs,
+)
+from pipeline.report.study import Study
+from pipeline.report.words.sentence import Sentence
+
+CHAPTERS: tuple[ModuleType, ...] = (
+    answer, images, learning, accuracy, pretraining, classes, confusion, errors, calibration, cost,
+    tradeoffs, robustness, limits,
+)  # fmt: skip
+
+__all__ = ["CHAPTERS", "models", "recommendations", "reproduce", "verdict"]
+
+
+def verdict(study: Study) -> dict[str, list[Sentence]]:
+    """Return every computed sentence by section, in the report's order."""
+    sections: dict[str, list[Sentence]] = {}
+    for chapter in CHAPTERS:
+        name = getattr(chapter, "SECTION", chapter.__name__.rpartition(".")[2])
+        sections.setdefault(name, []).extend(chapter.words(study))
+    return sections

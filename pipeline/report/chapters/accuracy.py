@@ -1,0 +1,229 @@
+"""Accuracy: who is more accurate than whom, and which differences are noise."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from IPython.display import Markdown
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline.report.evidence.interval import Score
+from pipeline.report.look import floats, theme
+from pipeline.report.look.paragraph import Words
+from pipeline.report.look.table import bold, name, table
+from pipeline.report.look.theme import letters, two_lines
+from pipeline.report.model import Model
+from pipeline.report.study import Study
+from pipeline.report.words.claims import Claim, Standing, claim, every_claim, standing
+from pipeline.report.words.english import join, number_word, opened, plural
+from pipeline.report.words.numbers import NBSP, percent, percent_range, points
+from pipeline.report.words.phrases import MOST_NAMED, spoken_list
+from pipeline.report.words.sentence import Sentence
+
+F1_APART = 0.02  # macro F1 this far from accuracy is worth a sentence
+MOST_TESTED = 12  # models in the matrix of tests
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Scores on test of the models, in params order, and their tests against each other."""
+
+    accuracy: Mapping[Model, Score]
+    f1_macro: Mapping[Model, Score]
+    commonest: float  # share of the commonest class among the test images
+    leader: Standing  # of the best on val to all others
+    claims: Sequence[Claim]  # of every pair
+
+
+def facts(study: Study) -> Facts | None:
+    """Return the scores and their tests; None without a model."""
+    if study.best is None:
+        return None
+    return Facts(
+        accuracy={model: model.accuracy for model in study.models},
+        f1_macro={model: model.f1_macro for model in study.models},
+        commonest=float(np.bincount(study.targets).max() / len(study.targets)),
+        leader=standing(study, study.best),
+        claims=every_claim(study),
+    )
+
+
+def words(study: Study) -> Words:
+    """Say how accurate the models are: range, chance, leader, ties, macro F1, seeds."""
+    found = facts(study)
+    say = (_range, _chance, _leader, _ties, _macro_f1, _seeds)
+    told = ("fig-accuracy", "tbl-tests", "tbl-headline")
+    return Words(study, [one(found) for one in say] if found else [], told)
+
+
+def _range(found: Facts) -> Sentence:
+    ranked = sorted(found.accuracy, key=lambda model: found.accuracy[model].value)
+    low, high = ranked[0], ranked[-1]
+    least, most = found.accuracy[low], found.accuracy[high]
+    kind = "range"
+    text = (
+        f"Test accuracy runs from {percent(least.value)} ({low.spoken}) to {percent(most.value)} "
+        f"({high.spoken})."
+    )
+    if low is high:
+        kind = "one"
+        text = (
+            f"{opened(low.spoken)} gets {percent(least.value)} of the test images right; other images of the "
+            f"same kind could have given {percent_range(least.low, least.high)}."
+        )
+    elif percent(least.value) == percent(most.value):
+        kind = "same"
+        text = f"{opened(spoken_list(list(found.accuracy)))} reach the same {percent(least.value)} on test."
+    evidence = {model: score.value for model, score in found.accuracy.items()}
+    return Sentence(text, f"accuracy.{kind}", evidence, ("tbl-headline", "fig-accuracy"))
+
+
+def _chance(found: Facts) -> Sentence:
+    """State the accuracy of always answering the commonest class of the test images."""
+    share = found.commonest
+    below = [model for model, score in found.accuracy.items() if score.low <= share]
+    text = f"Always naming the commonest class would score {percent(share)}"
+    if below:
+        does = "does" if len(below) == 1 else "do"
+        text += f", which {spoken_list(below)} {does} not beat beyond noise"
+    evidence = {"share": share, "not_above": below}
+    return Sentence(f"{text}.", "accuracy.chance", evidence, ("tbl-headline",))
+
+
+def _leader(found: Facts) -> Sentence | None:
+    leader = found.leader
+    if not leader.claims:
+        return None
+    text = f"{opened(leader.model.spoken)}, the best on val, {_place(leader)}."
+    evidence = {"leader": leader.model, "tests": leader.evidence}
+    return Sentence(text, "accuracy.leader", evidence, ("tbl-tests",))
+
+
+def _place(leader: Standing) -> str:
+    beaten, level, ahead = leader.beaten, leader.level, leader.ahead
+    if not ahead and not level:
+        rest = (
+            "the other model" if len(beaten) == 1 else f"each of the other {number_word(len(beaten))} models"
+        )
+        return f"is more accurate on test than {rest} beyond noise"
+    parts = []
+    if level:
+        parts.append(f"cannot be told from {spoken_list(level, 'or')} on test")
+    if ahead:
+        parts.append(f"is less accurate on test than {spoken_list(ahead)} beyond noise")
+    if beaten:
+        rest = spoken_list(beaten) if len(beaten) <= MOST_NAMED else f"the other {number_word(len(beaten))}"
+        parts.append(f"is more accurate than {rest} beyond noise")
+    return join(parts, "but")
+
+
+def _ties(found: Facts) -> Sentence | None:
+    """Count the pairs that differ beyond noise and name those that do not."""
+    pairs = len(found.claims)
+    if pairs < 2:
+        return None
+    tied = [claim for claim in found.claims if not claim.settled]
+    if not tied:
+        text = f"All {number_word(pairs)} pairs of models differ beyond noise"
+    elif len(tied) == pairs:
+        text = f"None of the {number_word(pairs)} pairs of models can be told apart"
+    else:
+        differ = pairs - len(tied)
+        cannot = "those that do not are" if len(tied) > 1 else "the one that does not is"
+        text = (
+            f"Of the {number_word(pairs)} pairs of models, {number_word(differ)} "
+            f"{'differs' if differ == 1 else 'differ'} beyond noise; {cannot} {_named(tied)}"
+        )
+    text += " (exact McNemar test at 5 %, Holm-corrected)."
+    evidence = {"pairs": pairs, "ties": [claim.evidence for claim in tied]}
+    return Sentence(text, "accuracy.ties", evidence, ("tbl-tests",))
+
+
+def _named(tied: Sequence[Claim]) -> str:
+    names = [f"{claim.first.spoken} and {claim.second.spoken}" for claim in tied[:MOST_NAMED]]
+    more = len(tied) - len(names)
+    return "; ".join([*names, plural(more, "other pair")] if more else names)
+
+
+def _macro_f1(found: Facts) -> Sentence | None:
+    """Point at the model whose macro F1 is furthest from its accuracy, where that is far."""
+    gaps = {model: score.value - found.accuracy[model].value for model, score in found.f1_macro.items()}
+    model = max(gaps, key=lambda one: abs(gaps[one]))
+    f1, gap = found.f1_macro[model].value, gaps[model]
+    if abs(gap) < F1_APART:
+        return None
+    side = "below" if gap < 0 else "above"
+    text = (
+        f"Macro F1, in which every class counts alike, is {points(gap)} {side} accuracy for {model.spoken} "
+        f"({percent(f1)}): its errors fall unevenly on the classes."
+    )
+    evidence = {"model": model, "f1_macro": f1, "accuracy": found.accuracy[model].value}
+    return Sentence(text, "accuracy.macro-f1", evidence, ("tbl-headline",))
+
+
+def _seeds(found: Facts) -> Sentence | None:
+    several = {model: score for model, score in found.accuracy.items() if len(score.per_seed) > 1}
+    if not several:
+        return None
+    widest = max(several, key=lambda model: several[model].spread[1] - several[model].spread[0])
+    low, high = several[widest].spread
+    text = (
+        f"From seed to seed, accuracy moves by {points(high - low)} at most ({widest.spoken}, "
+        f"{percent_range(low, high)}); the intervals allow for other test images, but not for that."
+    )
+    evidence = {model: list(score.per_seed) for model, score in several.items()}
+    return Sentence(text, "accuracy.seeds", evidence, ("fig-accuracy",))
+
+
+@floats.figure("fig-accuracy")
+def figure(study: Study) -> Figure:
+    """Draw the test accuracy of each model with its 95 % interval and, as ticks, its seeds."""
+    ranked = sorted(study.models, key=lambda model: model.test_accuracy, reverse=True)
+    styles = theme.model_styles(study)
+    drawing = theme.figure(0.75 + 0.48 * len(ranked))
+    axes = drawing.subplots()
+    for place, model in enumerate(ranked):
+        _draw_score(axes, place, model.accuracy, styles[model.key])
+    axes.set_yticks(range(len(ranked)), [two_lines(model.label) for model in ranked])
+    for label, model in zip(axes.get_yticklabels(), ranked, strict=True):
+        label.set_color(styles[model.key].color)
+    axes.set(ylim=(len(ranked) - 0.4, -0.6), xlabel="test accuracy")
+    axes.margins(x=0.12)
+    theme.percent(axes.xaxis)
+    axes.locator_params(axis="x", nbins=6)
+    axes.grid(axis="x")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    return drawing
+
+
+def _draw_score(axes: Axes, place: int, score: Score, style: theme.ModelStyle) -> None:
+    axes.plot([score.low, score.high], [place, place], color=style.color, lw=2.6, solid_capstyle="butt")
+    axes.plot(score.value, place, style.marker, color=style.color, ms=8, mec=theme.PAPER.light)
+    if len(score.per_seed) > 1:
+        seeds = list(score.per_seed)
+        axes.plot(seeds, [place + 0.27] * len(seeds), "|", color=style.color, ms=6, mew=1.3)
+    words, end = f"{100 * score.value:.1f} %", (score.high, place)
+    axes.annotate(words, end, (6, 0), textcoords="offset points", va="center")
+
+
+@floats.table("tbl-tests", why=floats.needs_two_models)
+def tests(study: Study) -> Markdown:
+    """Show every pair: above the diagonal row minus column in points, below it the corrected p value."""
+    shown, marks = floats.shown_models(study, MOST_TESTED), letters(study)
+    rows = [
+        [marks[row.key], name(row.label, 34), *(_pair(study, shown, i, j) for j in range(len(shown)))]
+        for i, row in enumerate(shown)
+    ]
+    return table(["Key", "Model", *(marks[model.key] for model in shown)], rows, "ll" + "r" * len(shown))
+
+
+def _pair(study: Study, shown: Sequence[Model], row: int, column: int) -> str:
+    if row == column:
+        return ""
+    found = claim(study, shown[row], shown[column])
+    if row > column:
+        p = found.test.p_holm
+        return f"<{NBSP}0.001" if p < 0.001 else f"{p:.3f}"
+    return bold(found.signed_size) if found.settled else f"tie ({found.signed_size})"

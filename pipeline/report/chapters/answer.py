@@ -1,0 +1,195 @@
+"""Question and answer: which is more accurate, what it costs, what pretraining itself gave."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from IPython.display import Markdown
+
+from pipeline.report.chapters import half_answer
+from pipeline.report.look import floats
+from pipeline.report.look.markup import raw
+from pipeline.report.look.paragraph import Words
+from pipeline.report.look.table import NONE, bold, name, table
+from pipeline.report.look.theme import letters
+from pipeline.report.model import Model
+from pipeline.report.study import Study
+from pipeline.report.words.claims import Claim, claim, same_network
+from pipeline.report.words.english import number_word
+from pipeline.report.words.numbers import NBSP, duration, latency, percent, quantity
+from pipeline.report.words.phrases import at_size, averaged, sizes_differ, test_images
+from pipeline.report.words.prices import bill, bill_evidence, deciding_bill
+from pipeline.report.words.sentence import Sentence
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The two sides of the question, each by its best on val, and one network with and without weights."""
+
+    claim: Claim  # of the best pretrained model against the best from scratch
+    same_network: Claim | None
+    images: str  # as "2,000 test images"
+    rivals: Mapping[str, Sequence[Model]]  # key of each of the two → the models that it is the best of
+    modes: Mapping[str, str]  # key of each model → its mode
+
+
+def facts(study: Study) -> Facts | None:
+    """Return the facts of the whole answer; None where one side of the question is missing."""
+    own, transfer = study.best_scratch, study.best_transfer
+    if own is None or transfer is None:
+        return None
+    return Facts(
+        claim=claim(study, transfer, own),
+        same_network=same_network(study),
+        images=test_images(study),
+        rivals={own.key: study.scratch, transfer.key: study.transfer},
+        modes={model.key: model.mode for model in study.models},
+    )
+
+
+def words(study: Study) -> Words:
+    """Answer the report's question in three sentences, or say in three why these runs cannot."""
+    found = facts(study)
+    if found is None:
+        return Words(study, half_answer.sentences(study))
+    return Words(study, [_accuracy(found), _cost(found), _pretraining(found)])
+
+
+def stated(study: Study) -> Markdown:
+    """Return the answer, set apart, a paragraph for each of its sentences."""
+    opening, closing = raw('<div class="answer">', "#answer["), raw("</div>", "]")
+    content = "\n\n".join(sentence.with_lead for sentence in words(study))
+    return Markdown(f"{opening.data}\n\n{content}\n\n{closing.data}")
+
+
+def _accuracy(found: Facts) -> Sentence:
+    said = found.claim
+    better, other = said.ranked
+    seeds = averaged(said.first, said.second)
+    if not said.settled:
+        return _sentence(_tie(found, seeds), "tie", said)
+    start = "Start from a pretrained network" if better.pretrained else "Train your own"
+    text = (
+        f"{start}: {better.spoken} gets {percent(better.accuracy.value)} of the {found.images} right{seeds}, "
+        f"{said.size} more than {other.spoken}{_best_of(found.rivals[other.key])} at "
+        f"{percent(other.accuracy.value)} ({said.named_support})."
+    )
+    return _sentence(text, "transfer" if better.pretrained else "scratch", said)
+
+
+def _sentence(text: str, outcome: str, said: Claim) -> Sentence:
+    references = ("tbl-headline", "fig-accuracy", "tbl-tests")
+    return Sentence(text, f"answer.accuracy.{outcome}", said.evidence, references)
+
+
+def _tie(found: Facts, seeds: str) -> str:
+    said = found.claim
+    transfer, own = said.first.spoken, said.second.spoken
+    a, b = said.scores
+    if a == b:
+        return (
+            f"Accuracy does not decide it: {transfer} and {own} both get {a} of the {found.images} "
+            f"right{seeds} (difference: {said.support})."
+        )
+    return (
+        f"Accuracy does not decide it: of the {found.images}, {transfer} gets {a} right and {own} {b}"
+        f"{seeds}, {said.why_level}."
+    )
+
+
+def _best_of(models: Sequence[Model]) -> str:
+    """Say what the model that was just named is the best of; nothing when it is the only one."""
+    if len(models) == 1:
+        return ""
+    kind = "pretrained networks" if models[0].pretrained else "trained from scratch"
+    return f", the best on val of the {number_word(len(models))} {kind},"
+
+
+def _cost(found: Facts) -> Sentence:
+    said = found.claim
+    evidence, references = bill_evidence(said.first, said.second), ("tbl-cost", "fig-pareto")
+    if not said.settled:
+        return Sentence(deciding_bill(said.first, said.second), "answer.cost.tie", evidence, references)
+    return Sentence(bill(*said.ranked), "answer.cost.winner", evidence, references)
+
+
+def _pretraining(found: Facts) -> Sentence:
+    """Say what the pretrained weights gave where one network ran with and without them."""
+    said = found.same_network
+    if said is None:
+        question = (
+            "How much of this is owed to pretraining and how much to architecture"
+            if found.claim.settled
+            else "Whether pretraining itself helped"
+        )
+        text = (
+            f"{question} these runs cannot say: no network ran both with and without its pretrained weights."
+        )
+        return Sentence(text, "answer.pretraining.unknown", {"modes": found.modes})
+    if said == found.claim:
+        return _nothing_mixed_in(said)
+    return _gain(said)
+
+
+def _nothing_mixed_in(said: Claim) -> Sentence:
+    mixed = "of architecture mixed in"
+    if sizes_differ(said.first, said.second):
+        warm, cold = (model.network.input_size if model.network else 0 for model in (said.first, said.second))
+        mixed = f"but that of image size mixed in ({warm} against {cold}{NBSP}pixels)"
+    text = (
+        "Both are the same network with and without its pretrained weights, so this is what pretraining "
+        f"itself does here, with no difference {mixed}."
+    )
+    return Sentence(text, "answer.pretraining.same-network", said.evidence, ("fig-three-ways",))
+
+
+def _gain(said: Claim) -> Sentence:
+    warm, cold = said.first, said.second
+    a, b = said.scores
+    what = "Pretraining itself"
+    if sizes_differ(warm, cold):
+        what = "Pretraining and a change of image size together"
+    figures = f"{warm.spoken} gets {a}{at_size(warm, cold)} against {b} from scratch{at_size(cold, warm)}"
+    verb = {"gain": "gave", "loss": "cost"}.get(said.outcome)
+    text = f"{what} {verb} {said.size}: on one and the same network, {figures} ({said.support})."
+    if not said.settled:
+        text = (
+            f"{what} made no difference that these runs can see: on one and the same network, {figures}, "
+            f"{said.why_level}."
+        )
+    references = ("fig-three-ways", "tbl-tests")
+    return Sentence(text, f"answer.pretraining.{said.outcome}", said.evidence, references)
+
+
+@floats.table("tbl-headline", models=False)
+def headline(study: Study) -> Markdown:
+    """List every model that was asked for: scores on test, size and times; failed ones in their place."""
+    header = ["Key", "Model", "Accuracy", "95 % interval", "Precision", "Recall", "F1"]
+    header += ["Parameters", "Training", "One image"]
+    models = {model.label: model for model in study.models}
+    asked = dict.fromkeys(study.names.values())
+    rows = [_scores(study, models[label]) if label in models else _missing(study, label) for label in asked]
+    return table(header, rows, "llrrrrrrrr")
+
+
+def _scores(study: Study, model: Model) -> list[str]:
+    accuracy, cost = model.accuracy, model.cost
+    return [
+        letters(study)[model.key],
+        name(model.label) + _seeds_lost(study, model),
+        bold(percent(accuracy.value), model is study.best),
+        f"{100 * accuracy.low:.1f}–{100 * accuracy.high:.1f}",
+        *(percent(model.mean(score)) for score in ("precision_macro", "recall_macro", "f1_macro")),
+        quantity(cost.total_parameters) if cost else NONE,
+        duration(cost.train_seconds.value) if cost else NONE,
+        latency(cost.latency_seconds.value) if cost else NONE,
+    ]
+
+
+def _seeds_lost(study: Study, model: Model) -> str:
+    lost = sum(study.names[record.run_id] == model.label for record in study.failures)
+    return f" ({lost} of {lost + len(model.records)} runs failed)" if lost else ""
+
+
+def _missing(study: Study, label: str) -> list[str]:
+    failed = any(study.names[record.run_id] == label for record in study.failures)
+    return ["", name(label), "failed" if failed else "set apart", *[NONE] * 7]

@@ -1,0 +1,307 @@
+"""What a probability is worth: calibration, temperature scaling, coverage."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+import numpy as np
+from IPython.display import Markdown
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline.report.evidence.calibration import Calibration, Coverage, Meaning
+from pipeline.report.look import floats, theme
+from pipeline.report.look.paragraph import Words
+from pipeline.report.look.table import NONE, name, table
+from pipeline.report.look.theme import short, two_lines
+from pipeline.report.model import Model
+from pipeline.report.study import Study
+from pipeline.report.words.english import opened, plural
+from pipeline.report.words.numbers import percent, percent_range, points, signed
+from pipeline.report.words.phrases import each_or_span, of_one_seed, spoken_list
+from pipeline.report.words.sentence import Sentence
+
+REFERENCES = ("fig-calibration", "tbl-calibration")
+THRESHOLD = 0.9
+MOST_MODELS = 12
+MOST_TWO_LINES = 6  # names at the lines' ends that have room for two lines each
+FEWEST_IMAGES = 20  # below which the accuracy of those left is mostly noise
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A model with the calibration of its chosen seed."""
+
+    model: Model
+    found: Calibration
+
+    @property
+    def kind(self) -> str:
+        """Whether its confidence exceeds its accuracy beyond noise: over, under, fair or uneven."""
+        measured = self.found.before
+        if not measured.miscalibrated:
+            return "fair"
+        return "over" if measured.gap.low > 0 else "under" if measured.gap.high < 0 else "uneven"
+
+    @property
+    def evidence(self) -> dict[str, float]:
+        before, after = self.found.before, self.found.after
+        return {
+            "ece": before.ece,
+            "ece_limit": before.ece_limit,
+            "p": before.p,
+            "gap": before.gap.value,
+            "gap_low": before.gap.low,
+            "gap_high": before.gap.high,
+            "temperature": self.found.temperature,
+            "ece_scaled": after.ece,
+        }
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The calibration of every model, and what the best on val is worth at THRESHOLD."""
+
+    every: Sequence[Calibrated]
+    best: Model
+    meaning: Meaning | None
+    coverage: Coverage
+
+    def who(self, some: Sequence[Calibrated]) -> str:
+        models, of = [one.model for one in some], [one.model for one in self.every]
+        return opened(spoken_list(models, of=of)) if some else ""
+
+
+def facts(study: Study) -> Facts | None:
+    """Return what confidences are worth; None without a model."""
+    best = study.best
+    if best is None:
+        return None
+    every = [Calibrated(model, model.calibration) for model in study.models]
+    return Facts(every, best, best.meaning(THRESHOLD), best.coverage)
+
+
+def words(study: Study) -> Words:
+    """Say what probabilities are worth."""
+    return Words(study, [*gap_words(study), *coverage_words(study)])
+
+
+def gap_words(study: Study) -> Words:
+    """Say whose confidence can be believed, and what one temperature mends."""
+    found = facts(study)
+    sentences = [*_gaps(found), _meaning(found), _scaling(found)] if found else []
+    return Words(study, sentences, told=REFERENCES)
+
+
+def coverage_words(study: Study) -> Words:
+    """Say what is gained by leaving out the doubtful images."""
+    found = facts(study)
+    return Words(study, [_coverage(found)] if found else [], told=["fig-coverage"])
+
+
+def _gaps(found: Facts) -> list[Sentence]:
+    """Group the models by whether their confidence exceeds their accuracy beyond noise."""
+    say = {"over": _over, "under": _under, "uneven": _uneven, "fair": _fair}
+    groups = {kind: [one for one in found.every if one.kind == kind] for kind in say}
+    return [
+        Sentence(
+            say[kind](some, found.who(some)),
+            f"calibration.{kind}",
+            {one.model: one.evidence for one in some},
+            REFERENCES,
+        )
+        for kind, some in groups.items()
+        if some
+    ]
+
+
+def _over(some: Sequence[Calibrated], who: str) -> str:
+    return _gap(some, who, "too sure of " + ("itself" if len(some) == 1 else "themselves"), "above")
+
+
+def _under(some: Sequence[Calibrated], who: str) -> str:
+    return _gap(some, who, "too modest", "below")
+
+
+def _gap(some: Sequence[Calibrated], who: str, what: str, side: str) -> str:
+    gaps = [abs(one.found.before.gap.value) for one in some]
+    if len(some) == 1:
+        return f"{who} is {what}: on average its confidence is {points(gaps[0])} {side} its accuracy."
+    span = f"{100 * min(gaps):.1f} to {points(max(gaps))}"
+    return f"{who} are {what}: on average their confidence is {span} {side} their accuracy."
+
+
+def _uneven(some: Sequence[Calibrated], who: str) -> str:
+    return (
+        f"{who} {'is' if len(some) == 1 else 'are'} too sure at some confidences and too modest at others: "
+        f"right on average, with a calibration error (ECE) of {_eces(some)}."
+    )
+
+
+def _fair(some: Sequence[Calibrated], who: str) -> str:
+    its = "its" if len(some) == 1 else "their"
+    return (
+        f"{who} can be taken at {its} word: the calibration error (ECE) of {_eces(some)} is no more than "
+        "chance gives a perfectly calibrated model on so many images."
+    )
+
+
+def _eces(some: Sequence[Calibrated]) -> str:
+    return each_or_span([one.found.before.ece for one in some], percent)
+
+
+def _meaning(found: Facts) -> Sentence | None:
+    meaning = found.meaning
+    if meaning is None:
+        return None
+    right = meaning.accuracy
+    text = (
+        f"When {found.best.spoken} says {THRESHOLD} (0.85 to 0.95), it is right in {percent(right.value)} of "
+        f"cases (95 % interval {percent_range(right.low, right.high)}, {plural(meaning.images, 'image')})."
+    )
+    evidence = {
+        "model": found.best,
+        "images": meaning.images,
+        "accuracy": right.value,
+        "low": right.low,
+        "high": right.high,
+    }
+    return Sentence(text, "calibration.meaning", evidence, REFERENCES)
+
+
+def _scaling(found: Facts) -> Sentence:
+    """Say what one temperature, fitted on val, does on test: judged by the paired gain in log loss."""
+    helped = [one for one in found.every if one.found.log_loss_gain.low > 0]
+    hurt = [one.model for one in found.every if one.found.log_loss_gain.high < 0]
+    text = "One temperature per model, fitted on val, makes the probabilities on test no better beyond noise"
+    if helped:
+        text = _helped(found, helped)
+    if hurt:
+        text += f"; it makes those of {spoken_list(hurt)} worse"
+    evidence = {one.model: {**one.evidence, **_gain(one.found)} for one in found.every}
+    return Sentence(f"{text}.", "calibration.temperature", evidence, REFERENCES)
+
+
+def _gain(found: Calibration) -> dict[str, float]:
+    gain = found.log_loss_gain
+    return {"log_loss_gain": gain.value, "gain_low": gain.low, "gain_high": gain.high}
+
+
+def _helped(found: Facts, helped: Sequence[Calibrated]) -> str:
+    shown = max(helped, key=lambda one: one.found.log_loss_gain.value)
+    before, after = shown.found.before, shown.found.after
+    ece = f"{percent(before.ece)} to {percent(after.ece)}"
+    errors = f"though the ECE rises from {ece}" if after.ece > before.ece else f"ECE {ece}"
+    everyone = len(helped) == len(found.every) > 1
+    who = "every model" if everyone else spoken_list([one.model for one in helped])
+    example = "" if len(helped) == 1 else f", those of {shown.model.spoken} most"
+    return (
+        f"Dividing the logits by one temperature fitted on val makes the probabilities of {who} better "
+        f"on test{example} (temperature {shown.found.temperature:.2f}: log loss "
+        f"{before.log_loss:.2f} to {after.log_loss:.2f}, {errors})"
+    )
+
+
+def _coverage(found: Facts) -> Sentence | None:
+    best, curve = found.best, found.coverage
+    place = int(np.argmin(np.abs(curve.threshold - THRESHOLD)))
+    kept, right = float(curve.coverage[place]), float(curve.accuracy[place])
+    if kept == 0 or kept == 1:
+        return None
+    everywhere = percent(float(curve.accuracy[0]))
+    against = f"instead of {everywhere} of all" if percent(right) != everywhere else "as of all"
+    text = (
+        f"If {best.spoken} answers only when it is at least {THRESHOLD} sure, it answers for {percent(kept)} "
+        f"of the images and gets {percent(right)} of those right, {against}{of_one_seed(best)}."
+    )
+    evidence = {"model": best, "threshold": THRESHOLD, "coverage": kept, "accuracy": right}
+    return Sentence(text, "calibration.coverage", evidence, ("fig-coverage",))
+
+
+@floats.figure("fig-calibration")
+def figure(study: Study) -> Figure:
+    """Draw the reliability of each model's confidence, as it is and (grey) with a fitted temperature."""
+    shown, styles = floats.shown_models(study, MOST_MODELS), theme.model_styles(study)
+    rows, columns = theme.arranged(len(shown))
+    drawing = theme.figure(2.1 * rows + 0.4)
+    every = drawing.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for axes, model in zip_longest(every.flat, shown):
+        if model is None:
+            axes.set_axis_off()
+        else:
+            _draw_reliability(axes, model, styles[model.key])
+    drawing.supxlabel("confidence, %", color=theme.MUTED.light, size=10)
+    drawing.supylabel("share right, %", color=theme.MUTED.light, size=10)
+    return drawing
+
+
+def _draw_reliability(axes: Axes, model: Model, style: theme.ModelStyle) -> None:
+    before, after = model.calibration.before, model.calibration.after
+    axes.plot([0, 1], [0, 1], color=theme.GRID.light, lw=1.2, zorder=0)
+    axes.plot(after.bins.confidence, after.bins.accuracy, "-", color=theme.BAR.light, lw=1.4)
+    bins = before.bins
+    axes.vlines(bins.confidence, bins.low, bins.high, color=style.color, alpha=0.5, lw=1.6)
+    axes.plot(bins.confidence, bins.accuracy, style.marker, color=style.color, ms=5)
+    axes.set_title(f"{two_lines(model.label)}\nECE {percent(before.ece)}", color=style.color, size=8.5)
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal")
+    axes.set_xticks((0, 0.5, 1), ("0", "50", "100"))
+    axes.set_yticks((0, 0.5, 1), ("0", "50", "100"))
+
+
+@floats.figure("fig-coverage")
+def coverage(study: Study) -> Figure:
+    """Draw each model's accuracy on the images it is surest of, against their share."""
+    drawing = theme.figure(3.4)
+    axes = drawing.subplots()
+    styles = theme.model_styles(study)
+    for model in study.models:
+        _draw_coverage(axes, model, styles[model.key])
+    axes.set(xlim=(0, 1), xlabel="share of images answered, the surest first", ylabel="share of them right")
+    theme.percent(axes.xaxis)
+    theme.percent(axes.yaxis)
+    axes.grid(axis="y")
+    room = len(study.models) <= MOST_TWO_LINES
+    theme.label_ends(axes, [_end(model, styles[model.key], room) for model in study.models], height=3.4)
+    return drawing
+
+
+def _end(model: Model, style: theme.ModelStyle, room: bool) -> tuple[float, str, str]:
+    words = two_lines(model.label) if room else short(model.label, 30)
+    return float(model.chosen_test.correct.mean()), words, style.color
+
+
+def _draw_coverage(axes: Axes, model: Model, style: theme.ModelStyle) -> None:
+    curve = model.coverage
+    images = len(model.chosen_test.target)
+    enough = (curve.coverage * images >= FEWEST_IMAGES) & np.isfinite(curve.accuracy)
+    share, right = curve.coverage[enough], curve.accuracy[enough]
+    axes.plot(share, right, color=style.color)
+    axes.plot(share[:1], right[:1], style.marker, color=style.color, clip_on=False)
+
+
+@floats.table("tbl-calibration")
+def scores(study: Study) -> Markdown:
+    """List how far each model's confidence is from the truth, and what one temperature mends."""
+    header = [
+        "Model",
+        "ECE",
+        "By chance",
+        "Too sure by",
+        "Temperature",
+        "ECE after",
+        "Of “about 90 %”, right",
+    ]
+    return table(header, [_score(model) for model in study.models], "lrrrrrr")
+
+
+def _score(model: Model) -> list[str]:
+    found, meaning = model.calibration, model.meaning(THRESHOLD)
+    return [
+        name(model.label),
+        percent(found.before.ece),
+        percent(found.before.ece_expected),
+        signed(found.before.gap.value),
+        f"{found.temperature:.2f}",
+        percent(found.after.ece),
+        f"{percent(meaning.accuracy.value, 0)} of {meaning.images}" if meaning else NONE,
+    ]

@@ -1,0 +1,212 @@
+"""Class by class: where one of the two models compared does better, where nobody can tell."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+from IPython.display import Markdown
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline.report.evidence.significance import ClassDifference
+from pipeline.report.look import floats, theme
+from pipeline.report.look.paragraph import Words
+from pipeline.report.look.table import bold, name, table
+from pipeline.report.look.theme import letters, short
+from pipeline.report.model import Model
+from pipeline.report.study import Study
+from pipeline.report.words.english import join, number_word, opened
+from pipeline.report.words.numbers import percent, points, signed
+from pipeline.report.words.phrases import of_one_seed
+from pipeline.report.words.sentence import Sentence
+
+MOST_NAMED = 3
+MOST_DRAWN = 24  # classes in the figure
+MOST_LISTED = 30  # classes listed one by one
+MOST_COLUMNS = 10  # models side by side
+REFERENCES = ("fig-per-class", "tbl-per-class")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Recall of the best model, and how the two models compared differ, by class."""
+
+    classes: Sequence[str]
+    best: Model
+    recall: Mapping[int, float]  # of the best on val, its chosen seed; classes with test images alone
+    pair: tuple[Model, Model] | None
+    differences: Sequence[ClassDifference]  # first of the pair minus second
+
+    def ahead(self, sign: int) -> list[ClassDifference]:
+        """Return the classes in which the first (1) or second (-1) is better beyond noise, most first."""
+        known = [d for d in self.differences if d.distinguishable and d.difference.value * sign > 0]
+        return sorted(known, key=lambda d: -abs(d.difference.value))
+
+
+def facts(study: Study) -> Facts | None:
+    """Return the facts by class; None without a model."""
+    best = study.best
+    if best is None:
+        return None
+    recall = {k: float(best.metrics.recall[k]) for k, n in enumerate(best.metrics.support) if n}
+    differences = study.per_class(*study.pair) if study.pair else []
+    return Facts(study.classes, best, recall, study.pair, differences)
+
+
+def words(study: Study) -> Words:
+    """Say which classes are hard, and where one of the two models does better."""
+    found = facts(study)
+    return Words(study, [_hardest(found), _helps(found)] if found else [], told=REFERENCES)
+
+
+def _hardest(found: Facts) -> Sentence:
+    """Name the class that the best model recognises least and the one it recognises best."""
+    best, recall = found.best, found.recall
+    low, high = min(recall.values()), max(recall.values())
+    hard, easy = ([k for k, share in recall.items() if share == end] for end in (low, high))
+    easiest = f"{_quoted(found, easy)} easiest ({percent(high)})"
+    if high == 1:
+        easiest = f"makes no mistake in {_quoted(found, easy)}"
+    text = (
+        f"{opened(best.spoken)}{of_one_seed(best)} finds {_quoted(found, hard)} hardest ({percent(low)} of "
+        f"the images right) and {easiest}."
+    )
+    if low == high:
+        text = f"{opened(best.spoken)} gets the same share of every class right, {percent(low)}."
+    evidence = {"model": best, "lowest": low, "highest": high, "hardest": hard, "easiest": easy}
+    return Sentence(text, "classes.hardest", evidence, ("tbl-per-class", "fig-confusion"))
+
+
+def _quoted(found: Facts, classes: Sequence[int]) -> str:
+    """Name one class or a few equal ones, and count many."""
+    if len(classes) <= MOST_NAMED:
+        return join([f"“{found.classes[k]}”" for k in classes])
+    return f"{number_word(len(classes))} classes"
+
+
+def _helps(found: Facts) -> Sentence | None:
+    if found.pair is None:
+        return None
+    first, second = found.pair
+    better, worse = found.ahead(1), found.ahead(-1)
+    ahead = {key: [found.classes[d.target] for d in of] for key, of in (("better", better), ("worse", worse))}
+    evidence = {"first": first, "second": second, **ahead}
+    versus = f"Against {second.spoken}, {first.spoken}"
+    if not better and not worse:
+        width = median((d.difference.high - d.difference.low) / 2 for d in found.differences)
+        text = (
+            f"{versus} is neither better nor worse beyond noise in any single class; the difference within "
+            f"one class is only known to about ±{points(width)}."
+        )
+        return Sentence(text, "classes.none", evidence, REFERENCES)
+    parts = [
+        f"does {how} in {_count(found, of)} beyond noise, {_named(found, of)}"
+        for how, of in (("better", better), ("worse", worse))
+        if of
+    ]
+    tail = "" if better and worse else ", and worse in none" if better else ", and better in none"
+    text = f"{versus} {', but '.join(parts)}{tail}{_averaged(first, second)}."
+    return Sentence(text, "classes.differences", evidence, REFERENCES)
+
+
+def _averaged(*models: Model) -> str:
+    """Say that class by class, too, seeds are averaged, and what noise means then."""
+    if all(len(model.records) == 1 for model in models):
+        return ""
+    return " (means over seeds, which do not overlap there)"
+
+
+def _count(found: Facts, ahead: Sequence[ClassDifference]) -> str:
+    total = number_word(len(found.differences))
+    if len(ahead) == len(found.differences):
+        return f"all {total} classes"
+    return f"{number_word(len(ahead))} of {total} classes"
+
+
+def _named(found: Facts, ahead: Sequence[ClassDifference]) -> str:
+    named = [f"“{found.classes[d.target]}” ({signed(d.difference.value)} points)" for d in ahead[:MOST_NAMED]]
+    return f"most of all in {join(named)}" if len(ahead) > MOST_NAMED else f"namely {join(named)}"
+
+
+@floats.figure("fig-per-class", why=floats.needs_two_models)
+def figure(study: Study) -> Figure:
+    """Draw, class by class, how much more often one of two models is right than the other."""
+    first, second = study.compared
+    ranked = sorted(study.per_class(first, second), key=lambda difference: -difference.difference.value)
+    if len(ranked) > MOST_DRAWN:
+        ranked = ranked[: MOST_DRAWN // 2] + ranked[-MOST_DRAWN // 2 :]
+    drawing = theme.figure(1.0 + 0.25 * len(ranked))
+    axes = drawing.subplots()
+    styles = theme.model_styles(study)
+    for place, one in enumerate(ranked):
+        ahead = first if one.difference.value >= 0 else second
+        _draw_difference(axes, place, one, styles[ahead.key])
+    axes.axvline(0, color=theme.MUTED.light, lw=1)
+    axes.set_yticks(range(len(ranked)), [short(study.classes[one.target], 26) for one in ranked])
+    axes.set(ylim=(len(ranked) - 0.4, -0.6), xlabel="difference in recall, percentage points")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}" if value else "0")
+    axes.grid(axis="x")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    _name_sides(axes, first, second, styles)
+    return drawing
+
+
+def _draw_difference(axes: Axes, place: int, one: ClassDifference, style: theme.ModelStyle) -> None:
+    ends = [one.difference.low, one.difference.high]
+    axes.plot(ends, [place, place], color=style.color, lw=2.2, alpha=1 if one.distinguishable else 0.45)
+    fill = style.color if one.distinguishable else theme.PAPER.light
+    axes.plot(one.difference.value, place, style.marker, color=fill, mec=style.color, mew=1.5)
+
+
+def _name_sides(axes: Axes, right: Model, left: Model, styles: Mapping[str, theme.ModelStyle]) -> None:
+    axes.set_title("\n", size=9)  # room for the names, which stay out of the layout: they may be long
+    reach = max(abs(end) for end in axes.get_xlim())
+    axes.set_xlim(-reach, reach)
+    for model, x, side, words in (
+        (left, 0.49, "right", "{}\n← better"),
+        (right, 0.51, "left", "{}\nbetter →"),
+    ):
+        words = words.format(short(model.label, 30))
+        color = styles[model.key].color
+        label = axes.text(x, 1.01, words, transform=axes.transAxes, ha=side, va="bottom", color=color, size=9)
+        label.set_in_layout(False)
+
+
+@floats.table("tbl-per-class")
+def scores(study: Study) -> Markdown:
+    """List precision, recall and F1 of each class for the two models that the report compares."""
+    pair = study.pair or (study.models[0],)
+    marks = letters(study)
+    header = ["Class", "Images"]
+    for model in pair:
+        mark = f"{marks[model.key]}: " if len(pair) > 1 else ""
+        header += [f"{mark}precision", "recall", "F1"]
+    rows = [_class_row(study, pair, k) for k in listed_classes(study)]
+    return table(header, rows, "lr" + "rrr" * len(pair))
+
+
+def _class_row(study: Study, pair: Sequence[Model], k: int) -> list[str]:
+    found = [(m.precision[k], m.recall[k], m.f1[k]) for m in (model.metrics for model in pair)]
+    images = int(pair[0].metrics.support[k])
+    return [name(study.classes[k]), f"{images:,}", *(percent(float(s)) for one in found for s in one)]
+
+
+@floats.table("tbl-f1")
+def f1(study: Study) -> Markdown:
+    """List the F1 of each class for every model, the best in bold."""
+    shown, marks = floats.shown_models(study, MOST_COLUMNS), letters(study)
+    rows = []
+    for k in listed_classes(study):
+        found = [float(model.metrics.f1[k]) for model in shown]
+        cells = [bold(percent(score), len(shown) > 1 and score == max(found)) for score in found]
+        rows.append([name(study.classes[k]), *cells])
+    return table(["Class", *(marks[model.key] for model in shown)], rows, "l" + "r" * len(shown))
+
+
+def listed_classes(study: Study) -> list[int]:
+    """Return the classes that tables list: all, or of many those with the lowest mean F1."""
+    found = np.mean([model.metrics.f1 for model in study.models], axis=0)
+    hardest = np.argsort(found, kind="stable")[:MOST_LISTED]
+    return sorted(int(k) for k in hardest) if len(found) <= MOST_LISTED else [int(k) for k in hardest]

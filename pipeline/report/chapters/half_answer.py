@@ -1,0 +1,141 @@
+"""The answer where one side of the question, or both, did not run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.report.model import Model
+from pipeline.report.study import Study
+from pipeline.report.words.claims import Standing, standing
+from pipeline.report.words.english import join, number_word, opened
+from pipeline.report.words.phrases import accuracy_words, averaged, spoken_list, test_images
+from pipeline.report.words.prices import bill_evidence, price_of_one
+from pipeline.report.words.sentence import Sentence
+
+
+@dataclass(frozen=True)
+class Half:
+    """The best on val of the one side that ran, and what became of the other side."""
+
+    model: Model
+    standing: Standing  # of the model to the rest of its side
+    failed: Sequence[str]  # models of the other side, for sentences
+    runs: int
+    images: str
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """What became of runs none of which is whole."""
+
+    runs: Sequence[str]  # ids of the failed runs
+    reasons: Mapping[str, str]  # id of a run → the reason that it left
+    models: Sequence[str]  # those that left a reason, for sentences
+
+
+def sentences(study: Study) -> list[Sentence]:
+    """Return three sentences: what is missing, what is known all the same, and what to do next."""
+    model = study.best_scratch or study.best_transfer
+    if model is None:
+        return _nothing_finished(_nothing(study))
+    half = Half(
+        model=model,
+        standing=standing(study, model),
+        failed=_failed(study, model),
+        runs=len(study.records),
+        images=test_images(study),
+    )
+    return [_missing(half), _known(half), _cost(half)]
+
+
+def _failed(study: Study, model: Model) -> list[str]:
+    other = [record for record in study.failures if record.settings.pretrained != model.pretrained]
+    return list(dict.fromkeys(study.spoken[record.run_id] for record in other))
+
+
+def _nothing(study: Study) -> Nothing:
+    reasons = {r.run_id: r.details.failure.message for r in study.failures if r.details.failure}
+    models = list(dict.fromkeys(study.spoken[run_id] for run_id in reasons))
+    return Nothing([record.run_id for record in study.failures], reasons, models)
+
+
+def _missing(half: Half) -> Sentence:
+    pretrained = half.model.pretrained
+    if half.failed:
+        side = "was to train from scratch" if pretrained else "was to start from a pretrained network"
+        what = f"everything that {side} failed ({join(half.failed)})"
+        text = f"These runs answer only half of the question: {what}."
+    elif half.runs == 1:
+        does = "train a network from scratch" if pretrained else "start from a pretrained network"
+        text = f"This one run answers only half of the question: it does not {does}."
+    else:
+        none = "trains a network from scratch" if pretrained else "starts from a pretrained network"
+        text = f"These runs answer only half of the question: none of them {none}."
+    return Sentence(text, "answer.one-side.missing", {"failed": half.failed})
+
+
+def _known(half: Half) -> Sentence:
+    model = half.model
+    text = (
+        f"{'What it does' if half.runs == 1 else 'What they do'} show: {model.spoken} gets "
+        f"{accuracy_words(model)} of the {half.images} right{averaged(model)}{_place(half.standing)}."
+    )
+    found = model.accuracy
+    evidence = {"model": model, "accuracy": found.value, "low": found.low, "high": found.high}
+    return Sentence(text, "answer.one-side.accuracy", evidence, ("tbl-headline", "fig-accuracy"))
+
+
+def _place(found: Standing) -> str:
+    """Say how the best on val of one side stands to the rest of that side."""
+    others = [claim.second for claim in found.claims]
+    if not others:
+        return ""
+    if len(found.beaten) == len(others):
+        return f", and does better than {spoken_list(others)} beyond noise"
+    if found.level:
+        return f", though {spoken_list(found.level, 'or')} cannot be told from it"
+    return f", chosen on val from {number_word(len(others) + 1)}"
+
+
+def _cost(half: Half) -> Sentence:
+    model = half.model
+    text = f"{opened(price_of_one(model))}; {_next(half)}."
+    if model.cost is None:
+        return Sentence(text, "answer.one-side.cost", {"cost": None})
+    return Sentence(text, "answer.one-side.cost", bill_evidence(model), ("tbl-cost",))
+
+
+def _next(half: Half) -> str:
+    if half.failed:
+        return "for the other half, mend the failed runs and start the experiment again"
+    if half.model.pretrained:
+        return "for the other half, add custom_cnn or the same network with mode scratch to the params file"
+    return (
+        "for the other half, add a pretrained network to the params file, such as efficientnet_lite0, which "
+        "needs no download"
+    )
+
+
+def _nothing_finished(found: Nothing) -> list[Sentence]:
+    """Say that there is no answer, why, and what to do."""
+    runs = len(found.runs)
+    few = {0: "no run was made", 1: "the only run failed", 2: "both runs failed"}
+    which = few.get(runs, f"all {number_word(runs)} runs failed")
+    next_step = (
+        "Each executed notebook is kept and shows where its run stopped; with the cause mended, start the "
+        "experiment again."
+    )
+    text = f"There is no answer yet: {which}."
+    return [
+        Sentence(text, "answer.failed", {"failed_runs": runs}, ("tbl-runs",)),
+        Sentence(_reasons(found), "answer.failed.reason", {"reasons": found.reasons}, ("tbl-runs",)),
+        Sentence(next_step, "answer.failed.next", {"runs": found.runs}),
+    ]
+
+
+def _reasons(found: Nothing) -> str:
+    if not found.reasons:
+        return "No reason was recorded."
+    reasons = list(dict.fromkeys(reason.rstrip(".") for reason in found.reasons.values()))
+    if len(reasons) == 1:
+        return f"{opened(join(found.models))} gave the same reason: {reasons[0]}."
+    return f"{opened(found.models[0])} gave as its reason: {reasons[0]}."

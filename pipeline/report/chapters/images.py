@@ -1,0 +1,200 @@
+"""The images: what they look like, how many there are, how balanced, what augmentation makes of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from IPython.display import Markdown
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline.record import DatasetInfo
+from pipeline.report.look import floats, theme
+from pipeline.report.look.paragraph import NOTHING, Words
+from pipeline.report.look.sheet import Picture, Row, sheet
+from pipeline.report.look.theme import short
+from pipeline.report.study import Study
+from pipeline.report.words.english import escape_markdown, join, plural
+from pipeline.report.words.sentence import Sentence
+
+SECTION = "data"  # its name in results.json
+BALANCED = 1.5  # largest class against smallest, up to which classes count as balanced
+MOST_STRIPS = 20
+MOST_BARS = 30
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Counts of images."""
+
+    sizes: dict[str, int]  # by split
+    split_note: str  # how they were split
+    train_counts: Sequence[int]  # by class
+    unreadable: Sequence[str]  # files
+    classes: Sequence[str]
+    models: int
+
+    @classmethod
+    def of(cls, study: Study, dataset: DatasetInfo) -> "Facts":
+        return cls(
+            sizes=dict(dataset.split_sizes),
+            split_note=dataset.split_note.rstrip("."),
+            train_counts=dataset.class_counts.get("train", []),
+            unreadable=list(dataset.unreadable),
+            classes=study.classes,
+            models=len(study.models),
+        )
+
+
+def facts(study: Study) -> Facts | None:
+    """Return the counts; None where the runs did not record them."""
+    return Facts.of(study, study.dataset) if study.dataset else None
+
+
+def words(study: Study) -> Words:
+    """Say how many images there are, how balanced, and what could not be read."""
+    return Words(study, [*size_words(study), *balance_words(study)])
+
+
+def size_words(study: Study) -> Words:
+    found = facts(study)
+    return Words(study, [_sizes(found)] if found else [], told=["fig-samples"])
+
+
+def balance_words(study: Study) -> Words:
+    found = facts(study)
+    return Words(study, [_balance(found), _unreadable(found)] if found else [], told=["fig-balance"])
+
+
+def augmentation_words(study: Study) -> Markdown:
+    """Say what is done to training images, if anything."""
+    asked = {tuple(model.settings.augmentation) for model in study.models}
+    if not any(asked):
+        return Markdown("The training images were used as they are." if asked else NOTHING)
+    kinds = list(dict.fromkeys(kind.replace("_", " ") for found in asked for kind in found))
+    some = "" if all(asked) else " for some of the models"
+    text = f"In training each image is changed at random every time it is shown ({join(kinds)}){some}."
+    return Markdown(escape_markdown(text))
+
+
+def _sizes(found: Facts) -> Sentence:
+    note = found.split_note
+    note = f" {note if note[0].isupper() else f'Split: {note}'}." if note else ""
+    learn = "The model learns" if found.models == 1 else "The models learn"
+    train, val, test = (found.sizes.get(split, 0) for split in ("train", "val", "test"))
+    text = (
+        f"{learn} from {plural(train, 'image')} in {plural(len(found.classes), 'class', 'classes')}; {val:,} "
+        f"others (val) choose the epoch and {test:,} more (test) judge the result.{note}"
+    )
+    return Sentence(text, "data.sizes", found.sizes, ("fig-samples",))
+
+
+def _balance(found: Facts) -> Sentence | None:
+    counts = found.train_counts
+    if not counts or min(counts) == 0:
+        return None
+    most, fewest = max(counts), min(counts)
+    evidence, references = {"largest": most, "smallest": fewest}, ("fig-balance",)
+    if most / fewest > BALANCED:
+        large, small = (found.classes[counts.index(count)] for count in (most, fewest))
+        text = (
+            f"The classes are not balanced: “{large}” has {most:,} training images and “{small}” {fewest:,}; "
+            "macro scores count them alike, accuracy does not."
+        )
+        return Sentence(text, "data.unbalanced", evidence, references)
+    text = f"The classes are about balanced, with {fewest:,} to {most:,} training images each."
+    if most == fewest:
+        text = f"The classes are balanced, with {most:,} training images each."
+    return Sentence(text, "data.balanced", evidence, references)
+
+
+def _unreadable(found: Facts) -> Sentence | None:
+    count = len(found.unreadable)
+    if not count:
+        return None
+    was = "was" if count == 1 else "were"
+    text = f"{plural(count, 'file')} could not be read as an image and {was} left out."
+    return Sentence(text, "data.unreadable", {"files": found.unreadable}, ("tbl-runs",))
+
+
+def _of_kind(gallery: pd.DataFrame, kind: str) -> pd.DataFrame:
+    return gallery[gallery["kind"] == kind]
+
+
+def _no_samples(study: Study) -> str:
+    kept = not _of_kind(study.models[0].chosen.gallery, "sample").empty
+    return "" if kept else "The runs kept no samples of their images."
+
+
+@floats.figure("fig-samples", why=_no_samples)
+def samples(study: Study) -> Figure:
+    """Draw training images with their labels, a strip for each of at most 20 classes."""
+    gallery = _of_kind(study.models[0].chosen.gallery, "sample")
+    shown = sorted(set(gallery["target"]))[:MOST_STRIPS]
+    rows = [
+        Row([Picture(png) for png in gallery["png"][gallery["target"] == target][:5]], short(name, 26))
+        for target, name in enumerate(study.classes)
+        if target in shown
+    ]
+    return sheet(rows, side=0.46, step=0.52, columns=2)
+
+
+def _augmented(study: Study) -> pd.DataFrame:
+    model = next((model for model in study.models if model.settings.augmentation), study.models[0])
+    return model.chosen.gallery
+
+
+def _no_augmentation(study: Study) -> str:
+    used = not _of_kind(_augmented(study), "augmented").empty
+    return "" if used else "The images were used as they are: no augmentation was asked for."
+
+
+@floats.figure("fig-augmented", why=_no_augmentation)
+def augmented(study: Study) -> Figure:
+    """Draw training images, each beside what augmentation made of it."""
+    gallery = _augmented(study)
+    views, originals = _of_kind(gallery, "augmented"), _of_kind(gallery, "sample")
+    known = originals.drop_duplicates("index").set_index("index")["png"]
+    rows = [
+        Row([Picture(known.get(index)), *map(Picture, pngs["png"][:8])])
+        for index, pngs in list(views.groupby("index", sort=False))[:6]
+    ]
+    return sheet(rows, side=0.5, step=0.55, columns=2 if len(rows[0].pictures) <= 5 else 1)
+
+
+def _no_counts(study: Study) -> str:
+    return "" if study.dataset else "The runs did not record how many images there were."
+
+
+@floats.figure("fig-balance", why=_no_counts)
+def balance(study: Study) -> Figure:
+    """Draw how many images each class has in train, val and test."""
+    counts = study.dataset.class_counts if study.dataset else {}
+    few = len(study.classes) <= MOST_BARS
+    drawing = theme.figure(0.6 + 0.24 * len(study.classes) if few else 2.6)
+    every = drawing.subplots(1, len(counts), sharey=few, squeeze=False)[0]
+    draw = _draw_bars if few else _draw_profile
+    for axes, (split, of_class) in zip(every, counts.items(), strict=True):
+        draw(axes, of_class, study.classes)
+        axes.set_title(f"{split}: {sum(of_class):,}")
+    return drawing
+
+
+def _draw_bars(axes: Axes, counts: Sequence[int], classes: Sequence[str]) -> None:
+    places = np.arange(len(counts))
+    axes.barh(places, counts, height=0.7, color=theme.BAR.light)
+    axes.set_yticks(places, [short(name, 22) for name in classes])
+    axes.set(ylim=(len(counts) - 0.5, -0.5), xlim=(0, 1.3 * max([*counts, 1])), xticks=[])
+    axes.spines[["bottom", "left"]].set_visible(False)
+    axes.tick_params(left=False)
+    for place, count in zip(places, counts, strict=True):
+        axes.annotate(f"{count:,}", (count, place), (3, 0), textcoords="offset points", va="center", size=8.5)
+
+
+def _draw_profile(axes: Axes, counts: Sequence[int], classes: Sequence[str]) -> None:
+    ordered = np.sort(counts)[::-1]
+    axes.fill_between(np.arange(1, len(ordered) + 1), ordered, step="mid", color=theme.BAR.light, lw=0)
+    axes.set(
+        xlabel="classes, largest first", ylim=(0, 1.15 * max(*ordered, 1)), xlim=(0.5, len(ordered) + 0.5)
+    )

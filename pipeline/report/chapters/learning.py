@@ -1,0 +1,276 @@
+"""How they learned: the curves, over- and underfitting, early stopping.
+
+The rules that name a way of learning are in evidence/learning.py.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from IPython.display import Markdown
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline.record import RunRecord
+from pipeline.report.evidence.learning import GAP, Fit, Learning
+from pipeline.report.look import floats, theme
+from pipeline.report.look.paragraph import NOTHING, Words
+from pipeline.report.look.table import name, table
+from pipeline.report.look.theme import two_lines
+from pipeline.report.model import Model
+from pipeline.report.study import Study
+from pipeline.report.words.english import join, number_word, opened
+from pipeline.report.words.numbers import NBSP, percent, signed
+from pipeline.report.words.phrases import each_or_span, spoken_list
+from pipeline.report.words.sentence import Sentence
+
+MOST_MODELS = 12
+MOST_STOPS = 3  # early stops that are told one by one
+REFERENCES = ("fig-curves", "tbl-learning")
+FIT_WORDS = {
+    "overfitting": "overfits",
+    "unfinished": "still learning",
+    "underfitting": "underfits",
+    "balanced": "balanced",
+}
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A model and what the curves of its chosen seed show."""
+
+    model: Model
+    curve: Learning
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        found = self.curve
+        return {
+            "fit": found.fit,
+            "train_accuracy": found.train_accuracy,
+            "val_accuracy": found.val_accuracy,
+            "best_epoch": found.best_epoch,
+            "last_epoch": found.last_epoch,
+            "val_loss_rise": found.rise,
+        }
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The models that have a training history."""
+
+    learners: Sequence[Learner]
+
+    def of(self, fit: Fit) -> list[Learner]:
+        return [one for one in self.learners if one.curve.fit == fit]
+
+
+def facts(study: Study) -> Facts:
+    """Return what the curves of each model show."""
+    return Facts([Learner(model, found) for model in study.models if (found := model.learning)])
+
+
+def words(study: Study) -> Words:
+    """Say how the models learned, a sentence per way of learning that occurs."""
+    found = facts(study)
+    models = len(found.learners)
+    sentences = [
+        _overfitting(found.of("overfitting")),
+        _unfinished(found.of("unfinished"), models),
+        _underfitting(found.of("underfitting")),
+        _balanced(found.of("balanced"), models),
+        _stopping([one for one in found.learners if one.curve.stopped_early], models),
+    ]
+    return Words(study, sentences, told=REFERENCES)
+
+
+def seed_words(study: Study) -> Markdown:
+    """Say what a score of several seeds is, and which of them speaks where only one can."""
+    counts = {len(model.records) for model in study.models}
+    if not counts or max(counts) < 2:
+        return Markdown(NOTHING)
+    often = "twice" if max(counts) == 2 else f"{number_word(max(counts))} times"
+    return Markdown(
+        f"Each model was trained {'up to ' if len(counts) > 1 else ''}{often}, from different seeds. "
+        "Scores are means over seeds. Where one run must speak for its model, as in a test on single "
+        "images, it is the one with the best val accuracy, the chosen seed."
+    )
+
+
+def _said(text: str, way: str, learners: Sequence[Learner]) -> Sentence:
+    evidence = {one.model: one.evidence for one in learners}
+    return Sentence(text, f"learning.{way}", evidence, REFERENCES)
+
+
+def _names(learners: Sequence[Learner]) -> str:
+    return spoken_list([one.model for one in learners])
+
+
+def _verb(learners: Sequence[Learner], one: str, many: str) -> str:
+    return one if len(learners) == 1 else many
+
+
+def _overfitting(learners: Sequence[Learner]) -> Sentence | None:
+    by_gap = [one for one in learners if one.curve.gap > GAP]
+    by_loss = [one for one in learners if one.curve.gap <= GAP]
+    parts = [part for part in (_gap_words(by_gap), _loss_words(by_loss)) if part]
+    return _said(f"{opened('; '.join(parts))}.", "overfitting", learners) if parts else None
+
+
+def _gap_words(learners: Sequence[Learner]) -> str:
+    if not learners:
+        return ""
+    gaps = each_or_span([one.curve.gap for one in learners], lambda gap: f"{100 * gap:.1f}")
+    when = _verb(learners, "at its best epoch it is", "at their best epochs they are")
+    overfits = _verb(learners, "overfits", "overfit")
+    return f"{_names(learners)} {overfits}: {when} {gaps}{NBSP}points better on train than on val"
+
+
+def _loss_words(learners: Sequence[Learner]) -> str:
+    if not learners:
+        return ""
+    rises = each_or_span([one.curve.rise for one in learners], lambda rise: percent(rise, 0))
+    epochs = each_or_span([one.curve.best_epoch for one in learners], lambda epoch: f"{epoch:.0f}")
+    when = f"{'epoch' if epochs.isdigit() else 'epochs'} {epochs}"
+    after = f"{when} {_verb(learners, 'its val loss', 'their val losses')}"
+    overfits = _verb(learners, "overfits", "overfit")
+    return f"{_names(learners)} {overfits}: after {after} rose by {rises} while the train loss fell"
+
+
+def _unfinished(learners: Sequence[Learner], models: int) -> Sentence | None:
+    if not learners:
+        return None
+    start = f"{opened(_names(learners))} had not finished learning"
+    if len(learners) == models > 2:
+        start = f"None of the {number_word(models)} models had finished learning"
+    text = (
+        f"{start}: the val loss was still falling at the last epoch, so more epochs might give "
+        f"{_verb(learners, 'it', 'them')} more."
+    )
+    return _said(text, "unfinished", learners)
+
+
+def _underfitting(learners: Sequence[Learner]) -> Sentence | None:
+    if not learners:
+        return None
+    reached = each_or_span([one.curve.train_accuracy for one in learners], percent)
+    text = (
+        f"{opened(_names(learners))} {_verb(learners, 'underfits', 'underfit')}: even on the training images "
+        f"{_verb(learners, 'it reaches', 'they reach')} only {reached}, hardly more than on val, the usual "
+        "sign of too little freedom to learn (frozen layers, few parameters, strong augmentation or "
+        "regularisation)."
+    )
+    return _said(text, "underfitting", learners)
+
+
+def _balanced(learners: Sequence[Learner], models: int) -> Sentence | None:
+    if not learners:
+        return None
+    shows = _verb(learners, "shows", "show")
+    text = f"{opened(_names(learners))} {shows} neither over- nor underfitting by these rules."
+    if len(learners) == models > 1:
+        text = "No model shows over- or underfitting by these rules."
+    return _said(text, "balanced", learners)
+
+
+def _stopping(stopped: Sequence[Learner], models: int) -> Sentence | None:
+    if not stopped:
+        return None
+    kept = "and the best epoch of each was kept"
+    if len(stopped) == models > 2:
+        text = f"Early stopping ended every run, {kept}."
+    elif len(stopped) > MOST_STOPS:
+        text = (
+            f"Early stopping ended {number_word(len(stopped))} of the {number_word(models)} models, {kept}."
+        )
+    else:
+        each = [
+            f"{one.model.spoken} after epoch {one.curve.last_epoch} (kept: epoch {one.curve.best_epoch})"
+            for one in stopped
+        ]
+        text = f"Early stopping ended {join(each)}."
+    return _said(text, "early-stopping", stopped)
+
+
+@floats.figure("fig-curves")
+def figure(study: Study) -> Figure:
+    """Draw loss and accuracy of every seed in train (dashed) and val, with the epoch that was kept."""
+    shown, styles = floats.shown_models(study, MOST_MODELS), theme.model_styles(study)
+    rows, columns = theme.arranged(len(shown))
+    drawing = theme.figure(2.75 * rows)
+    panels = drawing.subplots(2 * rows, columns, squeeze=False)
+    losses, accuracies = list(panels[::2].flat), list(panels[1::2].flat)
+    for place, pair in enumerate(zip(losses, accuracies, strict=True)):
+        if place < len(shown):
+            model = shown[place]
+            _draw_model(pair, model, styles[model.key].color, names=place % columns == 0)
+        else:
+            for axes in pair:
+                axes.set_axis_off()
+    _share_heights(losses)
+    _share_heights(accuracies)
+    return drawing
+
+
+def _draw_model(pair: tuple[Axes, Axes], model: Model, color: str, names: bool) -> None:
+    for axes, what in zip(pair, ("loss", "accuracy"), strict=True):
+        for record in model.records:
+            _draw_run(axes, record, what, color, chosen=record is model.chosen)
+        if model.learning and model.learning.stopped_early:
+            axes.axvline(model.learning.last_epoch, color=theme.MUTED.light, lw=1, ls=":")
+        axes.grid(axis="y")
+        axes.locator_params(axis="x", nbins=5, integer=True)
+        axes.locator_params(axis="y", nbins=4)
+        axes.set_ylabel(what if names else "")
+    theme.percent(pair[1].yaxis)
+    pair[0].set_title(two_lines(model.label), color=color, size=8.5)
+    pair[0].tick_params(labelbottom=False)
+    pair[1].set_xlabel("epoch")
+
+
+def _draw_run(axes: Axes, record: RunRecord, what: str, color: str, chosen: bool) -> None:
+    history, strength = record.history, 1.0 if chosen else 0.35
+    epochs, val = history["epoch"], history[f"val_{what}"]
+    axes.plot(epochs, history[f"train_{what}"], "--", color=theme.MUTED.light, alpha=strength, lw=1.2)
+    axes.plot(epochs, val, color=color, alpha=strength)
+    kept = history[epochs == record.details.best_epoch]
+    if chosen and len(kept):
+        axes.plot(kept["epoch"], kept[f"val_{what}"], "o", color=color, mec=theme.PAPER.light, ms=7)
+
+
+def _share_heights(panels: Sequence[Axes]) -> None:
+    """Give panels the same heights, so that models compare; the highest 2 % of losses may leave them."""
+    drawn = [axes for axes in panels if axes.lines]
+    lines = [np.asarray(line.get_ydata(), float) for axes in drawn for line in axes.lines]
+    heights = np.concatenate([line for line in lines if len(line) > 2] or [np.array([])])
+    heights = heights[np.isfinite(heights)]
+    if not len(heights):
+        return
+    low, high = heights.min(), np.quantile(heights, 0.98)
+    margin = 0.08 * max(high - low, 1e-3)
+    for axes in drawn:
+        axes.set_ylim(low - margin, high + margin)
+
+
+def _no_history(study: Study) -> str:
+    return "" if facts(study).learners else "No run has a training history."
+
+
+@floats.table("tbl-learning", why=_no_history)
+def readings(study: Study) -> Markdown:
+    """List, for the chosen seed of each model, the epoch that was kept and what the curves show."""
+    header = ["Model", "Kept epoch", "Ended", "Train accuracy", "Val accuracy", "Gap", "Reading"]
+    return table(header, [_reading(one.model, one.curve) for one in facts(study).learners], "lrlrrrl")
+
+
+def _reading(model: Model, found: Learning) -> list[str]:
+    return [
+        name(model.label),
+        f"{found.best_epoch} of {found.last_epoch}",
+        "early" if found.stopped_early else "as planned",
+        percent(found.train_accuracy),
+        percent(found.val_accuracy),
+        signed(found.gap),
+        FIT_WORDS[found.fit],
+    ]

@@ -1,0 +1,228 @@
+"""What to choose in which situation, as far as these runs support it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from IPython.display import Markdown
+
+from pipeline.report.look import floats
+from pipeline.report.look.table import name, table
+from pipeline.report.model import Model
+from pipeline.report.study import Study
+from pipeline.report.words.claims import Claim, Standing, claim, standing
+from pipeline.report.words.english import opened, plural
+from pipeline.report.words.numbers import data_size, duration, latency, percent, quantity
+from pipeline.report.words.phrases import averaged, spoken_list
+from pipeline.report.words.sentence import Sentence
+
+USEFUL = 0.5  # of the way from guessing to the best on val: cheaper models below are no bargain
+NOT_SETTLED = "not settled by these runs"
+SHIPPED_WEIGHTS = ("efficientnet_lite",)  # whose weights come with the installation
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One situation, the model chosen for it (its name for sentences) and why."""
+
+    situation: str
+    choice: str
+    sentence: Sentence
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What recommendations rest on."""
+
+    models: list[Model]
+    best: Model  # on val
+    standing: Standing  # of the best to all others
+    useful: list[Model]  # those that go half the way from blind guessing to the best
+    sides: Claim | None  # the best pretrained model against the best from scratch
+    train_images: int | None
+    classes: int
+    accounted: Model | None  # the custom CNN, or the best from scratch
+
+    def against_best(self, model: Model) -> Claim:
+        return next(claim for claim in self.standing.claims if claim.second is model)
+
+
+def facts(study: Study) -> Facts | None:
+    """Return what recommendations rest on; None without a model."""
+    best = study.best
+    if best is None:
+        return None
+    own, transfer = study.best_scratch, study.best_transfer
+    return Facts(
+        models=study.models,
+        best=best,
+        standing=standing(study, best),
+        useful=_useful(study, best),
+        sides=claim(study, transfer, own) if own and transfer else None,
+        train_images=study.dataset.split_sizes.get("train", 0) if study.dataset else None,
+        classes=len(study.classes),
+        accounted=study.custom or study.best_scratch,
+    )
+
+
+def _useful(study: Study, best: Model) -> list[Model]:
+    chance = float(np.bincount(study.targets).max() / len(study.targets))
+    enough = chance + USEFUL * (best.accuracy.value - chance)
+    return [model for model in study.models if model.accuracy.value >= enough] or [best]
+
+
+def recommendations(study: Study) -> list[Recommendation]:
+    """Return a recommendation per situation; empty when every run failed."""
+    found = facts(study)
+    if found is None:
+        return []
+    rules: list[Callable[[Facts, set[Model]], Recommendation | None]] = [
+        _most_accurate, _few_images, _little_time, _small_device, _offline, _must_explain,
+    ]  # fmt: skip
+    said: set[Model] = set()  # models of which it is told what they give up
+    made = [one for rule in rules if (one := rule(found, said))]
+    sentences = floats.referring([one.sentence for one in made], study)
+    return [replace(one, sentence=sentence) for one, sentence in zip(made, sentences, strict=True)]
+
+
+@floats.table("tbl-recommend")
+def listed(study: Study) -> Markdown:
+    """List what the runs recommend in each situation, and on which ground."""
+    rows = [
+        [name(one.situation), name(opened(one.choice), 60), one.sentence.markdown]
+        for one in recommendations(study)
+    ]
+    return table(["Situation", "Choose", "Because"], rows, "lll")
+
+
+def _most_accurate(found: Facts, said: set[Model]) -> Recommendation:
+    best, others = found.best, found.standing
+    text = f"{opened(best.spoken)} reaches {percent(best.accuracy.value)} on test{averaged(best)}"
+    choice = best.spoken
+    if others.ahead:
+        text += (
+            f" and is the best on val, but test puts {spoken_list(others.ahead)} ahead of it beyond noise."
+        )
+        choice = NOT_SETTLED
+    elif others.level:
+        text += f" and is the best on val, though {spoken_list(others.level, 'or')} cannot be told from it."
+    elif others.beaten:
+        rest = others.beaten[0].spoken if len(others.beaten) == 1 else "any other model"
+        text += f", more than {rest} does, beyond noise."
+    else:
+        text += ", the only model to choose from."
+    evidence = {"model": best, "tests": others.evidence}
+    sentence = Sentence(text, "recommend.accuracy", evidence, ("tbl-headline", "tbl-tests"))
+    return Recommendation("Accuracy above all", choice, sentence)
+
+
+def _few_images(found: Facts, said: set[Model]) -> Recommendation | None:
+    """Answer for the number of training images of these runs, and no further."""
+    sides, images = found.sides, found.train_images
+    if sides is None or images is None:
+        return None
+    better, worse = sides.ranked
+    scope = f"With {plural(images, 'training image')}, about {round(images / found.classes):,} a class"
+    both = f"{sides.first.spoken} and {sides.second.spoken}"
+    what = f"{both} cannot be told apart: {sides.why_level}"
+    if sides.settled:
+        what = f"{better.spoken} is {sides.size} better than {worse.spoken} ({sides.support})"
+    text = f"{scope}, {what}; what fewer would do, max_train_images can show."
+    choice = better.spoken if sides.settled else NOT_SETTLED
+    evidence = {**sides.evidence, "train_images": images}
+    sentence = Sentence(text, "recommend.few-images", evidence, ("tbl-tests",))
+    return Recommendation("Few images", choice, sentence)
+
+
+def _little_time(found: Facts, said: set[Model]) -> Recommendation | None:
+    """Recommend the useful model that trained fastest."""
+    timed = [(model, model.cost.train_seconds.value) for model in found.useful if model.cost]
+    if not timed:
+        return None
+    choice, seconds = min(timed, key=lambda pair: (pair[1], -pair[0].val_accuracy))
+    text = f"{opened(choice.spoken)} trained in {duration(seconds)}{_at(found, choice, said)}."
+    return _by_cost("Little time to train", "recommend.training-time", choice, text, seconds)
+
+
+def _small_device(found: Facts, said: set[Model]) -> Recommendation | None:
+    """Recommend the useful model with the fewest parameters, the best on val of equals."""
+    sized = [(model, model.cost) for model in found.useful if model.cost]
+    if not sized:
+        return None
+    choice, cost = min(sized, key=lambda pair: (pair[1].total_parameters, -pair[0].val_accuracy))
+    text = (
+        f"{opened(choice.spoken)} has {quantity(cost.total_parameters)} parameters "
+        f"({data_size(cost.parameter_bytes)} in 32-bit) and needs "
+        f"{latency(cost.latency_seconds.value)} per image here{_at(found, choice, said)}."
+    )
+    return _by_cost("A small device", "recommend.small-device", choice, text, cost.total_parameters)
+
+
+def _by_cost(situation: str, rule: str, choice: Model, text: str, price: float) -> Recommendation:
+    evidence = {"model": choice, "price": price, "accuracy": choice.accuracy.value}
+    sentence = Sentence(text, rule, evidence, ("tbl-cost", "fig-pareto"))
+    return Recommendation(situation, choice.spoken, sentence)
+
+
+def _at(found: Facts, choice: Model, said: set[Model]) -> str:
+    """Say once what a model gives up in accuracy against the best on val; later only what it reaches."""
+    best, reached = found.best, percent(choice.accuracy.value)
+    if len(found.models) == 1 or choice in said:
+        return f"; it reaches {reached}"
+    said.add(choice)
+    if best is choice:
+        return f"; at {reached} it is also the best on val"
+    against = found.against_best(choice)
+    words = {
+        "tie": f"cannot be told from {best.spoken}, the best on val",
+        "loss": f"does better on test than {best.spoken}, the best on val",
+        "gain": f"gives up {against.size} against {best.spoken}",
+    }
+    return f"; at {reached} it {words[against.outcome]}"
+
+
+def _offline(found: Facts, said: set[Model]) -> Recommendation:
+    """Recommend the best model on val that downloads no weights."""
+    ready = [model for model in found.models if not _downloads(model)]
+    situation, references = "No internet", ("tbl-models", "tbl-tests")
+    if not ready:
+        text = (
+            "Every model here downloads its pretrained weights once; from then on all of them work offline."
+        )
+        sentence = Sentence(text, "recommend.offline.none", {"downloading": found.models}, references)
+        return Recommendation(situation, NOT_SETTLED, sentence)
+    choice = max(ready, key=lambda model: model.val_accuracy)
+    why = "has weights that come with the installation"
+    if not choice.pretrained:
+        why = "needs no pretrained weights"
+    elif choice.settings.weights:
+        why = "reads its weights from a file"
+    text = f"{opened(choice.spoken)} {why}{_at(found, choice, said)}."
+    evidence = {"model": choice, "accuracy": choice.accuracy.value}
+    return Recommendation(situation, choice.spoken, Sentence(text, "recommend.offline", evidence, references))
+
+
+def _downloads(model: Model) -> bool:
+    weights = model.settings.weights or ""
+    from_file = "/" in weights or "\\" in weights or weights.endswith((".pt", ".pth", ".safetensors"))
+    return model.pretrained and not model.name.startswith(SHIPPED_WEIGHTS) and not from_file
+
+
+def _must_explain(found: Facts, said: set[Model]) -> Recommendation:
+    """Recommend a network all of whose training images are known, the custom CNN before others."""
+    choice, situation = found.accounted, "Must be accounted for"
+    if choice is None:
+        text = (
+            "Every model here learned from images outside this data set as well, which no reader of this "
+            "report can inspect."
+        )
+        sentence = Sentence(text, "recommend.explain.none", {"pretrained": found.models}, ("tbl-models",))
+        return Recommendation(situation, NOT_SETTLED, sentence)
+    layers = ", in a few layers that can be read" if choice.is_custom else ""
+    text = (
+        f"{opened(choice.spoken)} learned from the training images of this data set alone{layers}"
+        f"{_at(found, choice, said)}. How well its single answers can be explained was not measured."
+    )
+    evidence = {"model": choice, "accuracy": choice.accuracy.value}
+    sentence = Sentence(text, "recommend.explain", evidence, ("tbl-models", "fig-mistakes"))
+    return Recommendation(situation, choice.spoken, sentence)

@@ -1,0 +1,95 @@
+"""Whether the answer stands up to other ways of counting."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.report.chapters.errors import MANY
+from pipeline.report.evidence.interval import Interval
+from pipeline.report.evidence.robustness import Recount, recounts
+from pipeline.report.look.paragraph import Words
+from pipeline.report.model import Model
+from pipeline.report.study import Study
+from pipeline.report.words.claims import claim
+from pipeline.report.words.english import join, opened
+from pipeline.report.words.numbers import points, points_range, signed
+from pipeline.report.words.sentence import Sentence
+
+SECTION = "tradeoffs"  # its place in results.json
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The report's main difference, counted in other ways."""
+
+    first: Model  # the one that scored higher
+    second: Model
+    settled: bool  # whether it is beyond noise, as the report counts
+    recounts: Sequence[Recount]
+
+
+def facts(study: Study) -> Facts | None:
+    """Count the report's main difference again; None for fewer than two models."""
+    if study.pair is None:
+        return None
+    said = claim(study, *study.pair)
+    first, second = study.pair if said.test.difference.value >= 0 else study.pair[::-1]
+    twins = study.dataset.near_duplicates if study.dataset else []
+    doubted = [issue.index for issue in study.label_issues]
+    if len(doubted) > MANY * len(study.targets):
+        doubted = []  # weak models doubt what they get wrong: leaving that out would flatter them
+    return Facts(first, second, said.settled, recounts(first, second, twins, doubted))
+
+
+def words(study: Study) -> Words:
+    """Say whether the main difference, or the tie, stands when it is counted otherwise."""
+    found = facts(study)
+    if found is None:
+        return Words(study, [])
+    text, rule = _of_a_difference(found) if found.settled else _of_a_tie(found)
+    evidence = {
+        "first": found.first,
+        "second": found.second,
+        "ways": {r.way: [r.difference.value, r.difference.low, r.difference.high] for r in found.recounts},
+    }
+    return Words(study, [Sentence(text, rule, evidence, ("tbl-duplicates", "tbl-label-errors"))])
+
+
+def _of_a_difference(found: Facts) -> tuple[str, str]:
+    first, second = found.first.spoken, found.second.spoken
+    turned = [recount for recount in found.recounts if recount.difference.low <= 0]
+    if not turned:
+        sizes = [f"{_size(r.difference, i)} {r.way}" for i, r in enumerate(found.recounts)]
+        text = f"Counted otherwise, the result stands: {first} is ahead of {second} by {join(sizes)}."
+        return text, "robustness.stands"
+    doubts = [f"{recount.way} ({_range(recount.difference)})" for recount in turned]
+    text = (
+        f"The lead of {first} over {second} does not stand up to every way of counting: it is within noise "
+        f"{join(doubts)}."
+    )
+    return text, "robustness.falls"
+
+
+def _of_a_tie(found: Facts) -> tuple[str, str]:
+    first, second = found.first.spoken, found.second.spoken
+    decided = [recount for recount in found.recounts if recount.difference.excludes_zero]
+    if not decided:
+        ways = [
+            f"{signed(r.difference.value)}{' points' if i == 0 else ''} {r.way}"
+            for i, r in enumerate(found.recounts)
+        ]
+        text = f"Counted otherwise, {first} and {second} stay level within noise: {join(ways)}."
+        return text, "robustness.level"
+    sizes = [f"{_range(recount.difference)} {recount.way}" for recount in decided]
+    text = (
+        f"{opened(first)} and {second} part only by some ways of counting ({join(sizes)}), which one report "
+        "should not be trusted to choose among."
+    )
+    return text, "robustness.depends"
+
+
+def _size(difference: Interval, place: int) -> str:
+    return points(difference.value) if place == 0 else f"{100 * difference.value:.1f}"
+
+
+def _range(difference: Interval) -> str:
+    return points_range(difference.low, difference.high)

@@ -1,0 +1,319 @@
+"""Trade-offs: what speaks for each of the two models that the report compares, and what stays open.
+
+Each sentence says in its evidence whom it favours, by the model's key; null where these runs leave the
+point open.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from IPython.display import Markdown
+
+from pipeline.report.evidence.costs import Cost, over_seeds, ratio_of
+from pipeline.report.evidence.interval import Interval
+from pipeline.report.evidence.learning import seconds_to
+from pipeline.report.evidence.significance import ClassDifference
+from pipeline.report.look import floats
+from pipeline.report.look.markup import raw
+from pipeline.report.look.paragraph import NOTHING, Words
+from pipeline.report.look.table import name, table
+from pipeline.report.model import Model
+from pipeline.report.study import Study
+from pipeline.report.words.claims import Claim, claim, same_network
+from pipeline.report.words.english import escape_markdown, join, number_word, plural
+from pipeline.report.words.numbers import data_size, duration, energy, latency, percent, points, quantity
+from pipeline.report.words.phrases import sizes_differ
+from pipeline.report.words.prices import bill_evidence, compared
+from pipeline.report.words.sentence import Sentence
+
+LEVEL = "neither"
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds of training to a val accuracy that every run of both models reaches."""
+
+    val_accuracy: float
+    first: Interval
+    second: Interval
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The two models compared, in all that was measured."""
+
+    claim: Claim  # of the first against the second
+    same_network: Claim | None
+    train_images: int | None  # None where no run recorded them
+    speed: Speed | None
+    classes: Sequence[str]
+    differences: Sequence[ClassDifference]  # of recall, first minus second
+
+    @property
+    def pair(self) -> tuple[Model, Model]:
+        return self.claim.first, self.claim.second
+
+    @property
+    def known(self) -> list[ClassDifference]:
+        """The classes in which one of the two is ahead beyond noise."""
+        return [found for found in self.differences if found.distinguishable]
+
+
+def facts(study: Study) -> Facts | None:
+    """Return what was measured of the two models compared; None for fewer than two."""
+    if study.pair is None:
+        return None
+    first, second = study.pair
+    return Facts(
+        claim=claim(study, first, second),
+        same_network=same_network(study),
+        train_images=study.dataset.split_sizes.get("train", 0) if study.dataset else None,
+        speed=_speeds(first, second),
+        classes=study.classes,
+        differences=study.per_class(first, second),
+    )
+
+
+def _speeds(first: Model, second: Model) -> Speed | None:
+    records = [*first.records, *second.records]
+    if any(record.history.empty for record in records):
+        return None
+    level = min(float(record.history["val_accuracy"].max()) for record in records)
+    mine, theirs = (over_seeds([seconds_to(r, level) for r in model.records]) for model in (first, second))
+    return Speed(level, mine, theirs)
+
+
+def words(study: Study) -> Words:
+    """Weigh the report's two models against each other; nothing for fewer than two."""
+    found = facts(study)
+    if found is None:
+        return Words(study, [])
+    points_ = [_accuracy(found), _data(found), _speed(found), *_cost(found), _confidence(found)]
+    return Words(study, [*points_, *_classes(found), _past(found)])
+
+
+def two_sides(study: Study) -> Markdown:
+    """Return the sentences by whom they favour, and those that leave the point open."""
+    if study.pair is None:
+        return Markdown(NOTHING)
+    sentences = list(words(study))
+    both_sides = study.pair[0].pretrained != study.pair[1].pretrained
+    parts = []
+    for model in study.pair:
+        found = [one for one in sentences if one.facts["favours"] is model]
+        items = [f"- {one.with_lead}" for one in found] or ["- Nothing that these runs measured."]
+        parts += [_lead(f"For {_side(model) if both_sides else ''}{model.spoken}:"), "\n".join(items)]
+    if undecided := [f"- {one.with_lead}" for one in sentences if one.facts["favours"] is None]:
+        parts += [_lead("Undecided:"), "\n".join(undecided)]
+    return Markdown("\n\n".join(parts) + "\n")
+
+
+def _lead(text: str) -> str:
+    """Return a line that no page of the PDF ends with."""
+    opening, closing = raw("", "#lead["), raw("", "]")
+    return f"{opening.data}\n\n{escape_markdown(text)}\n\n{closing.data}"
+
+
+def _side(model: Model) -> str:
+    return "transfer learning, that is " if model.pretrained else "training from scratch, that is "
+
+
+def _point(
+    text: str, topic: str, favours: Model | None, evidence: Mapping[Any, Any], *references: str
+) -> Sentence:
+    return Sentence(text, f"tradeoffs.{topic}", {**evidence, "favours": favours}, references)
+
+
+def _accuracy(found: Facts) -> Sentence:
+    said = found.claim
+    text = f"Accuracy: {said.why_level}."
+    if said.settled:
+        text = f"Accuracy: {said.size} more on test ({said.support})."
+    return _point(text, "accuracy", said.better, said.evidence, "tbl-tests")
+
+
+def _data(found: Facts) -> Sentence | None:
+    """Say what pretrained weights are worth at this number of images, on one and the same network."""
+    said, images, (first, second) = found.same_network, found.train_images, found.pair
+    if said is None or images is None or not first.pretrained or second.pretrained:
+        return None
+    network, source = said.first.name, f"the same {images:,} training images"
+    size = " and another image size" if sizes_differ(said.first, said.second) else ""
+    start = f"Need of data: with its pretrained weights{size}, {network}"
+    text = f"{start} does not get more out of {source}: {said.why_level}."
+    if said.settled:
+        text = f"{start} gets {said.size} {said.more} out of {source} ({said.support})."
+    favours = {"gain": first, "loss": second}.get(said.outcome)
+    evidence = {**said.evidence, "train_images": images}
+    return _point(text, "data", favours, evidence, "fig-three-ways", "tbl-tests")
+
+
+def _speed(found: Facts) -> Sentence | None:
+    """Compare how much training each takes to the val accuracy that every run of both reaches."""
+    speed, (first, second) = found.speed, found.pair
+    if speed is None:
+        return None
+    ratio, level = ratio_of(speed.first, speed.second), percent(speed.val_accuracy)
+    short, long = sorted((speed.first.value, speed.second.value))
+    favours = None
+    text = f"Time to a given accuracy: both reach {level} on val after about {duration(short)} of training."
+    if ratio is not None:
+        favours, slow = (first, second) if ratio < 1 else (second, first)
+        text = (
+            f"Time to a given accuracy: it reaches {level} on val after {duration(short)} of training, "
+            f"{slow.spoken} after {duration(long)}."
+        )
+    evidence = {
+        "val_accuracy": speed.val_accuracy,
+        first.key: speed.first.value,
+        second.key: speed.second.value,
+    }
+    return _point(text, "speed", favours, evidence, "fig-curves")
+
+
+def _cost(found: Facts) -> Iterator[Sentence]:
+    """Give each model the costs that are lower for it, and nobody those that are about the same."""
+    first, second = found.pair
+    if first.cost is None or second.cost is None:
+        return
+    _, less, same = compared(first.cost, second.cost)
+    _, less_of_second, _ = compared(second.cost, first.cost)
+    evidence = bill_evidence(first, second)
+    for model, phrases in ((first, less), (second, less_of_second)):
+        if phrases:
+            yield _point(f"Cost: it {join(phrases)}.", "cost", model, evidence, "tbl-cost", "fig-pareto")
+    if same:
+        verb = "is" if len(same) == 1 else "are"
+        yield _point(f"Cost: {join(same)} {verb} about the same.", "cost", None, evidence, "tbl-cost")
+
+
+def _confidence(found: Facts) -> Sentence:
+    """Favour the model whose confidence is off by no more than chance, where the other's is."""
+    measured = {model: model.calibration.before for model in found.pair}
+    error = {model: percent(one.ece) for model, one in measured.items()}
+    fair = [model for model, one in measured.items() if not one.miscalibrated]
+    if len(fair) == 1:
+        other = next(model for model in found.pair if model not in fair)
+        text = (
+            f"Honest confidence: it is off by no more than chance (ECE {error[fair[0]]}), that of "
+            f"{other.spoken} by more ({error[other]})."
+        )
+    else:
+        whose = "those of both are" if fair else "that of neither is"
+        each = ", ".join(f"{words} for {model.spoken}" for model, words in error.items())
+        text = f"Honest confidence: {whose} within chance of the truth (ECE {each})."
+    evidence = {model: one.ece for model, one in measured.items()}
+    favours = fair[0] if len(fair) == 1 else None
+    return _point(text, "confidence", favours, evidence, "tbl-calibration", "fig-calibration")
+
+
+def _classes(found: Facts) -> Iterator[Sentence]:
+    """Count the classes in which each is ahead beyond noise."""
+    references, total = ("fig-per-class", "tbl-per-class"), number_word(len(found.differences))
+    if not found.known:
+        text = f"Single classes: no difference beyond noise in any of the {total}."
+        yield _point(text, "classes", None, {"ahead": []}, *references)
+    for model, sign in zip(found.pair, (1, -1), strict=True):
+        won = [one for one in found.known if one.difference.value * sign > 0]
+        if won:
+            count = f"{number_word(len(won))} of {total}"
+            text = f"Single classes: ahead beyond noise in {count}, {_most(found, won)}."
+            ahead = [found.classes[one.target] for one in won]
+            yield _point(text, "classes", model, {"ahead": ahead}, *references)
+
+
+def _most(found: Facts, won: Sequence[ClassDifference]) -> str:
+    best = max(won, key=lambda one: abs(one.difference.value))
+    start = "most in" if len(won) > 1 else "namely"
+    return f"{start} “{found.classes[best.target]}” by {points(best.difference.value)}"
+
+
+def _past(found: Facts) -> Sentence | None:
+    """State what no measurement shows: whether all that a model learned from can be looked at."""
+    images, (first, second) = found.train_images, found.pair
+    if images is None or not first.pretrained or second.pretrained:
+        return None
+    text = (
+        f"A known past: all that it knows comes from {plural(images, 'training image')} that can be looked "
+        f"at; what {first.spoken} has seen before cannot."
+    )
+    return _point(text, "past", second, {"train_images": images}, "tbl-models")
+
+
+Row = tuple[str, Callable[[Cost], Interval | int], Callable[[float], str]]
+COSTS: tuple[Row, ...] = (
+    ("Training", lambda cost: cost.train_seconds, duration),
+    ("Answer for one image", lambda cost: cost.latency_seconds, latency),
+    ("Parameters", lambda cost: cost.total_parameters, quantity),
+    ("Multiply-adds for one image", lambda cost: cost.macs, quantity),
+    ("Peak memory", lambda cost: cost.peak_memory_bytes, data_size),
+)
+
+
+@floats.table("tbl-tradeoffs", why=floats.needs_two_models)
+def beside(study: Study) -> Markdown:
+    """Compare the report's two models in everything that was measured, and say whom each favours."""
+    found = facts(study)
+    if found is None:
+        return floats.nothing_listed("A comparison takes two models.")
+    header = ["What counts", *(name(model.label) for model in found.pair), "In favour of"]
+    rows = [_accuracies(found), _ahead(found), _eces(found), *_costs(*found.pair), _seen(*found.pair)]
+    return table(header, rows, "llll")
+
+
+def _favoured(model: Model | None) -> str:
+    return name(model.label) if model else LEVEL
+
+
+def _accuracies(found: Facts) -> list[str]:
+    return ["Accuracy on test", *found.claim.scores, _favoured(found.claim.better)]
+
+
+def _ahead(found: Facts) -> list[str]:
+    """Count the classes in which each is ahead beyond noise."""
+    ahead = sum(one.difference.value > 0 for one in found.known)
+    counts = [ahead, len(found.known) - ahead]
+    first, second = found.pair
+    favoured = "each in some" if all(counts) else _favoured(first if ahead else second)
+    words = [f"{count} of {len(found.classes)}" for count in counts]
+    return ["Classes ahead in, beyond noise", *words, favoured if found.known else LEVEL]
+
+
+def _eces(found: Facts) -> list[str]:
+    """Favour a model whose confidence can be trusted over one whose confidence cannot."""
+    measured = [model.calibration.before for model in found.pair]
+    fair = [model for model, one in zip(found.pair, measured, strict=True) if not one.miscalibrated]
+    words = {True: "", False: ", within chance"}
+    errors = [f"{percent(one.ece)}{words[one.miscalibrated]}" for one in measured]
+    return ["Error of its confidence (ECE)", *errors, _favoured(fair[0] if len(fair) == 1 else None)]
+
+
+def _costs(first: Model, second: Model) -> Iterator[list[str]]:
+    if first.cost is None or second.cost is None:
+        return
+    for what, price, show in _costs_known(first.cost, second.cost):
+        mine, theirs = (_measured(price(cost)) for cost in (first.cost, second.cost))
+        ratio = ratio_of(mine, theirs)
+        favoured = None if ratio is None else first if ratio < 1 else second
+        yield [what, show(mine.value), show(theirs.value), _favoured(favoured)]
+
+
+def _costs_known(first: Cost, second: Cost) -> Iterator[Row]:
+    """Yield what both models' runs measured: energy only where the machine could count it."""
+    yield from COSTS
+    if first.energy_joules and second.energy_joules:
+        yield "Energy to train", lambda cost: cost.energy_joules or 0, energy
+
+
+def _measured(value: Interval | int) -> Interval:
+    return value if isinstance(value, Interval) else Interval(value, value, value)
+
+
+def _seen(first: Model, second: Model) -> list[str]:
+    """State what each had seen before; whether that is for or against it, the reader decides."""
+    seen = []
+    for model in (first, second):
+        weights = model.network.weights_name if model.network else None
+        seen.append(name(weights or "others’ images", 30) if model.pretrained else "nothing")
+    return ["Seen before these images", *seen, LEVEL if seen[0] == seen[1] else "depends on the use"]

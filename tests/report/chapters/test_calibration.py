@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+
+from pipeline.report.chapters import (
+    calibration,
+)
+from tests.report.chapters.tools import (
+    said,
+)
+from tests.report.conftest import StudyOf
+
+
+def test_a_temperature_that_raises_the_ece_is_not_said_to_lower_it(study_of: StudyOf) -> None:
+    text = said(study_of("scratch_wins"), "calibration.temperature")
+    assert "log loss 0.97 to 0.90, though the ECE rises from 15.7 % to 16.9 %" in text
+
+
+def test_reliability_is_that_of_the_bins(study_of: StudyOf) -> None:
+    study = study_of("one_model")
+    axes = calibration.figure(study).axes[0]
+    bins = study.models[0].calibration.before.bins
+    marks = axes.lines[-1]
+    assert marks.get_xdata() == pytest.approx(bins.confidence)
+    assert marks.get_ydata() == pytest.approx(bins.accuracy)
+
+
+def test_coverage_ends_at_the_accuracy_on_all_images(study_of: StudyOf) -> None:
+    study = study_of("one_model")
+    line = calibration.coverage(study).axes[0].lines[0]
+    split = study.models[0].chosen_test
+    assert (line.get_xdata()[0], line.get_ydata()[0]) == (1.0, split.correct.mean())
+    sure = split.probability.max(axis=1) >= 0.5
+    assert any(
+        np.isclose(x, sure.mean()) and np.isclose(y, split.correct[sure].mean())
+        for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)
+    )

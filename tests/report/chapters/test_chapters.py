@@ -1,0 +1,176 @@
+"""All sentences, figures and tables of the report, in every situation."""
+
+import json
+import re
+from xml.etree import ElementTree
+
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from pipeline.report.look import svg, theme
+from pipeline.report.results_json import plain
+from pipeline.report.study import Study
+from pipeline.report.words.numbers import NBSP
+from tests.made_records import KINDS
+from tests.report.chapters.tools import (
+    FIGURES,
+    TABLES,
+    every_sentence,
+    grid,
+    shown,
+    with_words,
+    words,
+)
+from tests.report.conftest import StudyOf
+
+COMPARATIVES = r"\b(more|less|better|worse) than\b|\b(gives up|adds|is worth|beats?|ahead of)\b"
+# Those that draw something of their own; the others are covered by the tests of their chapters.
+SITUATIONS = sorted(
+    set(KINDS) - {"transfer_wins", "scratch_wins", "one_seed", "no_custom", "tie", "no_transfer"}
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sentences_are_whole_and_well_formed(kind: str, study_of: StudyOf) -> None:
+    study = study_of(kind)
+    for sentence in every_sentence(study):
+        text = sentence.text.replace(NBSP, " ")
+        assert text.endswith("."), text
+        assert not re.search(r"  | ,| \.|\.\.|,,|;;|None|nan|inf\b|\{|\}", _without_names(text, study)), text
+        assert text[0].isupper() or text[0].isdigit() or text.startswith(tuple(_names(study))), text
+        assert not re.search(r"\b1 (images|seeds|models|parameters|files|classes|errors)\b", text), text
+        assert not re.search(r"\b(one|two|three|\d+) (seed|model|image)\b(?<!one seed)(?<!one image)"
+                             r"(?<!one model)(?<!1 image)", text), text  # fmt: skip
+
+
+def _names(study: Study) -> list[str]:
+    return [model.name for model in study.models]
+
+
+def _without_names(text: str, study: Study) -> str:
+    for name in sorted((*study.classes, *_names(study)), key=len, reverse=True):
+        text = text.replace(f"“{name}”", "“x”").replace(name, "x" if len(name) > 3 else name)
+    return text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sentences_refer_only_to_what_has_content(kind: str, study_of: StudyOf) -> None:
+    study = study_of(kind)
+    for label in {label for sentence in every_sentence(study) for label in sentence.references}:
+        found = shown(label, study)
+        reasons = words(found) if isinstance(found, Figure) else [found.data.strip("*\n")]
+        assert not (len(reasons) == 1 and reasons[0].endswith(".")), label
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_sentence_bears_evidence_that_fits_json(kind: str, study_of: StudyOf) -> None:
+    for sentence in every_sentence(study_of(kind)):
+        json.dumps(plain(sentence.as_dict), allow_nan=False)
+        assert sentence.evidence, sentence.rule
+
+
+def test_no_comparative_is_claimed_of_models_that_cannot_be_told_apart(study_of: StudyOf) -> None:
+    for kind in ("tie", "perfect"):
+        study = study_of(kind)
+        for sentence in every_sentence(study):
+            of_accuracy = not sentence.rule.startswith(("cost.", "answer.cost", "limits.", "learning."))
+            assert not of_accuracy or not re.search(COMPARATIVES, sentence.text), sentence.text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_accuracy_comparison_that_is_claimed_is_distinguishable(kind: str, study_of: StudyOf) -> None:
+    claims = {
+        "answer.accuracy.transfer",
+        "answer.accuracy.scratch",
+        "answer.pretraining.gain",
+        "pretraining.fine_tune.gain",
+        "pretraining.linear_probe.gain",
+        "pretraining.tuning.gain",
+    }
+    for sentence in every_sentence(study_of(kind)):
+        if sentence.rule in claims:
+            assert sentence.evidence["distinguishable"], sentence.text
+            assert sentence.evidence["p_holm"] < 0.05
+
+
+def test_sentences_do_not_repeat_each_other(study_of: StudyOf) -> None:
+    for kind in KINDS:
+        texts = [sentence.text for sentence in every_sentence(study_of(kind))]
+        assert len(texts) == len(set(texts))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_table_is_whole_in_every_situation(study_of: StudyOf, kind: str) -> None:
+    for name in TABLES:
+        found = shown(name, study_of(kind)).data
+        if not found.startswith("|"):
+            assert re.fullmatch(r"\*[A-Z].*\.\*\n", found), name  # one quiet sentence
+            continue
+        rows = grid(found)
+        assert len({len(row) for row in rows}) == 1, name
+        assert all(rows[0]), name
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "reason"),
+    [
+        ("one_model", "tbl-tests", "A comparison takes two models."),
+        ("perfect", "tbl-confused", "No model confused any two classes."),
+        ("all_failed", "tbl-models", "No run is whole"),
+    ],
+)
+def test_a_table_without_content_says_why(study_of: StudyOf, kind: str, name: str, reason: str) -> None:
+    assert shown(name, study_of(kind)).data.startswith(f"*{reason}")
+
+
+@pytest.mark.parametrize("kind", SITUATIONS)
+def test_every_figure_can_be_drawn_in_every_situation(study_of: StudyOf, kind: str) -> None:
+    for name in FIGURES:
+        drawing = shown(name, study_of(kind))
+        assert drawing.get_size_inches()[0] == pytest.approx(theme.WIDTH)
+        assert drawing.get_size_inches()[1] <= theme.MAX_HEIGHT + 0.1, name
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_hostile_names_leave_the_svg_well_formed(study_of: StudyOf, name: str) -> None:
+    content = svg.write(shown(name, study_of("hostile_names")))
+    root = ElementTree.fromstring(content)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert not root.findall(".//{http://www.w3.org/2000/svg}script")
+
+
+@pytest.mark.parametrize("name", sorted({*FIGURES} - {"fig-confusion", "fig-augmented"}))
+def test_words_are_large_enough_for_half_a_page(study_of: StudyOf, name: str) -> None:
+    drawing = shown(name, study_of("one_seed"))
+    visible = [text for text in drawing.findobj(Text) if text.get_text() and text.get_visible()]
+    assert min(text.get_fontsize() for text in visible) >= 8
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "reason"),
+    [
+        ("no_transfer", "fig-three-ways", "more than one mode"),
+        ("one_model", "fig-per-class", "two models"),
+        ("perfect", "fig-mistakes", "no mistake"),
+        ("perfect", "fig-all-miss", "missed by every model"),
+        ("all_failed", "fig-curves", "No run is whole"),
+    ],
+)
+def test_a_figure_without_content_says_why(study_of: StudyOf, kind: str, name: str, reason: str) -> None:
+    assert with_words(shown(name, study_of(kind)), reason)
+
+
+def test_models_keep_their_color_in_every_figure(study_of: StudyOf) -> None:
+    study = study_of("one_seed")
+    styles = theme.model_styles(study)
+    assert len({style.color for style in styles.values()}) == len(study.models)
+    for name in ("fig-accuracy", "fig-coverage", "fig-three-ways", "fig-pareto"):
+        colors = {theme.to_hex(line.get_color()) for line in shown(name, study).findobj(theme.Line2D)}
+        assert _models_shown(study, name) <= colors
+
+
+def _models_shown(study: Study, name: str) -> set[str]:
+    styles = theme.model_styles(study)
+    found = study.three_ways["resnet18"].values() if name == "fig-three-ways" else study.models
+    return {styles[model.key].color for model in found}

@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from pipeline.report.chapters import (
+    cost,
+)
+from tests.made_records import Made
+from tests.report.chapters.tools import (
+    grid,
+    rules,
+    said,
+    study_with,
+)
+from tests.report.conftest import StudyOf
+
+
+def test_energy_is_told_with_what_was_counted_where_it_was(tmp_path: Path, study_of: StudyOf) -> None:
+    assert "cost.energy" not in rules(study_of("one_seed"))
+    two = (Made(energy_joules=7200.0), Made("resnet18", "fine_tune", 0.9, energy_joules=36000.0))
+    assert said(study_with(tmp_path / "two", *two), "cost.energy") == (
+        "In energy, training took 2.0 Wh for the custom CNN and 10.0 Wh for fine-tuned resnet18, by the "
+        "counters of processor."
+    )
+    names = ("vgg11", "vgg13", "vgg16", "vgg19", "resnet18")
+    five = [Made(name, "scratch", 0.8, energy_joules=3600.0 * (n + 1)) for n, name in enumerate(names)]
+    assert "training took from 1.0 Wh (vgg11 from scratch) to 5.0 Wh (resnet18 from scratch), by" in said(
+        study_with(tmp_path / "five", *five), "cost.energy"
+    )
+
+
+def test_energy_of_a_model_whose_seeds_were_not_all_counted_is_not_told(tmp_path: Path) -> None:
+    study = study_with(tmp_path, Made(seeds=(0, 1), energy_joules=7200.0))
+    record = study.records[0]
+    timings = record.details.timings.model_copy(update={"energy_joules": None})  # type: ignore[union-attr]
+    object.__setattr__(record, "details", record.details.model_copy(update={"timings": timings}))
+    assert "cost.energy" not in rules(study)
+
+
+def test_cost_without_energy_has_no_column_for_it(study_of: StudyOf) -> None:
+    assert "Energy" not in grid(cost.costs(study_of("one_seed")).data)[0]
+
+
+def test_front_holds_no_model_that_another_beats(study_of: StudyOf) -> None:
+    study = study_of("one_seed")
+    axes = next(a for a in cost.figure(study).axes if a.get_xlabel() == "parameters")
+    front = axes.lines[0]
+    points = pd.DataFrame(
+        {
+            "cost": [g.cost.total_parameters for g in study.models],
+            "score": [g.test_accuracy for g in study.models],
+        }
+    ).sort_values(["cost", "score"], ascending=[True, False])
+    best = points[points["score"] > points["score"].cummax().shift(fill_value=0)]
+    assert list(front.get_xdata()) == list(best["cost"])
+    assert front.get_ydata() == pytest.approx(best["score"])
+
+
+@pytest.mark.parametrize(
+    "limits", [(3.5e7, 7.5e7), (1e6, 1.1e6), (1e6, 9e6), (2e4, 3e6), (1e3, 1e9), (0.4, 0.9)]
+)
+def test_costs_have_few_round_numbers_on_their_axis(limits: tuple[float, float]) -> None:
+    axes = Figure().subplots()
+    axes.set_xscale("log")
+    axes.set_xlim(limits)
+    ticks = [tick for tick in cost._locator(axes).tick_values(*limits) if limits[0] <= tick <= limits[1]]
+
+    assert 1 <= len(ticks) <= 7

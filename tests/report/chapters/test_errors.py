@@ -1,0 +1,94 @@
+import re
+
+import numpy as np
+from sklearn.metrics import accuracy_score
+
+from pipeline.report.chapters import (
+    errors,
+)
+from pipeline.report.words.numbers import percent
+from tests.report.chapters.tools import (
+    grid,
+    predictions,
+    said,
+    with_words,
+    words,
+)
+from tests.report.conftest import StudyOf
+
+
+def test_models_that_miss_the_same_images_may_agree_on_the_answer(study_of: StudyOf) -> None:
+    assert said(study_of("two_classes"), "errors.all-miss").endswith("and all agree on the wrong answer.")
+    assert "in 12 of them both agree on the wrong answer" in said(study_of("tie"), "errors.all-miss")
+    assert said(study_of("tie"), "errors.alike") == (
+        "The two give the same answer to 80.0 % of the test images; at least one is right on 93.5 %, which "
+        "no vote among them could exceed."
+    )
+
+
+def test_nothing_is_promised_of_models_without_errors(study_of: StudyOf) -> None:
+    study = study_of("perfect")
+    assert said(study, "errors.alike").endswith("; on every image at least one is right.")
+    assert said(study, "calibration.coverage").endswith("gets 100.0 % of those right, as of all.")
+
+
+def test_duplicates_table_gives_the_accuracy_without_them(study_of: StudyOf) -> None:
+    study = study_of("one_model")
+    twins = study.dataset.near_duplicates
+    truth, guess = predictions(study.models[0].chosen)
+    kept = ~np.isin(np.arange(len(truth)), twins)
+    row = grid(errors.duplicates(study).data)[1]
+    assert row[1] == percent(accuracy_score(truth, guess))
+    assert row[2] == percent(accuracy_score(truth[kept], guess[kept]))
+    assert row[3] == percent(accuracy_score(truth[~kept], guess[~kept]))
+
+
+def test_agreement_is_counted_from_the_predictions(study_of: StudyOf) -> None:
+    study = study_of("transfer_wins")
+    header, *rows = grid(errors.agreement(study).data)
+    answers = [predictions(model.chosen) for model in study.models]
+    for i, (truth, mine) in enumerate(answers):
+        for j, (_, theirs) in enumerate(answers):
+            both_wrong = ((mine != truth) & (theirs != truth)).sum()
+            expected = percent((mine == theirs).mean()) if j > i else f"{both_wrong:,}"
+            assert rows[i][2 + j] == expected
+    assert header[2:] == [row[0] for row in rows]
+
+
+def test_images_that_all_miss_bear_every_answer_and_its_confidence(study_of: StudyOf) -> None:
+    study = study_of("failed_run")
+    rows = grid(errors.all_miss_answers(study).data)[1:]
+    first, second = (model.chosen_test for model in study.models)
+    assert rows
+    for index, label, answers in rows:
+        place = int(index)
+        assert label == study.classes[first.target[place]]
+        for mark, split in zip("AB", (first, second), strict=True):
+            answer, sure = split.predicted[place], percent(float(split.probability[place].max()), 0)
+            assert answer != first.target[place]
+            assert re.search(rf"{study.classes[answer]} \([^)]*{mark}\u00a0{sure}", answers)
+
+
+def test_mistakes_name_label_answer_and_confidence(study_of: StudyOf) -> None:
+    study = study_of("one_model")
+    split = study.models[0].chosen_test
+    wrong = np.flatnonzero(~split.correct)
+    confidence = split.probability.max(axis=1)
+    worst = wrong[np.argsort(-confidence[wrong], kind="stable")[0]]
+    title, label, answer, sure = words(errors.mistakes(study))[:4]
+    assert (title, label) == ("custom_cnn", study.classes[split.target[worst]])
+    assert answer == study.classes[split.predicted[worst]]
+    assert sure == percent(confidence[worst])
+
+
+def test_images_missed_by_all_count_the_answers(study_of: StudyOf) -> None:
+    study = study_of("one_seed")
+    first = study.missed_by_all[0]
+    number, label, answer = words(errors.all_miss(study))[:3]
+    assert number == f"No. {first.index}"
+    assert label == study.classes[first.target]
+    assert answer.endswith("×5") or "×" in answer
+
+
+def test_an_image_that_no_run_kept_is_said_to_be_missing(study_of: StudyOf) -> None:
+    assert with_words(errors.mistakes(study_of("hundred_classes")), "not kept")

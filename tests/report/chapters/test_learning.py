@@ -1,0 +1,50 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline.report.chapters import (
+    learning,
+)
+from tests.made_records import Made
+from tests.report.chapters.tools import (
+    said,
+    study_with,
+)
+from tests.report.conftest import StudyOf
+
+
+def test_all_models_that_had_not_finished_are_one_phrase(tmp_path: Path) -> None:
+    models = [Made(m, mode, learning="unfinished") for m, mode in (
+        ("custom_cnn", "scratch"), ("resnet18", "scratch"), ("resnet18", "fine_tune"))]  # fmt: skip
+    text = said(study_with(tmp_path, *models), "learning.unfinished")
+    assert text.startswith("None of the three models had finished learning")
+
+
+def test_many_models_are_counted_and_a_few_are_named(tmp_path: Path, study_of: StudyOf) -> None:
+    many = [Made(name, "scratch", 0.8, learning="overfit") for name in ("resnet18", "vgg16", "vgg11")]
+    many += [Made(name, "fine_tune", 0.95, learning="stopped") for name in ("resnet18", "vgg16")]
+    text = said(study_with(tmp_path / "five", *many), "learning.overfitting")
+    assert text.startswith("resnet18 from scratch, vgg16 from scratch and vgg11 from scratch overfit: at")
+    assert "; fine-tuned resnet18" in text  # within the sentence, nothing is capitalised
+    more = [*many, *(Made(name, "scratch", 0.8, learning="overfit") for name in ("vgg13", "vgg19"))]
+    text = said(study_with(tmp_path / "seven", *more), "learning.overfitting")
+    assert text.startswith("Five models overfit: at their best epochs they are 16.0 points better")
+    assert said(study_of("two_classes"), "calibration.over").startswith("All five models are too sure")
+
+
+def test_curves_are_the_history_with_the_kept_epoch_marked(study_of: StudyOf) -> None:
+    study = study_of("one_model")
+    record = study.models[0].chosen
+    loss, accuracy = learning.figure(study).axes[:2]
+    for axes, what in ((loss, "loss"), (accuracy, "accuracy")):
+        train, val, kept = axes.lines[:3]
+        assert train.get_ydata() == pytest.approx(record.history[f"train_{what}"])
+        assert val.get_ydata() == pytest.approx(record.history[f"val_{what}"])
+        assert list(kept.get_xdata()) == [record.details.best_epoch]
+    assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("loss", "accuracy")
+
+
+def test_an_early_stop_is_marked(study_of: StudyOf) -> None:
+    study = study_of("one_transfer_model")
+    lines = learning.figure(study).axes[0].lines
+    assert list(lines[-1].get_xdata()) == [study.models[0].chosen.history["epoch"].max()] * 2

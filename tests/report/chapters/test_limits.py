@@ -1,0 +1,39 @@
+from pathlib import Path
+
+from pipeline.report.chapters import (
+    verdict,
+)
+from tests.made_records import Made
+from tests.report.chapters.tools import (
+    said,
+    study_with,
+)
+from tests.report.conftest import StudyOf
+
+
+def test_failed_runs_are_named_with_their_reason(study_of: StudyOf) -> None:
+    found = [s.text for s in verdict(study_of("failed_run"))["limits"] if s.rule == "limits.failed"]
+    assert found == [
+        "Fine-tuned resnet18 stands on fewer runs than planned, since one of its two seeds failed: out of "
+        "memory at batch size 128. Try a smaller batch_size.",
+        "Fine-tuned efficientnet_lite0 is missing from every comparison, since it failed: out of memory at "
+        "batch size 128. Try a smaller batch_size.",
+    ]
+
+
+def test_limits_bear_the_numbers_of_these_runs(study_of: StudyOf) -> None:
+    study = study_of("one_seed")
+    assert said(study, "limits.seeds").startswith("Each model ran once")
+    assert "500 val images" in said(study, "limits.val-choice")
+    assert "1.0 % have a near-duplicate" in said(study, "limits.near-duplicates")
+    assert "2,000 test images" in said(study, "limits.test-size")
+    assert "With three seeds per model" in said(study_of("transfer_wins"), "limits.seeds")
+
+
+def test_unequal_training_sets_are_a_limit(tmp_path: Path) -> None:
+    study = study_with(tmp_path, Made(), Made("resnet18", "fine_tune"))
+    record = study.models[1].records[0]
+    sizes = {**record.details.dataset.split_sizes, "train": 50}  # type: ignore[union-attr]
+    dataset = record.details.dataset.model_copy(update={"split_sizes": sizes})  # type: ignore[union-attr]
+    object.__setattr__(record, "details", record.details.model_copy(update={"dataset": dataset}))
+    assert "fine-tuned resnet18 from 50, the custom CNN from 400" in said(study, "limits.unequal-data")

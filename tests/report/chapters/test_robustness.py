@@ -1,0 +1,68 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.report.chapters import (
+    robustness,
+)
+from pipeline.report.evidence.robustness import BY_F1, recounts
+from pipeline.report.study import Study
+from pipeline.report.words.numbers import NBSP
+from tests.made_records import Made
+from tests.report.chapters.tools import (
+    DATA,
+    study_with,
+)
+from tests.report.conftest import StudyOf
+
+
+def text_of(study: Study) -> str:
+    (sentence,) = robustness.words(study)
+    return sentence.text.replace(NBSP, " ")
+
+
+def test_each_way_counts_the_images_it_keeps(study_of: StudyOf) -> None:
+    study = study_of("tie")
+    transfer, own = study.models[1], study.models[0]
+    found = recounts(transfer, own, twins=[0, 1, 2], doubted=range(200))
+    assert [(r.way, r.images) for r in found] == [
+        ("without the near-duplicates", 397), ("without the doubtful labels", 200), (BY_F1, 400)
+    ]  # fmt: skip
+    kept = ~np.isin(own.test[0].index, range(200))
+    expected = transfer.test[0].correct[kept].mean() - own.test[0].correct[kept].mean()
+    assert found[1].difference.value == pytest.approx(expected)
+    assert found[1].difference.low < expected < found[1].difference.high
+
+
+def test_a_way_that_leaves_nothing_out_is_left_out(study_of: StudyOf) -> None:
+    study = study_of("tie")
+    assert [r.way for r in recounts(*study.models, twins=[], doubted=range(400))] == [BY_F1]
+
+
+def test_a_large_difference_stands(study_of: StudyOf) -> None:
+    assert text_of(study_of("one_seed")).startswith("Counted otherwise, the result stands: fine-tuned")
+
+
+def test_a_lead_that_lives_on_near_duplicates_falls(tmp_path: Path) -> None:
+    models = (Made(accuracy=0.80), Made("resnet18", "fine_tune", 0.86))
+    study = study_with(tmp_path, *models, data=replace(DATA, near_duplicates=1))
+    own, transfer = study.models
+    rows = np.flatnonzero(transfer.test[0].correct & ~own.test[0].correct)
+    dataset = study.dataset.model_copy(update={"near_duplicates": rows[:-4].tolist()})  # type: ignore[union-attr]
+    for model in study.models:
+        details = model.chosen.details.model_copy(update={"dataset": dataset})
+        object.__setattr__(model.chosen, "details", details)
+    assert (
+        "does not stand up to every way of counting: it is within noise without the near-duplicates"
+        in text_of(study)
+    )
+
+
+def test_a_tie_stays_level(study_of: StudyOf) -> None:
+    assert "stay level within noise" in text_of(study_of("tie"))
+
+
+def test_one_model_has_nothing_to_count_again(study_of: StudyOf) -> None:
+    assert list(robustness.words(study_of("one_model"))) == []

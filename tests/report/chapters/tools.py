@@ -1,0 +1,73 @@
+"""What tests of chapters share: the floats of report.qmd, what is said, and what a reader sees."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from pipeline.record import RunRecord
+from pipeline.report import chapters
+from pipeline.report.chapters.recommendations import recommendations
+from pipeline.report.study import Study
+from pipeline.report.words.numbers import NBSP
+from pipeline.report.words.sentence import Sentence
+from tests.conftest import ROOT
+from tests.made_records import Made, MadeData, write_experiment
+
+DATA = MadeData(train=400, val=200, test=400, near_duplicates=0, label_errors=0)
+CELL = re.compile(r"^#\| label: ((?:fig|tbl)-[\w-]+)$.*?^(\w+\.\w+\(study\))$", re.MULTILINE | re.DOTALL)
+FLOATS = dict(CELL.findall((ROOT / "report.qmd").read_text(encoding="utf-8")))  # label → its one call
+FIGURES = [label for label in FLOATS if label.startswith("fig-")]
+TABLES = [label for label in FLOATS if label.startswith("tbl-")]
+
+
+def shown(label: str, study: Study) -> Any:
+    """Return the figure or table that report.qmd shows under a label."""
+    return eval(FLOATS[label], vars(chapters) | {"study": study})
+
+
+def every_sentence(study: Study) -> list[Sentence]:
+    sections = [sentence for section in chapters.verdict(study).values() for sentence in section]
+    return [*sections, *(found.sentence for found in recommendations(study))]
+
+
+def said(study: Study, rule: str) -> str:
+    """Return the one sentence of a rule, with plain spaces."""
+    found = [s.text for s in every_sentence(study) if s.rule == rule]
+    assert len(found) == 1, [s.rule for s in every_sentence(study)]
+    return found[0].replace(NBSP, " ")
+
+
+def rules(study: Study) -> set[str]:
+    return {sentence.rule for sentence in every_sentence(study)}
+
+
+def study_with(folder: Path, *models: Made, data: MadeData = DATA) -> Study:
+    return Study.from_records(*write_experiment(folder, "made", data, models))
+
+
+def grid(markdown: str) -> list[list[str]]:
+    """Return the cells of a pipe table, its header first, as a reader sees them."""
+    rows = [line for line in markdown.strip().splitlines() if not re.fullmatch(r"\|[ :|-]+\|", line)]
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in rows]
+    return [[re.sub(r"\\([\W_])", r"\1", cell).replace("**", "") for cell in row] for row in cells]
+
+
+def predictions(record: RunRecord) -> tuple[np.ndarray, np.ndarray]:
+    """Read true and predicted classes on test straight from the run's file."""
+    rows = pd.read_parquet(record.folder / "predictions.parquet").query("split == 'test'")
+    probability = rows.filter(regex="^probability_").to_numpy()
+    return rows["target"].to_numpy(), probability.argmax(axis=1)
+
+
+def words(drawing: Figure | Axes) -> list[str]:
+    return [text.get_text() for text in drawing.findobj(Text) if text.get_text()]
+
+
+def with_words(drawing: Figure | Axes, text: str) -> bool:
+    return any(text in found for found in words(drawing))
