@@ -87,15 +87,16 @@ def _is_narrow(x: Tensor, weight: Tensor, how: How) -> bool:
 
 
 def use_in(network: nn.Module, amx: bool = False) -> None:
-    """Have the plain convolutions of a network call ``conv2d`` of this module, in place."""
+    """Have the convolutions of a network call ``conv2d`` of this module, in place.
+
+    Plain ones, and those of timm that pad as TensorFlow does; the same parameters under the same names.
+    """
     for module in network.modules():
-        if (
-            type(module) is nn.Conv2d
-            and module.padding_mode == "zeros"
-            and not isinstance(module.padding, str)
-        ):
-            module.__class__ = Conv2d  # the same parameters under the same names
+        if type(module) is nn.Conv2d and module.padding_mode == "zeros" and module.padding != "same":
+            module.__class__ = Conv2d
             cast(Conv2d, module).amx = amx
+        elif type(module).__name__ == "Conv2dSame":  # importing timm for its type alone takes a second
+            module.__class__ = SameConv2d
 
 
 class Conv2d(nn.Conv2d):
@@ -107,6 +108,16 @@ class Conv2d(nn.Conv2d):
         padding = (int(self.padding[0]), int(self.padding[1]))
         how = (self.stride, padding, self.dilation, self.groups)
         return conv2d(x, self.weight, self.bias, *how, amx=self.amx)
+
+
+class SameConv2d(nn.Conv2d):
+    """timm's ``Conv2dSame``: the output's side is the input's divided by the stride, rounded up."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        from timm.layers import pad_same
+
+        padded = pad_same(x, list(self.kernel_size), list(self.stride), list(self.dilation))
+        return conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
 
 class _Depthwise(torch.autograd.Function):

