@@ -3,7 +3,7 @@ PARAMS ?= params/demo.yaml
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: report test test-slow lint bench bench-quick clean
+.PHONY: report test test-slow lint bench bench-quick bench-verdict clean
 .DELETE_ON_ERROR:
 
 report: .venv/installed
@@ -23,6 +23,9 @@ bench: .venv/installed-bench
 
 bench-quick: .venv/installed-bench
 	$(BIN)/python -m bench --quick $(OPTIONS)
+
+bench-verdict: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m bench.verdict $(OPTIONS)
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12")'
