@@ -22,7 +22,6 @@ from pipeline.report.words.phrases import MOST_NAMED, spoken_list
 from pipeline.report.words.sentence import Sentence
 
 F1_APART = 0.02  # macro F1 this far from accuracy is worth a sentence
-MOST_TESTED = 12  # models in the matrix of tests
 
 
 @dataclass(frozen=True)
@@ -211,7 +210,7 @@ def _draw_score(axes: Axes, place: int, score: Score, style: theme.ModelStyle) -
 @floats.table("tbl-tests", why=floats.needs_two_models)
 def tests(study: Study) -> Markdown:
     """Show every pair: above the diagonal row minus column in points, below it the corrected p value."""
-    shown, marks = floats.shown_models(study, MOST_TESTED), letters(study)
+    shown, marks = floats.shown_models(study), letters(study)
     rows = [
         [marks[row.key], name(row.label, 34), *(_pair(study, shown, i, j) for j in range(len(shown)))]
         for i, row in enumerate(shown)

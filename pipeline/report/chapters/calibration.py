@@ -23,7 +23,6 @@ from pipeline.report.words.sentence import Sentence
 
 REFERENCES = ("fig-calibration", "tbl-calibration")
 THRESHOLD = 0.9
-MOST_MODELS = 12
 MOST_TWO_LINES = 6  # names at the lines' ends that have room for two lines each
 FEWEST_IMAGES = 20  # below which the accuracy of those left is mostly noise
 
@@ -221,7 +220,7 @@ def _coverage(found: Facts) -> Sentence | None:
 @floats.figure("fig-calibration")
 def figure(study: Study) -> Figure:
     """Draw the reliability of each model's confidence, as it is and (grey) with a fitted temperature."""
-    shown, styles = floats.shown_models(study, MOST_MODELS), theme.model_styles(study)
+    shown, styles = floats.shown_models(study), theme.model_styles(study)
     rows, columns = theme.arranged(len(shown))
     drawing = theme.figure(2.1 * rows + 0.4)
     every = drawing.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)

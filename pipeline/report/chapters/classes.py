@@ -24,7 +24,6 @@ from pipeline.report.words.sentence import Sentence
 MOST_NAMED = 3
 MOST_DRAWN = 24  # classes in the figure
 MOST_LISTED = 30  # classes listed one by one
-MOST_COLUMNS = 10  # models side by side
 REFERENCES = ("fig-per-class", "tbl-per-class")
 
 
@@ -196,7 +195,7 @@ def _class_row(study: Study, pair: Sequence[Model], k: int) -> list[str]:
 @floats.table("tbl-f1")
 def f1(study: Study) -> Markdown:
     """List the F1 of each class for every model, the best in bold."""
-    shown, marks = floats.shown_models(study, MOST_COLUMNS), letters(study)
+    shown, marks = floats.shown_models(study), letters(study)
     rows = []
     for k in listed_classes(study):
         found = [float(model.metrics.f1[k]) for model in shown]

@@ -24,8 +24,6 @@ from pipeline.report.words.sentence import Sentence
 
 SECTION = "errors"  # its name in results.json
 SURE = 0.9  # a mistake made with at least this confidence is a confident one
-MOST_MODELS = 12  # matrices side by side
-MOST_COLUMNS = 10  # models side by side in the table
 MOST_PAIRS = 10  # confusions listed
 MOST_NUMBERS = 12  # classes up to which the matrices are drawn large
 SMALLEST_CELL = 0.16  # inches from which a cell holds its count
@@ -122,7 +120,7 @@ def _confident(found: Facts) -> Sentence | None:
 @floats.figure("fig-confusion")
 def figure(study: Study) -> Figure:
     """Draw the confusion matrix of each model's chosen seed on test; rows are true classes."""
-    shown = floats.shown_models(study, MOST_MODELS)
+    shown = floats.shown_models(study)
     few = len(shown) <= 6 and len(study.classes) <= MOST_NUMBERS
     columns = min(len(shown), 2 if few else 3)
     drawing, panels = _grid(len(shown), columns, _names_width(study.classes))
@@ -208,7 +206,7 @@ def commonest(study: Study) -> Markdown:
     total: Counter[tuple[int, int]] = Counter()
     for model in study.models:
         total.update({(pair.true, pair.predicted): pair.count for pair in model.most_confused(1000)})
-    shown, marks = floats.shown_models(study, MOST_COLUMNS), letters(study)
+    shown, marks = floats.shown_models(study), letters(study)
     rows = [
         [
             name(study.classes[true], 30),

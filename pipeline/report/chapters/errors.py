@@ -22,9 +22,8 @@ from pipeline.report.words.sentence import Sentence
 
 CARRIES = 0.005  # a change of accuracy without near-duplicates that is worth attention
 MANY = 0.05  # share of doubted labels above which the models are the likelier reason
-MOST_MODELS = 6  # with a row of mistakes
+MOST_ROWS = 6  # models with a row of mistakes
 MOST_LISTED = 12  # images in a table
-MOST_PAIRED = 12  # models in the matrix of agreement
 # How many pictures in a row; the side of one, and from one to the next, in inches.
 MISTAKES = (6, 0.58, 0.94)
 ALL_MISS = (5, 0.85, 1.14)
@@ -212,7 +211,7 @@ def mistakes(study: Study) -> Figure:
             short(model.label, 60),
             styles[model.key].color,
         )
-        for model in floats.shown_models(study, MOST_MODELS)
+        for model in floats.shown_models(study, MOST_ROWS)
         if not model.chosen_test.correct.all()
     ]
     return sheet(rows, side, step)
@@ -275,7 +274,7 @@ def _answers(study: Study, one: Miss) -> str:
 def agreement(study: Study) -> Markdown:
     """Show every pair: above the diagonal how often both answer alike, below it what both get wrong."""
     marks, places = letters(study), {model.key: i for i, model in enumerate(study.models)}
-    shown = [(model, places[model.key]) for model in floats.shown_models(study, MOST_PAIRED)]
+    shown = [(model, places[model.key]) for model in floats.shown_models(study)]
     rows = [
         [marks[model.key], name(model.label, 34), *(_together(study, i, j) for _, j in shown)]
         for model, i in shown

@@ -25,7 +25,6 @@ from pipeline.report.words.numbers import NBSP, percent, signed
 from pipeline.report.words.phrases import each_or_span, spoken_list
 from pipeline.report.words.sentence import Sentence
 
-MOST_MODELS = 12
 MOST_STOPS = 3  # early stops that are told one by one
 REFERENCES = ("fig-curves", "tbl-learning")
 FIT_WORDS = {
@@ -196,7 +195,7 @@ def _stopping(stopped: Sequence[Learner], models: int) -> Sentence | None:
 @floats.figure("fig-curves")
 def figure(study: Study) -> Figure:
     """Draw loss and accuracy of every seed in train (dashed) and val, with the epoch that was kept."""
-    shown, styles = floats.shown_models(study, MOST_MODELS), theme.model_styles(study)
+    shown, styles = floats.shown_models(study), theme.model_styles(study)
     rows, columns = theme.arranged(len(shown))
     drawing = theme.figure(2.75 * rows)
     panels = drawing.subplots(2 * rows, columns, squeeze=False)

@@ -29,11 +29,23 @@ def introduction(study: Study) -> Markdown:
     names = list(dict.fromkeys("the custom CNN" if model.is_custom else model.name for model in models))
     networks = f"{number_word(len(names))} networks" if len(names) > 1 else "one network"
     ways = [words for mode, words in WAYS.items() if any(model.mode == mode for model in models)]
-    start = f"This report is about {networks}, {join(names)}"
-    if len(ways) == 1:
-        return Markdown(escape_markdown(f"{start}, trained {ways[0]}."))
-    how = f"{'; '.join(ways[:-1])}; and {ways[-1]}"
-    return Markdown(escape_markdown(f"{start}, in {number_word(len(ways))} ways: {how}."))
+    how = f"trained {ways[0]}"
+    if len(ways) > 1:
+        how = f"in {number_word(len(ways))} ways: {'; '.join(ways[:-1])}; and {ways[-1]}"
+    text = f"This report is about {networks}, {join(names)}, {how}.{_left_out(study)}"
+    return Markdown(escape_markdown(text))
+
+
+def _left_out(study: Study) -> str:
+    """Name the models that figures and tables with few places leave out."""
+    shown, marks = floats.shown_models(study), letters(study)
+    missing = [marks[model.key] for model in study.models if model not in shown]
+    if not missing:
+        return ""
+    return (
+        f" What shows models side by side has room for {len(shown)} of these {len(study.models)}: the two "
+        f"that the report compares and the best on val. It leaves out {join(missing)}."
+    )
 
 
 def descriptions(study: Study) -> Markdown:

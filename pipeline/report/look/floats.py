@@ -23,6 +23,8 @@ Shown = TypeVar("Shown")
 Draws = Callable[[Study], Figure]
 Lists = Callable[[Study], Markdown]
 
+MOST_MODELS = 12  # side by side in one figure or table
+
 _WHY: dict[str, Why] = {}  # by the label that report.qmd gives it, filled by the decorators below
 
 
@@ -81,7 +83,7 @@ def referring(sentences: Iterable[Sentence | None], study: Study) -> list[Senten
     ]
 
 
-def shown_models(study: Study, most: int) -> list[Model]:
+def shown_models(study: Study, most: int = MOST_MODELS) -> list[Model]:
     """Return at most ``most`` models in params order: the two compared, and then the best on val."""
     pair = study.pair or ()
     ranked = sorted(study.models, key=lambda model: (model not in pair, -model.val_accuracy))
