@@ -9,9 +9,9 @@ from pathlib import Path
 
 from bench.local_cluster import LocalCluster, local_cluster
 from bench.measuring import Options, Result, Target, in_turn
-from pipeline import execution
-from pipeline.execution import Options as RunOptions
 from pipeline.experiment import Experiment
+from pipeline.run import Options as RunOptions
+from pipeline.run import describe_failure, run
 
 KEYS = ("scaling_two_workers",)
 RUNS = 4
@@ -64,9 +64,9 @@ def _seconds(cluster: LocalCluster, numbers: Iterator[int], runs: int, epochs: i
     params.write_text(text, encoding="utf-8")
     experiment = Experiment.from_yaml(params)
     started = time.perf_counter()
-    records = execution.run(experiment, RunOptions(scheduler=cluster.url))
+    records = run(experiment, RunOptions(scheduler=cluster.url))
     seconds = time.perf_counter() - started
-    failed = [execution.describe_failure(record, 0) for record in records if not record.complete]
+    failed = [describe_failure(record, 0) for record in records if not record.complete]
     if failed:
         raise RuntimeError(failed[0])
     return seconds

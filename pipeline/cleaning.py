@@ -8,8 +8,8 @@ from pathlib import Path
 from pipeline.errors import InputError
 from pipeline.experiment import Experiment
 from pipeline.files import digest
-from pipeline.identity import effective_settings, plan, whole_runs
-from pipeline.jobs import is_taken
+from pipeline.job import is_taken
+from pipeline.plan import plan, whole_runs
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,9 @@ def _referred(experiment: Experiment) -> set[str]:
     try:
         return {planned.run_id for planned in plan(experiment)}
     except InputError:
-        settings = {digest(effective_settings(run)) for run in experiment.runs}
+        settings = {digest(run.identity()) for run in experiment.runs}
         records = whole_runs(Path(experiment.runs_dir))
-        return {
-            record.run_id for record in records if digest(effective_settings(record.settings)) in settings
-        }
+        return {record.run_id for record in records if digest(record.settings.identity()) in settings}
 
 
 def _runs_in(folder: Path) -> Iterator[Path]:

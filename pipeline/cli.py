@@ -3,18 +3,19 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from pipeline import __version__
 from pipeline.errors import HeadstartError, InputError, one_line
 
 if TYPE_CHECKING:
-    from pipeline.execution import Options
     from pipeline.experiment import Experiment
     from pipeline.record import RunRecord
+    from pipeline.run import Options
 
 INTERRUPTED = 130
 CLOSED_PIPE = 141
@@ -53,51 +54,16 @@ def _system_error(error: OSError) -> str:
     return f"{where}{error.strerror or error}. {remedy}"
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="headstart", description="Own CNN or pretrained network? A report answers."
-    )
-    parser.add_argument("--version", action="version", version=f"headstart {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="command")
-    _add_run(commands)
-    _add_render(commands)
-    _add_report(commands)
-    _add_why(commands)
-    _add_diff(commands)
-    _add_clean(commands)
-    _add_doctor(commands)
-    return parser
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a command, as argparse takes it."""
+
+    name: str
+    options: dict[str, Any]
 
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-
-
-def _command(commands: Commands, name: str, call: object, text: str) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=text, description=text)
-    parser.set_defaults(command=call)
-    parser.add_argument(
-        "--offline", action="store_true", help="forbid every connection; say what would be fetched"
-    )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    return parser
-
-
-def _add_params(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "params", nargs="?", default="params/demo.yaml", help="params file (default: %(default)s)"
-    )
-
-
-def _add_run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--jobs", type=_count, default=1, metavar="N", help="runs at a time (default: 1)")
-    parser.add_argument("--scheduler", metavar="URL", help="run on a Dask cluster, as tcp://host:8786")
-
-
-def _add_render_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--engine", choices=("quarto", "embedded"), help="default: quarto if it is on the PATH"
-    )
-    parser.add_argument("--to", default="html,pdf", metavar="FORMATS", help="html, pdf or both (default)")
+def argument(name: str, **options: Any) -> Argument:
+    return Argument(name, options)
 
 
 def _count(text: str) -> int:
@@ -106,52 +72,35 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _add_run(commands: Commands) -> None:
-    parser = _command(commands, "run", run, "train what is missing of an experiment")
-    _add_params(parser)
-    _add_run_options(parser)
-
-
-def _add_render(commands: Commands) -> None:
-    parser = _command(commands, "render", render, "write the report, training what is missing")
-    _add_params(parser)
-    _add_render_options(parser)
-
-
-def _add_report(commands: Commands) -> None:
-    parser = _command(commands, "report", report, "run, then render")
-    _add_params(parser)
-    _add_run_options(parser)
-    _add_render_options(parser)
-
-
-def _add_why(commands: Commands) -> None:
-    parser = _command(commands, "why", why, "say of each run whether it is kept, or what changed")
-    _add_params(parser)
-
-
-def _add_diff(commands: Commands) -> None:
-    parser = _command(commands, "diff", diff, "compare two reports: settings, and paired differences")
-    parser.add_argument("first", help="a results.json or a params file")
-    parser.add_argument("second", help="a results.json or a params file")
-    parser.add_argument("--json", action="store_true", help="JSON for a machine, not Markdown for a reader")
-
-
-def _add_clean(commands: Commands) -> None:
-    parser = _command(commands, "clean", clean, "list and remove runs that no params file refers to")
-    parser.add_argument("params", nargs="*", help="params files to keep the runs of (default: params/*.yaml)")
-    parser.add_argument("--yes", action="store_true", help="remove without asking")
-
-
-def _add_doctor(commands: Commands) -> None:
-    parser = _command(commands, "doctor", doctor, "check this machine, and say what to do about it")
-    _add_params(parser)
+PARAMS = argument("params", nargs="?", default="params/demo.yaml", help="params file (default: %(default)s)")
+RUNNING = (
+    argument("--jobs", type=_count, default=1, metavar="N", help="runs at a time (default: 1)"),
+    argument("--scheduler", metavar="URL", help="run on a Dask cluster, as tcp://host:8786"),
+)
+RENDERING = (
+    argument("--engine", choices=("quarto", "embedded"), help="default: quarto if it is on the PATH"),
+    argument("--to", default="html,pdf", metavar="FORMATS", help="html, pdf or both (default)"),
+)
+SIDE = "a results.json or a params file"
+DIFFING = (
+    argument("first", help=SIDE),
+    argument("second", help=SIDE),
+    argument("--json", action="store_true", help="JSON for a machine, not Markdown for a reader"),
+)
+CLEANING = (
+    argument("params", nargs="*", help="params files to keep the runs of (default: params/*.yaml)"),
+    argument("--yes", action="store_true", help="remove without asking"),
+)
+ALWAYS = (
+    argument("--offline", action="store_true", help="forbid every connection; say what would be fetched"),
+    argument("--debug", action="store_true", help="show the traceback of an error"),
+)
 
 
 def run(options: argparse.Namespace) -> int:
     """``headstart run``."""
-    from pipeline.execution import Options
     from pipeline.experiment import Experiment
+    from pipeline.run import Options
 
     experiment = Experiment.from_yaml(options.params)
     return _exit_code(_records(experiment, Options(options.jobs, options.scheduler)))
@@ -159,26 +108,26 @@ def run(options: argparse.Namespace) -> int:
 
 def render(options: argparse.Namespace) -> int:
     """``headstart render``."""
-    from pipeline.execution import Options
+    from pipeline.run import Options
 
     return _write_report(options, Options())
 
 
 def report(options: argparse.Namespace) -> int:
     """``headstart report``."""
-    from pipeline.execution import Options
+    from pipeline.run import Options
 
     return _write_report(options, Options(options.jobs, options.scheduler))
 
 
 def _records(experiment: "Experiment", how: "Options") -> "list[RunRecord]":
     """Return the runs of an experiment, made where they are missing; say which failed."""
-    from pipeline import execution
+    from pipeline.run import describe_failure, run
 
-    records = execution.run(experiment, how)
+    records = run(experiment, how)
     failed = [record for record in records if not record.complete]
     for record in failed:
-        print(f"headstart: {execution.describe_failure(record, len(records) - len(failed))}", file=sys.stderr)
+        print(f"headstart: {describe_failure(record, len(records) - len(failed))}", file=sys.stderr)
     return records
 
 
@@ -188,17 +137,16 @@ def _exit_code(records: "list[RunRecord]") -> int:
 
 def _write_report(options: argparse.Namespace, how: "Options") -> int:
     """Make the runs and write the report: runs that fail stand in it, and in the exit code."""
-    from pipeline import execution, warm
     from pipeline.experiment import Experiment
+    from pipeline.kernel import REPORTING, warm_kernels
     from pipeline.report import rendering
 
     formats, experiment = _formats(options.to), Experiment.from_yaml(options.params)
     document, output = project_root() / "report.qmd", Path("reports") / experiment.name
     rendering.check(document, output, formats)
     embedded = rendering.choose_engine(options.engine) == "embedded"  # Quarto starts its kernel itself
-    with warm.kernels(warm.REPORTING) if embedded else nullcontext():
+    with warm_kernels(REPORTING) if embedded else nullcontext():
         records = _records(experiment, how)
-        execution.hand_over(records)
         rendered = rendering.render(document, Path(options.params), output, formats, options.engine)
     for warning in rendered.warnings:
         print(f"headstart: {warning}", file=sys.stderr)
@@ -211,7 +159,7 @@ def _write_report(options: argparse.Namespace, how: "Options") -> int:
 def why(options: argparse.Namespace) -> int:
     """``headstart why``."""
     from pipeline.experiment import Experiment
-    from pipeline.identity import reasons
+    from pipeline.plan import reasons
 
     for reason in reasons(Experiment.from_yaml(options.params)):
         print(f"{reason.run_id}: {reason.text}")
@@ -274,3 +222,28 @@ def project_root() -> Path:
         if (folder / "report.qmd").is_file():
             return folder
     raise InputError(f"{Path.cwd()}: no report.qmd here; change to the folder of your Headstart checkout.")
+
+
+COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, tuple[Argument, ...]]] = {
+    "run": (run, "train what is missing of an experiment", (PARAMS, *RUNNING)),
+    "render": (render, "write the report, training what is missing", (PARAMS, *RENDERING)),
+    "report": (report, "run, then render", (PARAMS, *RUNNING, *RENDERING)),
+    "why": (why, "say of each run whether it is kept, or what changed", (PARAMS,)),
+    "diff": (diff, "compare two reports: settings, and paired differences", DIFFING),
+    "clean": (clean, "list and remove runs that no params file refers to", CLEANING),
+    "doctor": (doctor, "check this machine, and say what to do about it", (PARAMS,)),
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="headstart", description="Own CNN or pretrained network? A report answers."
+    )
+    parser.add_argument("--version", action="version", version=f"headstart {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="command")
+    for name, (call, text, arguments) in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(command=call)
+        for each in (*ALWAYS, *arguments):
+            command.add_argument(each.name, **each.options)
+    return parser

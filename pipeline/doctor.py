@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import HeadstartError, one_line
+from pipeline.files import free_disk
 
 NEEDED_DISK_BYTES = 5_000_000_000
 NEEDED_TORCH = (2, 14)
@@ -142,7 +143,7 @@ def _data(params: Path) -> Finding:
 
 
 def _disk() -> Finding:
-    free = shutil.disk_usage(Path.cwd()).free
+    free = free_disk(Path.cwd())
     writable = os.access(Path.cwd(), os.W_OK)
     text = f"{free / 1e9:.0f} GB free in {Path.cwd()}"
     if not writable:

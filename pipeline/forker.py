@@ -3,6 +3,10 @@
 It imports the modules and then forks a kernel for each request on its socket, a line of JSON with the
 output descriptors of who asks. The answer is the kernel's pid, and later its exit code. A kernel ends
 with who asked for it, and all end with this process, which ends with its standard input.
+
+Why not the forkserver of ``multiprocessing``: it cannot be shared by the processes of several jobs (each
+would import PyTorch for a server of its own), refuses to work in the daemons that Dask's workers are,
+gives a child the server's output, not that of who asks, and ends none with who asked for it.
 """
 
 import contextlib
@@ -31,7 +35,8 @@ def main(path: str, imported: Sequence[str]) -> None:
         listening.listen()
         with warnings.catch_warnings(action="ignore"):
             for name in imported:
-                importlib.import_module(name)
+                with contextlib.suppress(ImportError):  # the kernel says what it lacks, if it needs it
+                    importlib.import_module(name)
         _Source(listening).serve()
 
 
@@ -71,9 +76,10 @@ class _Source:
         while message and not message.endswith(b"\n"):
             more = asking.recv(65536)
             message = message + more if more else b""
+        source = os.getpid()
         pid = os.fork() if message else 0
         if message and pid == 0:
-            self._become(json.loads(message), descriptors)
+            self._become(json.loads(message), descriptors, source)
         for descriptor in descriptors:
             os.close(descriptor)
         if not message:  # who asked is gone
@@ -84,11 +90,13 @@ class _Source:
         with contextlib.suppress(OSError):
             asking.sendall(f"{pid}\n".encode())
 
-    def _become(self, request: dict[str, Any], descriptors: list[int]) -> NoReturn:
+    def _become(self, request: dict[str, Any], descriptors: list[int], source: int) -> NoReturn:
         """Be the kernel that was asked for, with the output of who asked, and end with it."""
         code = 1
         try:
             ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
+            if os.getppid() != source:  # it was killed before it could take this process with it
+                os._exit(code)
             os.setsid()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)

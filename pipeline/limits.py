@@ -26,6 +26,7 @@ CLASSES = 10  # the last layer is small beside the rest, whatever its classes
 NATIVE_SIDES = {"digits": 8, "cifar10": 32, "cifar100": 32}
 SMALLEST_SIDE = 8
 CGROUP = Path("/sys/fs/cgroup")
+TRY = "import sys; from pipeline import limits; sys.exit(limits.main())"
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,7 @@ def try_batches(needs: Sequence[Need]) -> None:
     }
     asked = json.dumps([settings.model_dump() for settings in trained.values()])
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline.limits"], input=asked, capture_output=True, text=True, check=False
+        [sys.executable, "-c", TRY], input=asked, capture_output=True, text=True, check=False
     )
     if done.returncode == SettingsError.exit_code:
         raise SettingsError(one_line(done.stderr.strip().splitlines()[-1]))
@@ -268,7 +269,3 @@ def main() -> int:
             print(one_line(error), file=sys.stderr)
             return SettingsError.exit_code
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,7 +6,7 @@ It goes to ``sys.__stderr__``: in a cell that Quarto executes, that is the user'
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from types import TracebackType
 
 from rich.console import Console
@@ -14,8 +14,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.identity import PlannedRun
-from pipeline.jobs import Event
+from pipeline.job import Job, record_death
+from pipeline.process import Event
 from pipeline.record import RunRecord
 
 SECONDS_BETWEEN_LINES = 5.0
@@ -25,12 +25,12 @@ SECONDS_WITHIN_AN_EPOCH = 30.0  # how far a long epoch has come matters less tha
 class Progress:
     """Shows how the runs of an experiment come along, from any thread."""
 
-    def __init__(self, planned: Sequence[PlannedRun], missing: Sequence[PlannedRun]) -> None:
-        """Begin with every run as whole or waiting."""
+    def __init__(self, planned: Sequence[str], missing: Collection[str], quiet: bool = False) -> None:
+        """Begin with every run, by its id, as whole or waiting; ``quiet`` while there is nothing to do."""
+        self._quiet = quiet and not missing
         # In a kernel rich would display HTML in the cell, for which Quarto adds scripts from the web.
         self._console = Console(file=sys.__stderr__, highlight=False, soft_wrap=True, force_jupyter=False)
-        waiting = {p.run_id for p in missing}
-        self._states = {p.run_id: "waits" if p.run_id in waiting else "whole, kept" for p in planned}
+        self._states = {run_id: "waits" if run_id in missing else "whole, kept" for run_id in planned}
         self._missing = len(missing)
         self._finished = 0
         self._last_line: dict[str, float] = {}
@@ -39,6 +39,8 @@ class Progress:
 
     def __enter__(self) -> "Progress":
         kept = len(self._states) - self._missing
+        if self._quiet:
+            return self
         text = f"{kept} of {len(self._states)} runs are whole and kept; {self._missing} to train."
         self._console.print(Text(text))
         if self._drawn:
@@ -62,6 +64,12 @@ class Progress:
             self._states[run_id] = describe(event)
             if not self._drawn and self._is_due(run_id, event):
                 self._console.print(Text(f"{run_id}: {self._states[run_id]}"))
+
+    def settle(self, job: Job, last_words: str) -> None:
+        """Show how a job ended; one whose process died, with some last words, is recorded as failed."""
+        if last_words:
+            record_death(job, last_words)
+        self.done(job.run_id, RunRecord.read(job.final))
 
     def done(self, run_id: str, record: RunRecord) -> None:
         """Show how a run ended."""

@@ -1,12 +1,18 @@
 """What every test shares: the project's root, and a folder of its own to run in."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+
+
+def interruptible() -> None:
+    """Let a child process be ended by SIGINT, also where these tests ignore it, as in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

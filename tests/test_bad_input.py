@@ -15,7 +15,7 @@ from pipeline.cli import main
 from pipeline.files import file_hash
 from tests.learn.made_images import write_classes
 from tests.made_records import KINDS, write_experiment
-from tests.test_settings import BAD_PARAMS
+from tests.test_experiment import BAD_PARAMS
 
 LAYOUT = "train/<class>/* and test/<class>/*, or <class>/* alone"
 FOLDERS = "dataset: image_folder\ndata_dir: data\nmodels: [{model: custom_cnn, widths: [8]}]\n"

@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.cli import main
 from pipeline.experiment import Experiment
-from pipeline.identity import plan
-from pipeline.jobs import run_lock
+from pipeline.job import run_lock
+from pipeline.plan import plan
 from tests.conftest import ROOT
 
 

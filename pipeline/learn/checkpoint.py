@@ -12,13 +12,12 @@ from pipeline.experiment import RunSettings
 from pipeline.files import digest, replacing
 
 VERSION = 2
-WITHOUT_EFFECT = {"data_dir", "num_workers", "device", "precision"}
 DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def key(settings: RunSettings, fingerprint: str, precision: str) -> str:
     """Return what a checkpoint must have been written for to be of use to a run."""
-    counts = settings.model_dump(exclude=WITHOUT_EFFECT)
+    counts = settings.identity()
     return digest([VERSION, counts, fingerprint, precision])
 
 

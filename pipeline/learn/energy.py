@@ -5,6 +5,8 @@ Linux shows the counters of the processor (RAPL) below ``/sys/class/powercap``; 
 the machine. Nothing is estimated from type plates: where no counter may be read there is no figure.
 """
 
+# No result depends on this module: it is no part of a run's identity.
+
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache

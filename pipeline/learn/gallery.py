@@ -1,5 +1,7 @@
 """Pictures for notebook and report: samples, augmented views, every mistake, curves and confusion."""
 
+# No result depends on this module: it is no part of a run's identity.
+
 import io
 from collections.abc import Iterator, Mapping, Sequence
 

@@ -1,5 +1,7 @@
 """What a model library lists, kept on disk: importing the library only to read its list takes seconds."""
 
+# No result depends on this module: it is no part of a run's identity.
+
 import importlib.metadata
 from collections.abc import Callable
 from typing import Any

@@ -17,7 +17,6 @@ import numpy as np
 from pipeline.errors import InputError, one_line
 from pipeline.experiment import Experiment
 from pipeline.report.evidence.significance import Contestant, PairTest, tested
-from pipeline.report.names import WITHOUT_EFFECT
 from pipeline.report.results_json import SCHEMA_VERSION, plain, results, unpacked
 from pipeline.report.study import Study
 
@@ -84,7 +83,7 @@ def diff(first: str | Path, second: str | Path) -> Comparison:
 def load(path: Path) -> dict[str, Any]:
     """Return the results that a ``results.json`` holds, or that a params file's whole runs give."""
     if path.suffix != ".json":
-        from pipeline.execution import records
+        from pipeline.run import records
 
         experiment = Experiment.from_yaml(path)
         study = Study.from_records(experiment, records(experiment))
@@ -185,12 +184,11 @@ def _compare(first: Side, second: Side) -> Comparison:
 
 def _setting_changes(first: Side, second: Side, key: str) -> list[Change]:
     before, after = first.chosen(key)["settings"], second.chosen(key)["settings"]
-    left_out = {"seed", *WITHOUT_EFFECT}
     label = second.models[key]["label"]
     changed = [
         Change(label, name, before.get(name), after.get(name))
         for name in dict.fromkeys((*before, *after))
-        if name not in left_out and before.get(name) != after.get(name)
+        if name != "seed" and before.get(name) != after.get(name)
     ]
     seeds = [sorted(side.runs[run]["seed"] for run in side.models[key]["runs"]) for side in (first, second)]
     return [*changed, *([Change(label, "seeds", *seeds)] if seeds[0] != seeds[1] else [])]

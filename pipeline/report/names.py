@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pipeline.experiment import RunSettings
 
 MODE_WORDS = {"scratch": "from scratch", "linear_probe": "linear probe", "fine_tune": "fine-tuned"}
-WITHOUT_EFFECT = ("data_dir", "num_workers")  # where a run reads and works, not what it learns
 
 
 def labels(models: Sequence[RunSettings]) -> list[str]:
@@ -60,10 +59,11 @@ def _unique(name: Callable[[RunSettings], str], models: Sequence[RunSettings]) -
 
 
 def _differences(models: Sequence[RunSettings]) -> list[str]:
-    shared = {"model", "mode", "seed", *WITHOUT_EFFECT}
-    dumps = [settings.model_dump(exclude=shared) for settings in models]
-    differing = [key for key in dumps[0] if len({repr(dump[key]) for dump in dumps}) > 1]
-    return [", ".join(f"{key} {_shown(dump[key])}" for key in differing) for dump in dumps]
+    used = [settings.effective() for settings in models]
+    shared = [name for name in used[0] if all(name in one for one in used)]
+    own = [name for name in shared if name not in ("model", "mode", "seed")]
+    differing = [name for name in own if len({repr(one[name]) for one in used}) > 1]
+    return [", ".join(f"{name} {_shown(one[name])}" for name in differing) for one in used]
 
 
 def _shown(value: object) -> str:

@@ -96,7 +96,7 @@ def _run(study: Study, record: RunRecord) -> dict[str, Any]:
         "mode": record.settings.mode,
         "seed": record.settings.seed,
         "status": details.status,
-        "settings": record.settings.model_dump(),
+        "settings": record.settings.effective(),
         "hashes": details.hashes,
     }
     if not record.complete:

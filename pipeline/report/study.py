@@ -13,7 +13,7 @@ from pipeline.report.evidence.costs import Cost, pareto_front
 from pipeline.report.evidence.errors import Agreement, LabelIssue, Miss
 from pipeline.report.evidence.significance import ClassDifference, PairTest
 from pipeline.report.model import Model, best
-from pipeline.report.names import WITHOUT_EFFECT, keys, labels, spoken
+from pipeline.report.names import keys, labels, spoken
 
 MODES = ("scratch", "linear_probe", "fine_tune")
 
@@ -197,7 +197,7 @@ def _grouped(records: Iterable[RunRecord]) -> list[list[RunRecord]]:
 
 
 def _without_seed(settings: RunSettings) -> str:
-    return settings.model_dump_json(exclude={"seed", *WITHOUT_EFFECT})
+    return repr(settings.model_copy(update={"seed": 0}).effective())
 
 
 def _same_test(record: RunRecord, other: RunRecord) -> bool:

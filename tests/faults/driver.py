@@ -1,7 +1,7 @@
 """Make runs without a kernel, each in a fork of one process that has imported everything already.
 
 So a run can be killed a hundred times in a minute. Each line of standard input is a JSON object with
-``job``, as ``pipeline.jobs.Job`` takes it; ``operation``: the process kills itself before that file
+``job``, as ``pipeline.job.Job`` takes it; ``operation``: the process kills itself before that file
 operation, counted from 1, 0 never; and ``largest_file``, in bytes, 0 for no limit. It answers with
 the fork's process id and, when that has ended, with its exit status. The notebook's own cells are
 run, without those that only draw.
@@ -12,13 +12,14 @@ import os
 import resource
 import signal
 import sys
+import traceback
 from pathlib import Path
 
-from pipeline import worker
+from pipeline import job as jobs
 from pipeline.experiment import RunSettings
-from pipeline.identity import NOTEBOOK
-from pipeline.jobs import Job
-from pipeline.learn import data, device, evaluate, gallery, models, train  # noqa: F401
+from pipeline.job import Job
+from pipeline.learn import data, evaluate, gallery, models, train  # noqa: F401
+from pipeline.plan import NOTEBOOK
 from pipeline.record import RUN_FOLDER_VARIABLE, Failure
 
 DRAWS = {"samples", "augmented", "curves", "confusion"}
@@ -47,11 +48,13 @@ def _run(job: dict[str, object], operation: int, largest_file: int) -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
         if operation:
             _kill_before(operation, made.folder)
-        worker._execute = _execute_here
-        with made.lock:
-            if not worker._whole(made) and not worker._moved_whole(made):
-                worker._make(made)
+        jobs._execute = _execute_here
+        jobs.end_leftovers = lambda _: None  # there are no kernels
+        jobs.make(made)
         code = 0
+    except BaseException:
+        traceback.print_exc()
+        raise
     finally:
         os._exit(code)
 

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from pipeline.experiment import RunSettings
-from pipeline.jobs import Job
+from pipeline.job import Job
 from pipeline.record import RunRecord
 from tests.conftest import ROOT
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import execution, identity
 from pipeline.errors import RecordError
 from pipeline.experiment import Experiment
+from pipeline.plan import plan, reasons
 from pipeline.record import RunRecord
+from pipeline.run import job_of
 from tests.faults.runs import Driver, assert_same
 
 PARAMS = """
@@ -38,8 +39,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory, driver: Driver) -> Path:
     (folder / "x.yaml").write_text(PARAMS, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        (planned,) = identity.plan(Experiment.from_yaml("x.yaml"))
-        assert driver.make(execution._job(planned, threads=1)) == 0
+        (planned,) = plan(Experiment.from_yaml("x.yaml"))
+        assert driver.make(job_of(planned, threads=1)) == 0
         assert {path.name for path in planned.folder.iterdir()} == set(FILES)
     return folder
 
@@ -67,7 +68,7 @@ def test_damage_in_any_region_of_any_file_is_named_and_the_run_made_again(
 ) -> None:
     damage(copy / name, region)
 
-    (reason,) = identity.reasons(Experiment.from_yaml("x.yaml"))
+    (reason,) = reasons(Experiment.from_yaml("x.yaml"))
 
     assert reason.state == "damaged"
     assert reason.text.startswith(f"damaged and is made again: {copy / name}: damaged")
@@ -89,12 +90,12 @@ def test_a_file_that_is_cut_off_or_gone_is_named(copy: Path, name: str, kept: fl
 
 def test_a_damaged_run_is_made_again_as_it_was(whole: Path, copy: Path, driver: Driver) -> None:
     damage(copy / "model.safetensors", 0.5)
-    (planned,) = identity.plan(Experiment.from_yaml("x.yaml"))
+    (planned,) = plan(Experiment.from_yaml("x.yaml"))
 
-    assert driver.make(execution._job(planned, threads=1)) == 0
+    assert driver.make(job_of(planned, threads=1)) == 0
 
     assert_same(RunRecord.read(copy), RunRecord.read(whole / copy))
-    assert identity.reasons(Experiment.from_yaml("x.yaml"))[0].state == "whole"
+    assert reasons(Experiment.from_yaml("x.yaml"))[0].state == "whole"
 
 
 @pytest.mark.parametrize("largest_file", [200, 3_000, 20_000, 60_000])
@@ -103,8 +104,8 @@ def test_a_full_disk_loses_nothing_but_the_work_since_the_last_epoch(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copy(whole / "x.yaml", "x.yaml")
-    (planned,) = identity.plan(Experiment.from_yaml("x.yaml"))
-    job = execution._job(planned, threads=1)
+    (planned,) = plan(Experiment.from_yaml("x.yaml"))
+    job = job_of(planned, threads=1)
 
     assert driver.make(job, largest_file=largest_file) != 0
     assert not planned.folder.exists()

@@ -15,12 +15,15 @@ import numpy as np
 import psutil
 import pytest
 
-from pipeline import execution, identity, jobs
-from pipeline.execution import record_death
+from pipeline import job as jobs
 from pipeline.experiment import Experiment
-from pipeline.record import RunRecord
+from pipeline.job import end_leftovers, record_death
+from pipeline.plan import plan, reasons
+from pipeline.record import RUN_FOLDER_VARIABLE, RunRecord
+from pipeline.run import Options, job_of, run
+from tests.conftest import ROOT
 from tests.faults.runs import Driver
-from tests.test_execution import TINY, started, wait_for
+from tests.test_run import TINY, started, wait_for
 
 UNCHANGED = ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate"]
 LONG = "precision: fp32\ncompile: 'off'\n" + TINY.replace("epochs: 2", "epochs: 15")
@@ -51,7 +54,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        (record,) = execution.run(write(LONG))
+        (record,) = run(write(LONG))
     return RunRecord.read(folder / record.folder)
 
 
@@ -79,13 +82,13 @@ def test_killed_kernel_is_a_failed_run_that_goes_on(workplace: Path, expected: R
     assert process.returncode == 1
     assert re.search(r"headstart: Run custom_cnn-scratch-s0-\w{8} failed in cell \d+ \(fit\): ", said)
     assert "was ended by the system, as it is when memory runs out. Try a smaller batch_size" in said
-    (reason,) = identity.reasons(experiment)
+    (reason,) = reasons(experiment)
     assert reason.state == "failed"
     (folder,) = Path("runs").glob("custom_cnn*")
     assert (folder / "train.ipynb").is_file()
     assert (folder / "checkpoint.pt").is_file()
 
-    (record,) = execution.run(experiment)
+    (record,) = run(experiment)
 
     assert_same(record, expected)
     assert "Going on after epoch" in (record.folder / "train.ipynb").read_text(encoding="utf-8")
@@ -95,18 +98,18 @@ def test_killed_kernel_is_a_failed_run_that_goes_on(workplace: Path, expected: R
 def test_killed_worker_of_the_pool_leaves_the_others_alone_and_is_retried_alone(
     workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    two_at_once = execution.Options(jobs=2)  # each with half of the threads, also when tried again
+    two_at_once = Options(jobs=2)  # each with half of the threads, also when tried again
     Path("whole").mkdir()
     with monkeypatch.context() as patch:
         patch.chdir("whole")
-        expected, _ = execution.run(write(TWO), two_at_once)
+        expected, _ = run(write(TWO), two_at_once)
         expected = RunRecord.read(expected.folder.absolute())
     experiment = write(TWO)
     with started(workplace, "x.yaml", "--jobs", "2") as process:
         wait_for(workplace, f"runs/.{expected.run_id}.partial/checkpoint.pt")
         folder = f".{expected.run_id}.partial"
-        workers = processes(process.pid, "pipeline.worker")
-        (worker,) = (w for w in workers if folder in w.environ()[jobs.RUN_FOLDER_VARIABLE])
+        workers = processes(process.pid, "pipeline.job")
+        (worker,) = (w for w in workers if folder in w.environ()[RUN_FOLDER_VARIABLE])
         kernels = worker.children(recursive=True)
         worker.kill()
         said = said_by(process)
@@ -114,13 +117,13 @@ def test_killed_worker_of_the_pool_leaves_the_others_alone_and_is_retried_alone(
     assert process.returncode == 1
     assert f"headstart: Run {expected.run_id} failed: its process was ended by SIGKILL" in said
     assert not psutil.wait_procs(kernels, timeout=20)[1]
-    other = next(p for p in identity.plan(experiment) if p.run_id != expected.run_id)
+    other = next(p for p in plan(experiment) if p.run_id != expected.run_id)
     whole = other.record()
     assert whole is not None
     assert whole.complete
     written = (other.folder / "record.json").stat().st_mtime_ns
 
-    first, _ = execution.run(experiment, two_at_once)
+    first, _ = run(experiment, two_at_once)
 
     assert_same(first, expected)
     assert (other.folder / "record.json").stat().st_mtime_ns == written
@@ -128,10 +131,10 @@ def test_killed_worker_of_the_pool_leaves_the_others_alone_and_is_retried_alone(
 
 def test_lock_of_a_dead_process_is_free(workplace: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from pipeline.jobs import run_lock\n"
+        "import sys, time; from pathlib import Path; from pipeline.job import run_lock\n"
         "lock = run_lock(Path('runs'), 'a'); lock.acquire(); print('held', flush=True); time.sleep(60)"
     )
-    environment = {**os.environ, "PYTHONPATH": str(identity.PACKAGE.parent)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
@@ -146,8 +149,8 @@ def test_lock_of_a_dead_process_is_free(workplace: Path) -> None:
 def test_death_is_not_recorded_over_a_run_that_another_process_finished(
     workplace: Path, driver: Driver
 ) -> None:
-    (planned,) = identity.plan(write(TINY))
-    job = execution._job(planned, threads=1)
+    (planned,) = plan(write(TINY))
+    job = job_of(planned, threads=1)
     assert driver.make(job) == 0
 
     record_death(job, "its process was ended by SIGKILL")
@@ -156,14 +159,10 @@ def test_death_is_not_recorded_over_a_run_that_another_process_finished(
 
 
 def test_leftover_kernel_of_a_dead_worker_is_ended_before_its_run_is_made(workplace: Path) -> None:
-    from pipeline.worker import end_leftovers
-
-    (planned,) = identity.plan(write(TINY))
-    job = execution._job(planned, threads=1)
+    (planned,) = plan(write(TINY))
+    job = job_of(planned, threads=1)
     sleeping = [sys.executable, "-c", "import time; time.sleep(600)", "ipykernel_launcher"]
-    environments = [
-        {**os.environ, jobs.RUN_FOLDER_VARIABLE: folder} for folder in (str(job.partial), "other")
-    ]
+    environments = [{**os.environ, RUN_FOLDER_VARIABLE: folder} for folder in (str(job.partial), "other")]
     left, others = (subprocess.Popen(sleeping, env=environment) for environment in environments)
     try:
         end_leftovers(job)
@@ -198,7 +197,7 @@ def test_full_disk_is_said_in_one_line_and_the_run_goes_on_when_there_is_room(
     assert said.strip().splitlines()[-1].startswith("headstart: ")
 
     small_disk("100m")
-    (record,) = execution.run(experiment)
+    (record,) = run(experiment)
 
     assert_same(record, expected)
 
@@ -213,7 +212,7 @@ def test_file_that_cannot_be_written_is_said_in_one_line_and_the_run_goes_on(
         [sys.executable, "-m", "pipeline", "run", "x.yaml"],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(identity.PACKAGE.parent)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest)),
         check=False,
     )
@@ -221,7 +220,7 @@ def test_file_that_cannot_be_written_is_said_in_one_line_and_the_run_goes_on(
     assert "Traceback" not in done.stderr
     assert "File too large" in done.stderr.splitlines()[-1]
 
-    (record,) = execution.run(experiment)
+    (record,) = run(experiment)
 
     assert_same(record, expected)
 
@@ -237,7 +236,7 @@ def test_any_moment_of_the_whole_command_can_be_its_last(workplace: Path, expect
                 victim.kill()
             process.communicate()
 
-    (record,) = execution.run(experiment)
+    (record,) = run(experiment)
 
     assert_same(record, expected)
     assert not list(Path("runs").glob(".*.partial"))

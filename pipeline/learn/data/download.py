@@ -1,5 +1,7 @@
 """Fetch an archive from the first mirror that answers, go on where it stopped, and trust nothing unhashed."""
 
+# No result depends on this module: it is no part of a run's identity.
+
 import logging
 import os
 import shutil

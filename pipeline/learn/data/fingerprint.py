@@ -5,6 +5,8 @@ that it had. A file that changed within the last seconds is never trusted, becau
 might not move its clock.
 """
 
+# No result depends on this module: it is no part of a run's identity.
+
 import hashlib
 import os
 import stat

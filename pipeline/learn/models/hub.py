@@ -1,5 +1,7 @@
 """The torch hub cache: published weights are looked for there, and downloaded into it, hash-checked."""
 
+# No result depends on this module: it is no part of a run's identity.
+
 import hashlib
 import os
 import re

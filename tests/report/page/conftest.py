@@ -9,7 +9,7 @@ import pytest
 from pipeline.report.rendering import Engine, render
 
 ROOT = Path(__file__).parents[3]
-ENSURE = "from pipeline.execution import ensure"
+ENSURE = "from pipeline.run import ensure"
 KIND = "one_seed"
 
 

@@ -1,4 +1,4 @@
-"""One run as a job: a process of its own that runs Papermill, followed while it works.
+"""A job in a process of its own, followed while it works.
 
 Papermill is not thread-safe and a kernel may take its process with it, so every notebook gets a
 fresh process. Whoever calls ``run_in_process``, a thread here or a Dask worker elsewhere, waits for
@@ -13,72 +13,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from pipeline.errors import one_line
+from pipeline.job import REFUSED, Job
 from pipeline.record import RUN_FOLDER_VARIABLE
 
 Event = dict[str, Any]
 Emit = Callable[[Event], None]
 POLL_SECONDS = 0.1
+MAKE = "from pipeline.job import main; main()"
 # Threads that wait for each other spin; on cores that something else uses too, that is time lost. Measured
 # on two cores, custom_cnn in training: 5 % slower on a quiet machine, 3 to 5 times faster on a busy one.
 THREAD_SETTINGS = {"GOMP_SPINCOUNT": "1000"}
 _running: "dict[subprocess.Popen[bytes], str]" = {}  # which run each process makes
-
-
-@dataclass(frozen=True)
-class Job:
-    """All that a process needs to make one run, wherever it is started."""
-
-    run_id: str
-    settings: dict[str, Any]
-    hashes: dict[str, str]
-    runs_dir: str
-    threads: int
-    folder: str  # where it runs: relative paths of the settings start here
-    gpu: str | None = None
-
-    @property
-    def final(self) -> Path:
-        """Where the whole run is moved to."""
-        return Path(self.runs_dir) / self.run_id
-
-    @property
-    def partial(self) -> Path:
-        """Where the run works, with its checkpoint: hidden, beside its final place."""
-        return Path(self.runs_dir) / f".{self.run_id}.partial"
-
-    @property
-    def lock(self) -> FileLock:
-        """The lock that its process holds."""
-        return run_lock(Path(self.runs_dir), self.run_id)
-
-    def is_taken(self) -> bool:
-        """Whether another process works on this run now."""
-        return is_taken(Path(self.runs_dir), self.run_id)
-
-
-def run_lock(runs_dir: Path, run_id: str) -> FileLock:
-    """Return the lock of a run; the system frees it when the process that holds it dies."""
-    folder = runs_dir / ".locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / f"{run_id}.lock")
-
-
-def is_taken(runs_dir: Path, run_id: str) -> bool:
-    """Whether another process works on a run now."""
-    lock = run_lock(runs_dir, run_id)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
-    return False
 
 
 def run_in_process(job: Job, emit: Emit) -> str:
@@ -92,7 +42,7 @@ def run_in_process(job: Job, emit: Emit) -> str:
         (job.partial / "progress.jsonl").unlink(missing_ok=True)
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.worker"],
+            [sys.executable, "-c", MAKE],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -187,4 +137,6 @@ def _last_words(code: int, log: str) -> str:
         memory = ", as it is when memory runs out. Try a smaller batch_size or image_size"
         return f"its process was ended by {name}{memory if name == 'SIGKILL' else ''}"
     lines = log.strip().splitlines()
+    if code == REFUSED and lines:
+        return lines[-1]
     return f"its process ended with code {code}: {one_line(lines[-1]) if lines else 'no output'}"

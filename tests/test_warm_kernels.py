@@ -1,10 +1,13 @@
 """Kernels forked from a warm process behave like those that start on their own."""
 
+import gc
+import importlib.util
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -13,8 +16,8 @@ import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from pipeline import warm
-from pipeline.kernel import own_kernel
+from pipeline import kernel as kernels
+from pipeline.kernel import ForkedKernel, own_kernel, warm_kernels
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
 FEW = ("ipykernel.kernelapp",)
@@ -37,7 +40,7 @@ def outputs(source: str, folder: Path) -> list[str]:
 
 
 def test_kernels_are_forked_from_a_process_that_has_imported_torch(workplace: Path) -> None:
-    with warm.kernels(warm.LEARNING):
+    with warm_kernels(kernels.LEARNING):
         first, second = (outputs(SAYS, workplace) for _ in range(2))
 
     assert first[0] != second[0]  # a kernel of its own for each
@@ -58,12 +61,12 @@ def test_where_temporary_folders_have_long_names_kernels_start_the_ordinary_way(
     deep = workplace / ("x" * 100)
     deep.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(deep))
-    with warm.kernels(FEW):
-        assert warm.SOCKET_VARIABLE not in os.environ
+    with warm_kernels(FEW):
+        assert kernels.SOCKET_VARIABLE not in os.environ
 
 
 def test_kernels_start_the_ordinary_way_when_the_process_is_gone(workplace: Path) -> None:
-    with warm.kernels(FEW):
+    with warm_kernels(FEW):
         outputs("print(1)", workplace)
         source = source_of_kernels()
         source.kill()
@@ -74,9 +77,9 @@ def test_kernels_start_the_ordinary_way_when_the_process_is_gone(workplace: Path
 
 
 def test_inner_process_wins_over_the_outer_one(workplace: Path) -> None:
-    with warm.kernels(FEW):
+    with warm_kernels(FEW):
         outer = outputs(SAYS, workplace)
-        with warm.kernels(FEW):
+        with warm_kernels(FEW):
             inner = outputs(SAYS, workplace)
         again = outputs(SAYS, workplace)
 
@@ -84,32 +87,32 @@ def test_inner_process_wins_over_the_outer_one(workplace: Path) -> None:
 
 
 def test_environment_is_that_of_who_asks(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with warm.kernels(FEW):
+    with warm_kernels(FEW):
         monkeypatch.setenv("GREETING", "hello")
         assert outputs("import os; print(os.environ['GREETING'])", workplace) == ["hello"]
 
 
 def test_exit_code_is_that_of_the_kernel(workplace: Path) -> None:
-    with warm.kernels(FEW):
-        kernel = warm.ForkedKernel(["--unknown"], dict(os.environ), str(workplace / "missing"))
+    with warm_kernels(FEW):
+        kernel = ForkedKernel(["--unknown"], dict(os.environ), str(workplace / "missing"))
 
         assert kernel.wait(30) == 1
         assert kernel.poll() == 1
 
 
 def test_a_killed_kernel_is_known_to_be_dead(workplace: Path) -> None:
-    with warm.kernels(FEW):
-        kernel = warm.ForkedKernel(["-f", str(workplace / "c.json")], dict(os.environ), str(workplace))
+    with warm_kernels(FEW):
+        kernel = ForkedKernel(["-f", str(workplace / "c.json")], dict(os.environ), str(workplace))
         assert kernel.poll() is None
         kernel.kill()
         assert kernel.wait(10) == -signal.SIGKILL
 
 
 def test_kernel_ends_with_who_asked_for_it(workplace: Path) -> None:
-    with warm.kernels(FEW):
+    with warm_kernels(FEW):
         asks = (
-            "import os, sys; from pipeline import warm; "
-            "k = warm.ForkedKernel(['-f', 'c.json'], dict(os.environ), os.getcwd()); "
+            "import os, sys; from pipeline.kernel import ForkedKernel; "
+            "k = ForkedKernel(['-f', 'c.json'], dict(os.environ), os.getcwd()); "
             "print(k.pid, flush=True); sys.stdin.read()"
         )
         with subprocess.Popen(
@@ -122,18 +125,57 @@ def test_kernel_ends_with_who_asked_for_it(workplace: Path) -> None:
 
 
 def test_kernel_ends_at_once_with_the_process_it_was_forked_from(workplace: Path) -> None:
-    with warm.kernels(FEW):
-        kernel = warm.ForkedKernel(["-f", str(workplace / "c.json")], dict(os.environ), str(workplace))
+    with warm_kernels(FEW):
+        kernel = ForkedKernel(["-f", str(workplace / "c.json")], dict(os.environ), str(workplace))
         source = source_of_kernels()
         source.kill()
         assert kernel.wait(10) == -signal.SIGKILL
-        psutil.wait_procs([psutil.Process(kernel.pid)] if psutil.pid_exists(kernel.pid) else [], timeout=5)
-        assert not psutil.pid_exists(kernel.pid)
+        wait_until_gone(kernel.pid)
+
+
+def test_kernel_whose_source_is_gone_before_it_could_be_told_ends_itself(workplace: Path) -> None:
+    for _ in range(5):  # killed at once, the source is mostly gone before its fork has asked to die with it
+        with warm_kernels(FEW):
+            kernel = ForkedKernel(["-f", str(workplace / "c.json")], dict(os.environ), str(workplace))
+            os.kill(source_of_kernels().pid, signal.SIGKILL)
+            assert kernel.wait(10) == -signal.SIGKILL
+            wait_until_gone(kernel.pid)
+
+
+def test_connection_is_closed_when_the_process_is_killed_while_it_is_asked(workplace: Path) -> None:
+    with warm_kernels(FEW):
+        ForkedKernel(["--unknown"], dict(os.environ), str(workplace)).wait(30)  # it listens by now
+        source = source_of_kernels()
+        source.suspend()
+        asking = threading.Timer(1.0, source.kill)
+        asking.start()
+        with pytest.raises(ConnectionError):
+            ForkedKernel(["-f", str(workplace / "c.json")], dict(os.environ), str(workplace))
+        asking.join()
+        gc.collect()  # a socket that was left open would warn, and so fail this test
+
+
+@pytest.mark.parametrize("name", sorted({*kernels.LEARNING, *kernels.REPORTING}))
+def test_what_is_imported_for_warm_kernels_exists(name: str) -> None:
+    assert importlib.util.find_spec(name) is not None
+
+
+def test_switch_turns_warm_kernels_off(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(kernels.SWITCH, "0")
+    with warm_kernels(FEW):
+        assert kernels.SOCKET_VARIABLE not in os.environ
+
+
+def wait_until_gone(pid: int) -> None:
+    end = time.monotonic() + 10
+    while psutil.pid_exists(pid):
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_no_process_is_left_behind(workplace: Path) -> None:
-    with warm.kernels(FEW):
-        kernel = warm.ForkedKernel(["-f", str(workplace / "c.json")], dict(os.environ), str(workplace))
+    with warm_kernels(FEW):
+        kernel = ForkedKernel(["-f", str(workplace / "c.json")], dict(os.environ), str(workplace))
         source = source_of_kernels()
     end = time.monotonic() + 10
     while psutil.pid_exists(kernel.pid) and time.monotonic() < end:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
@@ -14,9 +15,12 @@ import numpy as np
 import psutil
 import pytest
 
-from pipeline import execution, identity
 from pipeline.experiment import Experiment
+from pipeline.plan import PlannedRun, reasons
 from pipeline.record import RunRecord
+from pipeline.run import Options, _gpus, _is_missing, describe_failure, run
+from tests.conftest import ROOT, interruptible
+from tests.made_records import KINDS, write_experiment
 
 TINY = """
 dataset: digits
@@ -42,7 +46,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunRecord]:
     folder = tmp_path_factory.mktemp("tiny")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        (record,) = execution.run(Experiment.from_yaml(write(TINY)))
+        (record,) = run(Experiment.from_yaml(write(TINY)))
     return folder, RunRecord.read(folder / record.folder)
 
 
@@ -86,7 +90,7 @@ def test_whole_run_is_not_run_again(tiny: tuple[Path, RunRecord], monkeypatch: p
     monkeypatch.chdir(folder)
     written = (record.folder / "record.json").stat().st_mtime_ns
 
-    (again,) = execution.run(Experiment.from_yaml("tiny.yaml"))
+    (again,) = run(Experiment.from_yaml("tiny.yaml"))
 
     assert again.run_id == record.run_id
     assert (record.folder / "record.json").stat().st_mtime_ns == written
@@ -112,7 +116,7 @@ def test_only_what_can_change_a_result_gives_a_new_run(
     assert environment is not None
     expected = state or ("whole" if environment.precision == "fp32" else "new")
 
-    (reason,) = identity.reasons(Experiment.from_yaml(write(change + TINY, "changed.yaml")))
+    (reason,) = reasons(Experiment.from_yaml(write(change + TINY, "changed.yaml")))
 
     assert reason.state == expected
 
@@ -122,32 +126,33 @@ def test_why_names_the_setting_that_changed(
 ) -> None:
     monkeypatch.chdir(tiny[0])
 
-    (reason,) = identity.reasons(Experiment.from_yaml(write("label_smoothing: 0.1\n" + TINY, "changed.yaml")))
+    (reason,) = reasons(Experiment.from_yaml(write("label_smoothing: 0.1\n" + TINY, "changed.yaml")))
 
-    assert reason.text == f"new: since {tiny[1].run_id}, label_smoothing (0.0 → 0.1) changed"
+    changed = "label_smoothing (0.0 → 0.1) changed"
+    assert reason.text == f"new: since {tiny[1].run_id}, {changed}; trained with torch {version('torch')}"
 
 
 def test_damaged_run_is_run_again(tiny: tuple[Path, RunRecord], workplace: Path) -> None:
-    (first,) = execution.run(Experiment.from_yaml(write(TINY)))
+    (first,) = run(Experiment.from_yaml(write(TINY)))
     expected = first.split("test").probability
     path = first.folder / "predictions.parquet"
     path.write_bytes(path.read_bytes()[:-20])
 
-    (again,) = execution.run(Experiment.from_yaml("tiny.yaml"))
+    (again,) = run(Experiment.from_yaml("tiny.yaml"))
 
     np.testing.assert_array_equal(again.split("test").probability, expected)
 
 
 @pytest.mark.slow
 def test_failed_run_is_recorded_and_the_others_go_on(workplace: Path) -> None:
-    whole, failed = execution.run(Experiment.from_yaml(write(FAILING)))
+    whole, failed = run(Experiment.from_yaml(write(FAILING)))
 
     assert whole.complete
     assert failed.details.failure is not None
     assert failed.details.failure.kind == "RunError"
     assert "(fit)" in (failed.details.failure.cell or "")
     assert (failed.folder / "train.ipynb").is_file()
-    assert "The other 1 runs are kept" in execution.describe_failure(failed, 1)
+    assert "The other 1 runs are kept" in describe_failure(failed, 1)
 
 
 @contextmanager
@@ -157,7 +162,8 @@ def started(folder: Path, *arguments: str) -> "Iterator[subprocess.Popen[bytes]]
         [sys.executable, "-m", "pipeline", "run", *(arguments or ["tiny.yaml"])],
         cwd=folder,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(identity.PACKAGE.parent)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        preexec_fn=interruptible,
     ) as process:
         try:
             yield process
@@ -185,7 +191,7 @@ def test_killed_run_leaves_no_process_and_goes_on_to_the_same_result(
     _, alive = psutil.wait_procs(children, timeout=20)
     assert not alive
 
-    (record,) = execution.run(Experiment.from_yaml("tiny.yaml"))
+    (record,) = run(Experiment.from_yaml("tiny.yaml"))
 
     np.testing.assert_array_equal(record.predictions, tiny[1].predictions)
     unchanged = ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate"]
@@ -216,3 +222,28 @@ def test_interrupted_command_says_how_to_go_on(workplace: Path) -> None:
     assert process.returncode == 130
     assert b"goes on from the last finished epoch" in said
     assert not list((workplace / "runs").glob("custom_cnn*/record.json"))
+
+
+def test_report_shows_a_failed_run_and_the_command_tries_it_again(workplace: Path) -> None:
+    made = write_experiment(workplace, "made", *KINDS["failed_run"])[1]
+    failed, whole = (next(r for r in made if r.complete is state) for state in (False, True))
+    planned = [PlannedRun(r.settings, r.details.hashes, r.folder) for r in (failed, whole)]
+
+    assert [_is_missing(p, Options()) for p in planned] == [True, False]
+    assert [_is_missing(p, Options(for_report=True)) for p in planned] == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("visible", "expected"),
+    [(None, ["0", "1"]), ("3,5", ["3", "5"]), ("GPU-8a1c, MIG-77", ["GPU-8a1c", "MIG-77"])],
+)
+def test_gpus_that_the_user_made_visible_are_handed_round_by_their_names(
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, expected: list[str]
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    gpus = _gpus()
+
+    assert [gpus.get() for _ in range(gpus.qsize())] == expected

@@ -1,4 +1,8 @@
-"""The process that makes one run: lock, Papermill, commit. Started as ``python -m pipeline.worker``."""
+"""One run as a job: lock, Papermill, commit. ``pipeline.process`` starts ``main`` in a process of its own.
+
+A killed job loses nothing but the work since its last epoch: it works in a hidden folder beside the run's
+final place, ``record.json`` is written last, and the folder is then renamed.
+"""
 
 import errno
 import json
@@ -9,13 +13,16 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from pipeline.errors import HeadstartError, one_line
 from pipeline.experiment import RunSettings
-from pipeline.identity import NOTEBOOK
-from pipeline.jobs import Job
+from pipeline.files import write_json
+from pipeline.plan import NOTEBOOK, found_hashes
 from pipeline.record import (
     RUN_FOLDER_VARIABLE,
     SCHEMA_VERSION,
@@ -23,30 +30,105 @@ from pipeline.record import (
     Failure,
     RunDetails,
     RunRecord,
-    write_json,
     write_settings,
 )
 
 PAPERMILLS_OWN = {"injected-parameters", "papermill-error-cell-tag"}
+REFUSED = 3  # exit code; the last line on stderr says why
 SCRATCH_FILES = ("checkpoint.pt", "progress.jsonl", "results.json")
 
 
-def main() -> int:
-    """Make the run whose Job is on standard input; 0 also when it failed and was recorded as such."""
-    job = Job(**json.load(sys.stdin))
-    _end_with_parent()
-    with job.lock:
-        if not _whole(job):
-            end_leftovers(job)
-            if not _moved_whole(job):
-                _make(job)
-    return 0
+@dataclass(frozen=True)
+class Job:
+    """All that a process needs to make one run, wherever it is started."""
+
+    run_id: str
+    settings: dict[str, Any]
+    hashes: dict[str, str]
+    runs_dir: str
+    threads: int
+    folder: str  # where it runs: relative paths of the settings start here
+    gpu: str | None = None
+    planned_elsewhere: bool = False  # then this machine must first be seen to be like the planner's
+
+    @property
+    def final(self) -> Path:
+        """Where the whole run is moved to."""
+        return Path(self.runs_dir) / self.run_id
+
+    @property
+    def partial(self) -> Path:
+        """Where the run works, with its checkpoint: hidden, beside its final place."""
+        return Path(self.runs_dir) / f".{self.run_id}.partial"
+
+    @property
+    def lock(self) -> FileLock:
+        """The lock that its process holds."""
+        return run_lock(Path(self.runs_dir), self.run_id)
+
+    def is_taken(self) -> bool:
+        """Whether another process works on this run now."""
+        return is_taken(Path(self.runs_dir), self.run_id)
 
 
-def _whole(job: Job) -> bool:
-    """Whether another process made this run while this one waited for the lock, and nothing is damaged."""
+def run_lock(runs_dir: Path, run_id: str) -> FileLock:
+    """Return the lock of a run; the system frees it when the process that holds it dies."""
+    folder = runs_dir / ".locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / f"{run_id}.lock")
+
+
+def is_taken(runs_dir: Path, run_id: str) -> bool:
+    """Whether another process works on a run now."""
+    lock = run_lock(runs_dir, run_id)
     try:
-        record = RunRecord.read(job.final)
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def main() -> None:
+    """Make the run whose Job is on standard input; exit 0 also when it failed and was recorded as such."""
+    _end_with_parent()
+    job = Job(**json.load(sys.stdin))
+    if job.planned_elsewhere:
+        try:
+            refuse_another_machine(job)
+        except HeadstartError as error:
+            print(one_line(error), file=sys.stderr)
+            sys.exit(REFUSED)
+    make(job)
+
+
+def refuse_another_machine(job: Job) -> None:
+    """Raise HeadstartError, saying how they differ, where images or hardware are not those of the plan."""
+    here = found_hashes(RunSettings(**job.settings))
+    if here["data"] != job.hashes["data"]:
+        place = Path(job.folder) / job.settings["data_dir"]
+        raise HeadstartError(f"its {job.settings['dataset']} in {place} holds other images")
+    if here["hardware"] != job.hashes["hardware"]:
+        raise HeadstartError(
+            f"it computes on {here['hardware']}, the runs were planned for {job.hashes['hardware']}"
+        )
+
+
+def make(job: Job) -> None:
+    """Make a run, unless another process has made it while this one waited for its lock."""
+    with job.lock:
+        if not is_whole(job.final):
+            end_leftovers(job)
+            if is_whole(job.partial):  # but for the last move: its process was killed before that
+                _move(job, RunRecord.read(job.partial).details)
+            else:
+                _train(job)
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a folder holds a complete run of which nothing is damaged."""
+    try:
+        record = RunRecord.read(folder)
         record.verify()
     except HeadstartError:
         return False
@@ -54,7 +136,7 @@ def _whole(job: Job) -> bool:
 
 
 def end_leftovers(job: Job) -> None:
-    """End the kernels of a worker that was killed: for a second they would go on writing here."""
+    """End the kernels of a job that was killed: for a second they would go on writing here."""
     import psutil
 
     for process in psutil.process_iter():
@@ -66,19 +148,7 @@ def end_leftovers(job: Job) -> None:
             continue  # gone by now, or another user's
 
 
-def _moved_whole(job: Job) -> bool:
-    """Whether the run was whole but for its last move when its process was killed; then it is moved."""
-    try:
-        record = RunRecord.read(job.partial)
-        record.verify()
-    except HeadstartError:
-        return False
-    if record.complete:
-        _move(job, record.details)
-    return record.complete
-
-
-def _make(job: Job) -> None:
+def _train(job: Job) -> None:
     _take_up_failed(job)
     job.partial.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(job.partial)
@@ -87,8 +157,7 @@ def _make(job: Job) -> None:
     started = time.perf_counter()
     failure = _execute(settings, job.partial / "train.ipynb")
     seconds = time.perf_counter() - started
-    details = _complete(job, settings, seconds) if failure is None else _failed(job, settings, failure)
-    commit(job, details)
+    commit(job, _complete(job, settings, seconds) if failure is None else failed(job, failure))
 
 
 def _take_up_failed(job: Job) -> None:
@@ -140,16 +209,11 @@ def _dead_kernel() -> str:
 
 
 def _failure_in_cell(error: Any, notebook: Path) -> Failure:
-    lines = "\n".join(error.traceback)
     message = one_line(error.evalue or error.ename)
     if os.strerror(errno.ENOSPC) in message:
         message += ". Make room on that disk, then run again: it goes on from its last epoch"
-    return Failure(
-        kind=error.ename,
-        message=message,
-        cell=_stopped_cell(notebook),
-        traceback=re.sub(r"\x1b\[[0-9;]*m", "", lines),
-    )
+    trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
+    return Failure(kind=error.ename, message=message, cell=_stopped_cell(notebook), traceback=trace)
 
 
 def _stopped_cell(notebook: Path) -> str | None:
@@ -158,11 +222,8 @@ def _stopped_cell(notebook: Path) -> str | None:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError):
         return None
-    own = [
-        c
-        for c in cells
-        if c["cell_type"] == "code" and not PAPERMILLS_OWN & set(c["metadata"].get("tags", ()))
-    ]
+    own = [c for c in cells if c["cell_type"] == "code"]
+    own = [c for c in own if not PAPERMILLS_OWN & set(c["metadata"].get("tags", ()))]
     last = None
     for number, cell in enumerate(own, start=1):
         state = cell["metadata"].get("papermill", {})
@@ -187,15 +248,15 @@ def _complete(job: Job, settings: RunSettings, seconds: float) -> RunDetails:
     )
 
 
-def _failed(job: Job, settings: RunSettings, failure: Failure) -> RunDetails:
-    environment = _found_environment(job.partial / "results.json")
+def failed(job: Job, failure: Failure) -> RunDetails:
+    """Return the record of a run without results."""
     return RunDetails(
         status="failed",
         run_id=job.run_id,
-        settings=settings,
+        settings=RunSettings(**job.settings),
         hashes=job.hashes,
         failure=failure,
-        environment=environment,
+        environment=_found_environment(job.partial / "results.json"),
     )
 
 
@@ -204,6 +265,19 @@ def _found_environment(path: Path) -> Environment | None:
         return Environment(**json.loads(path.read_text(encoding="utf-8"))["environment"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def record_death(job: Job, last_words: str) -> None:
+    """Record a run as failed whose process ended before it could do so itself.
+
+    Where another process has taken the run over, that one's result counts.
+    """
+    with job.lock:
+        if not job.partial.is_dir() and (job.final / "record.json").is_file():
+            return
+        end_leftovers(job)
+        job.partial.mkdir(parents=True, exist_ok=True)
+        commit(job, failed(job, Failure(kind="ProcessDied", message=last_words)))
 
 
 def commit(job: Job, details: RunDetails) -> None:
@@ -259,7 +333,3 @@ def _end() -> None:
     for child in psutil.Process().children(recursive=True):
         child.kill()
     os._exit(128 + signal.SIGTERM)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,11 +1,13 @@
 """What a run_id is made of: everything that can change a run's results, and nothing else."""
 
 import ast
-import hashlib
+import io
 import json
+import tokenize
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 from pipeline.errors import RecordError
@@ -15,8 +17,9 @@ from pipeline.record import RunRecord, run_id
 
 PACKAGE = Path(__file__).parent
 NOTEBOOK = PACKAGE / "notebooks" / "train.ipynb"
-# These only say where the run happens; the hardware that was found is hashed in their place.
-WITHOUT_EFFECT = frozenset({"data_dir", "num_workers", "device", "precision"})
+# In a module of ``learn`` whose every edit leaves all results as they are.
+NO_RESULT = "# No result depends on this module: it is no part of a run's identity."
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 WORDS = {
     "settings": "settings",
     "data": "the images",
@@ -48,70 +51,76 @@ def plan(experiment: Experiment) -> list[PlannedRun]:
 
     Raises InputError for data, models or weights that cannot be used: before any work starts.
     """
-    from pipeline.learn import device, models  # torch takes a second to import: only when needed
+    from pipeline.learn import models  # torch takes a second to import: only when needed
     from pipeline.learn.data import sources
 
     for settings in experiment.runs:
         models.check(settings)
-    planned = []
-    for settings, fingerprint in zip(
-        experiment.runs, sources.checked_fingerprints(experiment.runs), strict=True
-    ):
-        found = device.choose(settings)
-        hashes = {
-            "settings": digest(effective_settings(settings)),
-            "data": fingerprint,
-            "source": source_hash(),
-            "weights": models.weights_hash(settings) or "",
-            "hardware": f"{found.device.type} {found.precision}",
-        }
-        planned.append(PlannedRun(settings, hashes, Path(experiment.runs_dir) / run_id(settings, hashes)))
-    return planned
+    fingerprints = sources.checked_fingerprints(experiment.runs)
+    pairs = zip(experiment.runs, fingerprints, strict=True)
+    return [_planned(experiment, settings, _hashes(settings, images)) for settings, images in pairs]
 
 
-def effective_settings(settings: RunSettings) -> dict[str, object]:
-    """Return the settings that can change this run's results."""
-    without = set(WITHOUT_EFFECT)
-    if settings.model != "custom_cnn":
-        without |= {"widths", "depth"}
-    if settings.mode != "fine_tune":
-        without |= {"head_epochs", "backbone_learning_rate_factor", "freeze_batchnorm"}
-    if settings.mode != "linear_probe":
-        without |= {"feature_views"}
-    if settings.optimizer not in ("sgd", "muon"):
-        without |= {"momentum", "nesterov"}
-    if settings.schedule == "one_cycle":
-        without |= {"warmup_epochs"}
-    if settings.mode == "scratch":
-        without |= {"weights"}
-    if "crop" not in settings.augmentation:
-        without |= {"crop_share"}
-    return {key: value for key, value in settings.model_dump().items() if key not in without}
+def _planned(experiment: Experiment, settings: RunSettings, hashes: dict[str, str]) -> PlannedRun:
+    return PlannedRun(settings, hashes, Path(experiment.runs_dir) / run_id(settings, hashes))
+
+
+def found_hashes(settings: RunSettings) -> dict[str, str]:
+    """Return what a run with these settings would be made of on this machine."""
+    from pipeline.learn.data import sources
+
+    return _hashes(settings, sources.fingerprint(settings))
+
+
+def _hashes(settings: RunSettings, fingerprint: str) -> dict[str, str]:
+    from pipeline.learn import models
+
+    return {
+        "settings": digest(settings.identity()),
+        "data": fingerprint,
+        "source": source_hash(),
+        "weights": models.weights_hash(settings) or "",
+        "hardware": hardware(settings),
+    }
+
+
+def hardware(settings: RunSettings) -> str:
+    """Return what a run computes on here, as "cpu bf16"."""
+    from pipeline.learn.device import choose
+
+    found = choose(settings)
+    return f"{found.device.type} {found.precision}"
 
 
 @cache
 def source_hash() -> str:
-    """Return the hash of the code that trains: ``pipeline/learn`` and the notebook's code cells.
+    """Return the hash of the code that can change a result, the same under every Python.
 
-    Comments, formatting and prose are left out: they cannot change a result.
+    That is ``pipeline/learn``, without the modules that say they change none, and the notebook's code
+    cells. Comments, docstrings and empty lines are left out.
     """
-    parts = [
-        _code_hash(path.read_text(encoding="utf-8")) for path in sorted((PACKAGE / "learn").glob("**/*.py"))
-    ]
+    sources = [path.read_text(encoding="utf-8") for path in sorted((PACKAGE / "learn").glob("**/*.py"))]
     cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-    parts += [_code_hash("".join(cell["source"])) for cell in cells if cell["cell_type"] == "code"]
-    return digest(parts)
+    sources = [source for source in sources if NO_RESULT not in source]
+    sources += ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    return digest(sorted(digest(code_alone(source)) for source in sources))
 
 
-def _code_hash(source: str) -> str:
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
-            and ast.get_docstring(node) is not None
-        ):
-            node.body = node.body[1:]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+def code_alone(source: str) -> str:
+    """Return Python source without comments, docstrings and empty lines.
+
+    Positions in the text are used, not a dump of the syntax tree, which differs between Pythons.
+    """
+    lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None:
+            text = node.body[0]
+            lines[text.lineno - 1 : text.end_lineno] = [""] * ((text.end_lineno or 0) - text.lineno + 1)
+    return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
 @dataclass(frozen=True)
@@ -137,7 +146,9 @@ def _reason(planned: PlannedRun, earlier: list[RunRecord]) -> Reason:
     except RecordError as error:
         return Reason(planned.run_id, "damaged", f"damaged and is made again: {error}")
     if record is not None and record.complete:
-        return Reason(planned.run_id, "whole", "whole; nothing that counts has changed")
+        return Reason(
+            planned.run_id, "whole", f"whole; nothing that counts has changed{_trained_with(record)}"
+        )
     if record is not None and record.details.failure is not None:
         return Reason(
             planned.run_id, "failed", f"failed and is tried again: {record.details.failure.message}"
@@ -147,7 +158,21 @@ def _reason(planned: PlannedRun, earlier: list[RunRecord]) -> Reason:
     nearest = _nearest(planned, earlier)
     if nearest is None:
         return Reason(planned.run_id, "new", "new: no earlier run of this model, mode and seed")
-    return Reason(planned.run_id, "new", f"new: since {nearest.run_id}, {changes(planned, nearest)} changed")
+    return Reason(planned.run_id, "new", _since(planned, nearest))
+
+
+def _trained_with(record: RunRecord) -> str:
+    """Return which torch trained a run, and that it is not this one."""
+    about = record.details.environment
+    torch = about.packages.get("torch") if about else None
+    if torch is None:
+        return ""
+    here = version("torch")
+    return f"; trained with torch {torch}" + ("" if torch == here else f", here is {here}")
+
+
+def _since(planned: PlannedRun, record: RunRecord) -> str:
+    return f"new: since {record.run_id}, {changes(planned, record)} changed{_trained_with(record)}"
 
 
 def _nearest(planned: PlannedRun, earlier: Iterable[RunRecord]) -> RunRecord | None:
@@ -174,7 +199,7 @@ def changes(planned: PlannedRun, record: RunRecord) -> str:
 
 
 def _changed_settings(new: RunSettings, old: RunSettings) -> Mapping[str, tuple[object, object]]:
-    after, before = effective_settings(new), effective_settings(old)
+    after, before = new.effective(), old.effective()
     return {
         key: (before.get(key), after.get(key))
         for key in dict.fromkeys((*before, *after))

@@ -17,14 +17,17 @@ import psutil
 import pytest
 
 from bench.local_cluster import LocalCluster, local_cluster
-from pipeline import cluster, execution, identity, remote
 from pipeline.cli import main
-from pipeline.errors import InputError
-from pipeline.execution import Options
+from pipeline.dask import _connected, _kind_of_server, hardware, receive, returned
+from pipeline.errors import HeadstartError, InputError
 from pipeline.experiment import Experiment
-from pipeline.jobs import Event, Job
+from pipeline.job import Job, refuse_another_machine
+from pipeline.plan import plan
+from pipeline.process import Event, run_in_process
 from pipeline.progress import Progress
 from pipeline.record import RunRecord
+from pipeline.run import Options, job_of, run
+from tests.conftest import ROOT, interruptible
 
 EPOCHS = 24  # enough that a kill in the third leaves some for the worker that takes over
 TINY = f"""
@@ -86,7 +89,7 @@ def sent_back(
         scheduler.start_worker("far", there, before=in_own_mounts(runs))
         scheduler.wait_for_workers(1)
         try:
-            (record,) = execution.run(tiny(), Options(scheduler=scheduler.url))
+            (record,) = run(tiny(), Options(scheduler=scheduler.url))
         finally:
             scheduler.end_workers()
     return RunRecord.read(folder / record.folder), told, time.monotonic()
@@ -132,7 +135,7 @@ def test_killed_worker_has_its_run_taken_over_from_its_last_checkpoint(
             first.send_signal(signal.SIGKILL)
 
     monkeypatch.setattr(Progress, "show", kill_in_mid_run)
-    (taken_over,) = execution.run(tiny(), Options(scheduler=dask.url))
+    (taken_over,) = run(tiny(), Options(scheduler=dask.url))
 
     assert first.poll() == -signal.SIGKILL
     epochs = [epoch for epoch in told if epoch]
@@ -147,8 +150,10 @@ def test_interrupted_command_ends_its_runs_on_the_workers(dask: LocalCluster, wo
     worker = psutil.Process(dask.start_worker("long", workplace).pid)
     dask.wait_for_workers(1)
     command = [sys.executable, "-m", "pipeline", "run", "tiny.yaml", "--scheduler", dask.url]
-    environment = {**os.environ, "PYTHONPATH": str(identity.PACKAGE.parent)}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment) as process:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, env=environment, preexec_fn=interruptible
+    ) as process:
         try:
             wait_until(lambda: list(workplace.glob("runs/.*.partial/checkpoint.pt")))
             kernels = [
@@ -162,7 +167,7 @@ def test_interrupted_command_ends_its_runs_on_the_workers(dask: LocalCluster, wo
     assert process.returncode == 130
     assert said.strip().splitlines()[-1].startswith(b"headstart: stopped; the same command goes on")
     assert kernels  # forked, as those of runs on this machine are
-    wait_until(lambda: not modules_below(worker, "pipeline.worker"))
+    wait_until(lambda: not modules_below(worker, "from pipeline.job import main; main()"))
     wait_until(lambda: not any(map(psutil.pid_exists, kernels)))
     assert worker.is_running()
 
@@ -236,7 +241,7 @@ def test_scheduler_without_workers_is_refused(
 def test_scheduler_that_does_not_answer_exits_2_in_time(
     workplace: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, listens: bool
 ) -> None:
-    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr("pipeline.dask.CONNECT_SECONDS", 1.0)
     tiny()
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"tcp://127.0.0.1:{server.getsockname()[1]}"
@@ -254,7 +259,7 @@ def test_scheduler_that_does_not_answer_exits_2_in_time(
 @pytest.mark.parametrize("url", ["nowhere", "http://127.0.0.1:1", "tls://127.0.0.1:1", "tcp://127.0.0.1:x"])
 def test_bad_address_is_refused_in_one_line(url: str) -> None:
     with pytest.raises(InputError, match="does not answer") as caught:
-        cluster._kind_of_server(url)
+        _kind_of_server(url)
     assert "\n" not in str(caught.value)
 
 
@@ -266,22 +271,41 @@ def test_address_of_a_worker_is_refused(dask: LocalCluster, workplace: Path) -> 
 
     with (
         pytest.raises(InputError, match="is a Dask Worker; give the address of its scheduler"),
-        cluster._connected(f"tcp://127.0.0.1:{port}"),
+        _connected(f"tcp://127.0.0.1:{port}"),
     ):
         pass
 
 
 def test_other_hardware_and_images_are_named(workplace: Path) -> None:
     settings = tiny().runs[0]
-    (planned,) = identity.plan(Experiment.from_yaml("tiny.yaml"))
+    (planned,) = plan(Experiment.from_yaml("tiny.yaml"))
     job = Job("a", settings.model_dump(), planned.hashes, "runs", 1, str(workplace))
-    call = remote.Call("token", remote.versions())
     elsewhere = replace(job, hashes={**planned.hashes, "hardware": "cuda fp32"})
     others = replace(job, hashes={**planned.hashes, "data": "0"})
 
-    assert remote._unfit(job, call) == ""
-    assert "the runs were planned for cuda fp32" in remote._unfit(elsewhere, call)
-    assert "holds other images" in remote._unfit(others, call)
+    refuse_another_machine(job)
+    with pytest.raises(HeadstartError, match="the runs were planned for cuda fp32"):
+        refuse_another_machine(elsewhere)
+    with pytest.raises(HeadstartError, match=r"its digits in .*data holds other images"):
+        refuse_another_machine(others)
+
+
+def test_hardware_is_asked_in_a_process_of_its_own(workplace: Path) -> None:
+    (planned,) = plan(tiny())
+
+    assert hardware("auto", "auto") == planned.hashes["hardware"]
+    assert "device is 'cuda'" in hardware("cuda", "auto") or hardware("cuda", "fp32") == "cuda fp32"
+
+
+def test_worker_of_another_kind_says_so_in_the_run_that_was_sent_to_it(workplace: Path) -> None:
+    (planned,) = plan(tiny())
+    job = replace(job_of(planned, threads=1), planned_elsewhere=True)
+    there = replace(job, hashes={**planned.hashes, "hardware": "cuda fp32"})
+
+    said = run_in_process(there, lambda event: None)
+
+    assert said == f"it computes on {planned.hashes['hardware']}, the runs were planned for cuda fp32"
+    assert not job.final.exists()
 
 
 def test_run_that_is_sent_replaces_an_earlier_failed_one(workplace: Path) -> None:
@@ -291,7 +315,7 @@ def test_run_that_is_sent_replaces_an_earlier_failed_one(workplace: Path) -> Non
     job.final.mkdir(parents=True)
     (job.final / "record.json").write_text("failed")
 
-    cluster.unpack(remote.packed(workplace / "there/a"), job)
+    receive(returned(workplace / "there/a"), job)
 
     assert (job.final / "record.json").read_text() == "whole"
     assert [path.name for path in Path("runs").iterdir()] == ["a"]

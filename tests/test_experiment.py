@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import SettingsError
-from pipeline.experiment import EXPERIMENT_KEYS, Experiment, RunSettings, read_yaml
-from pipeline.identity import NOTEBOOK
+from pipeline.experiment import EXPERIMENT_KEYS, Experiment, RunSettings
+from pipeline.plan import NOTEBOOK
+from pipeline.yaml_errors import read_yaml
 from tests.conftest import ROOT
 
 ONE_MODEL = "models: [{model: custom_cnn}]\n"

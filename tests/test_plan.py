@@ -1,0 +1,208 @@
+"""What makes a run another run, and what does not."""
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import plan
+from pipeline.experiment import Experiment, RunSettings
+from pipeline.plan import NO_RESULT, code_alone, source_hash
+from pipeline.record import RunRecord
+from tests.conftest import ROOT
+from tests.made_records import KINDS, write_experiment
+
+LEARN = ROOT / "pipeline" / "learn"
+# Every other module of the room can change a result: how images are read, what learns, how, and the answers.
+WITHOUT_RESULT = {
+    "data/download.py",
+    "data/fingerprint.py",
+    "energy.py",
+    "gallery.py",
+    "models/hub.py",
+    "listing.py",
+}
+
+
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the training room that a test may edit; return its folder."""
+    shutil.copytree(LEARN, tmp_path / "learn")
+    monkeypatch.setattr(plan, "PACKAGE", tmp_path)
+    return tmp_path / "learn"
+
+
+def hashed() -> str:
+    return source_hash.__wrapped__()
+
+
+def names(marked: bool) -> list[str]:
+    found = ((path, NO_RESULT in path.read_text(encoding="utf-8")) for path in sorted(LEARN.rglob("*.py")))
+    return [str(path.relative_to(LEARN)) for path, has_mark in found if has_mark == marked]
+
+
+def test_modules_without_a_result_are_those_that_were_looked_at() -> None:
+    assert set(names(marked=True)) == WITHOUT_RESULT
+
+
+@pytest.mark.parametrize("name", sorted(WITHOUT_RESULT))
+def test_edit_of_a_module_without_a_result_trains_nothing_again(copied: Path, name: str) -> None:
+    before = hashed()
+    with (copied / name).open("a", encoding="utf-8") as file:
+        file.write("\nANOTHER = 1\n")
+
+    assert hashed() == before
+
+
+@pytest.mark.parametrize("name", [name for name in names(marked=False) if not name.endswith("__init__.py")])
+def test_edit_of_any_other_module_of_the_room_trains_again(copied: Path, name: str) -> None:
+    before = hashed()
+    with (copied / name).open("a", encoding="utf-8") as file:
+        file.write("\nANOTHER = 1\n")
+
+    assert hashed() != before
+
+
+def test_moved_module_trains_nothing_again(copied: Path) -> None:
+    before = hashed()
+    (copied / "optimizers.py").rename(copied / "data" / "steps.py")
+
+    assert hashed() == before
+
+
+SOURCE = '''"""A module."""
+
+import os  # a comment
+
+
+class A:
+    """A class."""
+
+    text = "# no comment"  # one
+
+    def f(self, x: int) -> str:
+        """A function.
+
+        With two lines.
+        """
+        # another comment
+        match x:
+            case 1:
+                return f"{x!r:>{3}} # {'a'} "
+        return f"""
+        "no docstring"
+        """
+'''
+ALONE = '''import os
+class A:
+    text = "# no comment"
+    def f(self, x: int) -> str:
+        match x:
+            case 1:
+                return f"{x!r:>{3}} # {'a'} "
+        return f"""
+        "no docstring"
+        """'''
+
+
+def test_comments_and_docstrings_are_left_out() -> None:
+    assert code_alone(SOURCE) == ALONE
+    assert ast.dump(ast.parse(code_alone(ALONE))) == ast.dump(ast.parse(ALONE))
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
+def test_code_alone_is_the_same_under_every_python(version: str) -> None:
+    python = f"python{version}"
+    if (
+        not shutil.which(python)
+        or subprocess.run([python, "-c", ""], check=False, stderr=subprocess.DEVNULL).returncode
+    ):
+        pytest.skip(f"python{version} is not on the PATH")
+    functions = (ROOT / "pipeline" / "plan.py").read_text(encoding="utf-8").split("def code_alone")[1]
+    program = (
+        "import ast, io, sys, tokenize\n"
+        "DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)\n"
+        f"def code_alone{functions.split('@dataclass')[0]}\n"
+        "print(code_alone(sys.stdin.read()), end='')"
+    )
+    done = subprocess.run([python, "-c", program], input=SOURCE, capture_output=True, text=True, check=True)
+
+    assert done.stdout == ALONE
+
+
+IDLE = [
+    ("widths", {"model": "resnet18", "widths": [3]}),
+    ("head_epochs", {"head_epochs": 9}),
+    ("feature_views", {"feature_views": 9}),
+    ("momentum", {"optimizer": "adam", "momentum": 0.1}),
+    ("warmup_epochs", {"schedule": "one_cycle", "warmup_epochs": 1.0}),
+    ("crop_share", {"augmentation": ["flip"], "crop_share": 0.3}),
+    ("num_workers", {"num_workers": 3}),
+    ("data_dir", {"data_dir": "elsewhere"}),
+]
+USED = [
+    ("widths", {"model": "custom_cnn", "widths": [3]}),
+    ("head_epochs", {"model": "resnet18", "mode": "fine_tune", "head_epochs": 9}),
+    ("feature_views", {"model": "resnet18", "mode": "linear_probe", "feature_views": 9}),
+    ("momentum", {"optimizer": "muon", "momentum": 0.1}),
+    ("warmup_epochs", {"schedule": "cosine", "warmup_epochs": 1.0}),
+    ("crop_share", {"augmentation": ["crop"], "crop_share": 0.3}),
+    ("weights", {"model": "resnet18", "mode": "fine_tune", "weights": "w.pth"}),
+]
+
+
+@pytest.mark.parametrize(("name", "changed"), IDLE)
+def test_setting_without_effect_is_not_said_to_have_been_used(name: str, changed: dict[str, object]) -> None:
+    settings = RunSettings(**changed)  # type: ignore[arg-type]
+    default = settings.model_copy(update={name: RunSettings.model_fields[name].default})
+
+    assert name not in settings.effective()
+    assert settings.identity() == default.identity()
+
+
+@pytest.mark.parametrize(("name", "changed"), USED)
+def test_setting_with_an_effect_makes_another_run(name: str, changed: dict[str, object]) -> None:
+    settings = RunSettings(**changed)  # type: ignore[arg-type]
+    default = settings.model_copy(update={name: RunSettings.model_fields[name].default})
+
+    assert settings.effective()[name] == changed[name]
+    assert settings.identity() != default.identity()
+
+
+def test_what_is_measured_is_used_but_no_part_of_the_settings_that_identify() -> None:
+    assert RunSettings(precision="fp32").effective()["precision"] == "fp32"
+    assert RunSettings(precision="fp32").identity() == RunSettings(precision="bf16").identity()
+
+
+def test_why_says_which_torch_trained_a_run_and_which_is_here(workplace: Path) -> None:
+    write_experiment(workplace, "made", *KINDS["one_model"])
+    record = RunRecord.read(next(Path("runs").glob("*/record.json")).parent)
+    assert record.details.environment is not None
+    trained = record.details.environment.packages["torch"]
+
+    said = plan._trained_with(record)
+
+    assert f"trained with torch {trained}" in said
+    assert (", here is " in said) == (plan.version("torch") != trained)
+
+
+def test_two_entries_that_differ_in_nothing_that_has_an_effect_are_refused(workplace: Path) -> None:
+    Path("x.yaml").write_text(
+        json.dumps({"models": [{"model": "custom_cnn"}, {"model": "custom_cnn", "head_epochs": 9}]}),
+        encoding="utf-8",
+    )
+    with pytest.raises(
+        Exception, match="twice with the same settings \\(head_epochs without effect there\\)"
+    ):
+        Experiment.from_yaml("x.yaml")
+
+
+def test_hash_of_the_code_does_not_depend_on_the_process() -> None:
+    says = "from pipeline.plan import source_hash; print(source_hash())"
+    done = subprocess.run([sys.executable, "-c", says], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    assert done.stdout.strip() == source_hash()
