@@ -36,7 +36,8 @@ class Part:
 class Contents:
     """``parts`` holds "train", and "val" and "test" when the data bring them.
 
-    ``place`` is what errors name, ``source`` says in words where the images come from.
+    ``place`` is what errors name, ``source`` says in words where the images come from, ``notes`` what
+    of the data was left out or read in a way that a reader should know.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Contents:
     source: str
     classes: list[str]
     parts: dict[str, Part] = field(repr=False)
+    notes: Sequence[str] = ()
 
     @property
     def counts(self) -> dict[str, list[int]]:

@@ -114,11 +114,14 @@ SAME = "Both need the same class folders; add the missing one or remove the othe
     ("files", "message"),
     [
         ([], f"holds no folder with images. {LAYOUT}"),
-        (["1.png"], f"holds no folder with images. {LAYOUT}"),
+        (["1.png"], f"holds no folder with images. It holds 1 file in none. {LAYOUT}"),
         (["test/cat/1"], f"holds test/, but no train/ with class folders. {LAYOUT}"),
         (["train/cat/1", "train/dog/1", "test/cat/1"], f"class 'dog' is in train, but not in test. {SAME}"),
         (["train/cat/1", "val/cat/1", "val/dog/1"], f"class 'dog' is in val, but not in train. {SAME}"),
-        (["train/cat/1", "val/cat/1", "valid/cat/1"], "holds val/ and valid/; it must hold one of them."),
+        (
+            ["train/cat/1", "val/cat/1", "valid/cat/1"],
+            "holds val/ and valid/, both val; it must hold one of them.",
+        ),
         (["a\x01/1", "a\x02/1"], "two class folders are both shown as 'a\ufffd'; rename one."),
     ],
 )
@@ -154,3 +157,141 @@ def test_a_folder_without_permission_is_named(tmp_path):
             list_folder(str(tmp_path))
     finally:
         (tmp_path / "dog").chmod(0o755)
+
+
+# Layouts that people have
+
+
+def notes(root: Path) -> str:
+    return " ".join(list_folder(str(root)).notes)
+
+
+def refusal(root: Path) -> str:
+    with pytest.raises(DataError) as error:
+        list_folder(str(root))
+    assert "\n" not in str(error.value)
+    return str(error.value).removeprefix(f"{root}: ")
+
+
+def sizes(root: Path) -> dict[str, int]:
+    return {name: len(part) for name, part in list_folder(str(root)).parts.items()}
+
+
+@pytest.mark.parametrize(
+    ("train", "other", "part"),
+    [
+        ("Training", "Testing", "test"),
+        ("seg_train", "seg_test", "test"),
+        ("training_set", "test_set", "test"),
+        ("train_data", "val_data", "val"),
+        ("TrainingSet", "ValidationSet", "val"),
+        ("train2017", "val2017", "val"),
+        ("flowers-train", "flowers-test", "test"),
+        ("TRAIN", "TEST", "test"),
+        ("train images", "test images", "test"),
+        ("trainset", "testset", "test"),
+        ("train", "dev", "val"),
+        ("train", "validate", "val"),
+        ("train", "eval", "test"),
+        ("train", "Testing", "test"),
+        ("train", "holdout", "test"),
+        ("训练集", "测试集", "test"),
+    ],
+)
+def test_parts_are_known_by_the_names_that_people_give_them(
+    tmp_path: Path, train: str, other: str, part: str
+) -> None:
+    touch(tmp_path, f"{train}/cat/1", f"{train}/dog/1", f"{train}/dog/2", f"{other}/cat/3", f"{other}/dog/3")
+    assert sizes(tmp_path) == {"train": 3, part: 2}
+    assert list_folder(str(tmp_path)).classes == ["cat", "dog"]
+
+
+@pytest.mark.parametrize("name", ["latest", "contest", "brain", "evaluated", "develop", "strain"])
+def test_words_that_only_hold_the_name_of_a_part_are_classes(tmp_path: Path, name: str) -> None:
+    touch(tmp_path, f"{name}/1.png", "other/1.png")
+    assert name in list_folder(str(tmp_path)).classes
+
+
+def test_a_part_within_a_folder_of_its_own_name_is_found(tmp_path: Path) -> None:
+    touch(tmp_path, "seg_train/seg_train/sea/1", "seg_train/seg_train/ice/1", "seg_test/seg_test/sea/1",
+          "seg_test/seg_test/ice/1", "seg_pred/seg_pred/1.jpg", "seg_pred/seg_pred/2.jpg")  # fmt: skip
+    assert sizes(tmp_path) == {"train": 2, "test": 2}
+    assert "seg_pred/ (2 files) is neither part nor class, and was left out." in notes(tmp_path)
+
+
+@pytest.mark.parametrize("wrapped", ["archive", "archive/PetImages"])
+def test_an_unpacked_archive_may_wrap_everything_in_a_folder(tmp_path: Path, wrapped: str) -> None:
+    touch(tmp_path, f"{wrapped}/cat/1", f"{wrapped}/dog/1")
+    contents = list_folder(str(tmp_path))
+    assert contents.classes == ["cat", "dog"]
+    assert contents.notes == [f"The images lie in {wrapped}/."]
+    assert contents.parts["train"].files[0] == f"{wrapped}/cat/1"
+
+
+@pytest.mark.parametrize("name", ["Data", "fold"])
+def test_folders_that_all_hold_the_same_folders_are_no_classes(tmp_path: Path, name: str) -> None:
+    touch(tmp_path, *(f"{name}{n}/{label}/1.png" for n in (1, 2) for label in ("cat", "dog")))
+    assert refusal(tmp_path).startswith(
+        f"{name}1/, {name}2/ all hold the same folders (cat, dog), as parts do"
+    )
+
+
+def test_flat_parts_beside_a_table_are_refused_and_the_table_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "train/1.png", "train/2.png", "test/3.png", "trainLabels.csv")
+    assert refusal(tmp_path).startswith(
+        "test/ and train/ are parts by their names, and hold 3 files but no class folders in train. "
+        "If trainLabels.csv says the classes, set dataset: table and labels: trainLabels.csv."
+    )
+
+
+def test_images_beside_a_table_are_refused_and_the_table_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "1.png", "2.png", "labels.tsv")
+    assert "set dataset: table and labels: labels.tsv." in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("nested", ["", "test/", "unknown/"])
+def test_a_part_without_class_folders_is_said_to_have_none(tmp_path: Path, nested: str) -> None:
+    touch(tmp_path, "train/cat/1", "train/dog/1", f"test/{nested}1.png", f"test/{nested}2.png")
+    found = refusal(tmp_path)
+    if not nested:
+        assert found.startswith(
+            "test/ holds 2 files and no class folder, so nothing says what its images show."
+        )
+    else:
+        assert found.startswith(f"test holds the folders '{nested[:-1]}', none of which is a class of train.")
+
+
+def test_what_is_neither_part_nor_class_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "train/cat/1", "train/dog/1", "train/stray.png", "extra/cat/1", "sample_submission.csv")
+    assert notes(tmp_path) == (
+        "extra/ (1 file) is neither part nor class, and was left out. "
+        "1 file directly in train/: of no class, and left out."
+    )
+
+
+def test_what_systems_leave_behind_is_counted(tmp_path: Path) -> None:
+    touch(tmp_path, "cat/1.png", "cat/.DS_Store", "dog/.DS_Store", "dog/1.png", "dog/@eaDir/1.png/thumb.jpg",
+          "dog/.ipynb_checkpoints/1.png", "dog/notes.txt", "dog/IMG_1.MOV", "dog/IMG_1.AAE")  # fmt: skip
+    assert listed(tmp_path)["train"] == ["cat/1.png", "dog/1.png"]
+    assert notes(tmp_path) == (
+        "Passed over, as left behind by systems and programs: .DS_Store (2), .ipynb_checkpoints (1), "
+        "@eaDir (1). Left out, as no images: .aae (1), .mov (1), .txt (1)."
+    )
+
+
+def test_boxes_beside_images_are_no_class(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{part}/{kind}/1.{end}" for part in ("train", "val")
+                      for kind, end in (("images", "jpg"), ("labels", "txt"))))  # fmt: skip
+    assert refusal(tmp_path).startswith("labels/ is no class: it holds no image, but .txt (1). Move it")
+
+
+def test_one_class_name_written_in_two_ways_is_one_class(tmp_path: Path) -> None:
+    touch(tmp_path, "train/Caf\u00e9/1", "train/tea/1", "test/cafe\u0301/1", "test/Tea/1")
+    contents = list_folder(str(tmp_path))
+    assert contents.classes == ["Caf\u00e9", "tea"]
+    assert contents.parts["test"].targets.tolist() == [0, 1]
+
+
+def test_classes_of_one_part_that_differ_in_case_stay_two(tmp_path: Path) -> None:
+    touch(tmp_path, "train/a/1", "train/A/1", "test/a/1", "test/A/1")
+    assert list_folder(str(tmp_path)).classes == ["A", "a"]
