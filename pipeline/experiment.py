@@ -57,6 +57,9 @@ class RunSettings(BaseModel):
     image_size: Annotated[int, Field(ge=8, le=1024, strict=True)] | None = Field(
         None, description="side in pixels that the network sees; None: the weights' own or the data's"
     )
+    resize: Literal["crop", "squish", "pad"] = Field(
+        "crop", description="how an image becomes a square: crop its middle, squish it, or pad it with black"
+    )
     val_fraction: Fraction = Field(0.1, description="share of the training images kept for val")
     test_fraction: Fraction = Field(0.2, description="share kept for test when the data bring none")
     split_seed: Seed = Field(0, description="seed of the splits, the same for every run")

@@ -52,6 +52,10 @@ class DatasetInfo(_Part):
     unreadable: list[str] = []
     near_duplicates: list[int] = []  # indices of test images with a near twin in train
     near_duplicates_note: str = ""
+    notes: list[str] = []  # sentences: what was left out, scaled, or lost on the way to the network
+    pixel_scale: list[float] | None = None  # what is black and what white, for pixels of more than 8 bits
+    seen_share: float = 1.0  # mean share of an image's area that the network sees
+    reduction: float = 1.0  # how many times smaller the typical image is made for the network
 
 
 class ModelInfo(_Part):

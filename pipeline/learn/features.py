@@ -33,6 +33,7 @@ VIEW_SEED = 0  # augmented views are the same for every seed: that is what makes
 DATA_SETTINGS = (
     "dataset",
     "image_size",
+    "resize",
     "val_fraction",
     "test_fraction",
     "split_seed",

@@ -1,37 +1,58 @@
 """One image file, whatever its format, mode or damage, becomes a square of RGB bytes."""
 
+import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from warnings import catch_warnings, filterwarnings, simplefilter
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from pipeline.learn.data.first_bytes import why_unreadable
+from pipeline.learn.data.scale import Scale
 
 # Pillow warns from here on: a file of a few kilobytes may claim any size and take all memory.
 MAX_PIXELS = 89_478_485
 # These start other programs or network libraries, or hold no image that Pillow itself decodes.
 REFUSED_FORMATS = frozenset({"EPS", "WMF", "FPX", "MIC", "BUFR", "GRIB", "HDF5", "MPEG"})
+GDAL_NO_DATA = 42113  # the TIFF tag
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 def open_image(path: str | os.PathLike[str]) -> Image.Image:
     """Open an image file without decoding it yet; the first frame of an animation.
 
-    Raises whatever Pillow raises for a file that it cannot read, ValueError for one too large.
+    Raises UnreadableError, which says what the file is, or whatever Pillow raises for a damaged one.
     """
     if not Path(path).is_file():  # a pipe or a device would be waited for, or never end
-        raise OSError("is not a file, or a broken link")
-    image = Image.open(path, formats=_formats())
+        raise UnreadableError("is not a file, or a broken link", "remove it")
+    try:
+        image = Image.open(path, formats=_formats())
+    except UnidentifiedImageError:
+        raise UnreadableError(*why_unreadable(path)) from None
     if image.width * image.height > MAX_PIXELS:
         raise ValueError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
     return image
 
 
+class UnreadableError(OSError):
+    """A file is no image that can be read here: ``kind`` is what it is, ``remedy`` what to do."""
+
+    def __init__(self, kind: str, remedy: str) -> None:
+        super().__init__(f"{kind}; {remedy}")
+        self.kind, self.remedy = kind, remedy
+
+
 @cache
 def _formats() -> tuple[str, ...]:
+    with suppress(ImportError):  # optional: photographs of telephones
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what is wrong with a file is said once, by us
     Image.init()
     # Pillow tries one after the other, some of them slowly: the likely ones first.
     return tuple(dict.fromkeys(("JPEG", "PNG", *(name for name in Image.ID if name not in REFUSED_FORMATS))))
@@ -43,23 +64,33 @@ def native_size(image: Image.Image) -> tuple[int, int]:
     return (image.width, image.height) if sideways else (image.height, image.width)
 
 
-def to_square(image: Image.Image, side: int | None, interpolation: str) -> Image.Image:
-    """Return the middle square as RGB, upright; scaled to ``side`` pixels, or as large as it is.
+def to_square(
+    image: Image.Image, side: int | None, interpolation: str, scale: Scale | None = None, how: str = "crop"
+) -> Image.Image:
+    """Return a square of RGB, upright: ``side`` pixels wide, or without it the middle, as large as it is.
 
-    The shorter side becomes ``side``, the rest of the longer one is cut off on both ends. An image that
-    keeps its size is cut and not fitted, whose half pixels would blur it; it is turned last, because
-    turning before scaling changes how pixels are rounded, and takes longer.
+    ``how`` is crop (the shorter side becomes ``side``, the rest of the longer one is cut off on both ends),
+    squish (all of the image, distorted) or pad (all of it, black on both ends). An image that keeps its
+    size is cut and not fitted, whose half pixels would blur it; it is turned last, because turning before
+    scaling changes how pixels are rounded, and takes longer.
     """
     if side is not None:
         image.draft(None, (2 * side, 2 * side))  # JPEG only: decode at a fraction of the size
-    rgb = to_rgb(image)
-    if side is not None:
-        rgb = ImageOps.fit(rgb, (side, side), FILTERS[interpolation])
-    elif rgb.width != rgb.height:
-        shorter = min(rgb.size)
-        left, top = (rgb.width - shorter) // 2, (rgb.height - shorter) // 2
-        rgb = rgb.crop((left, top, left + shorter, top + shorter))
+    rgb = to_rgb(image, scale)
+    if side is None:
+        rgb = _middle(rgb)
+    elif how == "squish":
+        rgb = rgb.resize((side, side), FILTERS[interpolation])
+    else:
+        fit = ImageOps.pad if how == "pad" else ImageOps.fit
+        rgb = fit(rgb, (side, side), FILTERS[interpolation])
     return _upright(rgb, _orientation(image))
+
+
+def _middle(rgb: Image.Image) -> Image.Image:
+    shorter = min(rgb.size)
+    left, top = (rgb.width - shorter) // 2, (rgb.height - shorter) // 2
+    return rgb if rgb.width == rgb.height else rgb.crop((left, top, left + shorter, top + shorter))
 
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:
@@ -78,17 +109,34 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Return an image of any mode as 8-bit RGB; what is transparent becomes white.
+def is_deep(image: Image.Image) -> bool:
+    """Whether an image has numbers of more than 8 bits, which a ``Scale`` makes grey levels."""
+    return image.mode.startswith(("I", "F"))
 
-    16-bit grey is divided by 257, floats in 0..1 are multiplied by 255; integers and floats beyond
-    those ranges are stretched from their lowest to their highest value.
+
+def numbers(image: Image.Image) -> np.ndarray:
+    """Return what a deep image holds [H, W]; what its file says to be no data is no number."""
+    values = np.asarray(image)
+    try:
+        no_data = float(image.tag_v2[GDAL_NO_DATA])  # type: ignore[attr-defined]
+    except (AttributeError, KeyError, ValueError, TypeError):
+        return values
+    return np.where(values == no_data, np.float32("nan"), values.astype(np.float32))
+
+
+def to_rgb(image: Image.Image, scale: Scale | None = None) -> Image.Image:
+    """Return an image of any mode as 8-bit RGB.
+
+    Grey is the same in all three channels; what is transparent becomes white; CMYK, YCbCr, HSV and LAB
+    are converted; of 16-bit colours the upper 8 bits are taken. Numbers of more than 8 bits are scaled
+    by ``scale``, without which the image's own is found.
     """
     if image.mode == "RGB" and "transparency" not in image.info:
         image.load()
         return image
-    if image.mode.startswith(("I", "F")):
-        return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
+    if is_deep(image):
+        values = numbers(image)
+        return Image.fromarray((scale or Scale.of([values])).apply(values)).convert("RGB")
     if image.has_transparency_data:
         layers = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers).convert("RGB")
@@ -96,18 +144,6 @@ def to_rgb(image: Image.Image) -> Image.Image:
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         return ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB") or image
     return image.convert("RGB")
-
-
-def _to_8_bit(values: np.ndarray) -> np.ndarray:
-    wide = np.nan_to_num(values.astype(np.float64))
-    low, high = wide.min(), wide.max()
-    if values.dtype.kind == "f" and low >= 0 and high <= 1:
-        wide = wide * 255
-    elif values.dtype.itemsize == 2 or (values.dtype.kind in "iu" and low >= 0 and 255 < high <= 65535):
-        wide = wide / 257
-    elif low < 0 or high > 255:
-        wide = (wide - low) * (255 / max(high - low, 1e-9))
-    return np.rint(wide).astype(np.uint8)
 
 
 @contextmanager

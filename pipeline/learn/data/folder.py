@@ -131,8 +131,8 @@ def _refuse_unlabelled(data_dir: str, root: Path, parts: dict[str, Path]) -> Non
             count, hint = len(layout.loose_images(folder)), layout.tables_hint(root, folder)
             raise DataError(
                 f"{data_dir}: {folder.name}/ holds {_number(count)} and no class folder, so nothing says "
-                f"what its images show. Move it out of {data_dir} ({name} is then taken from train), or sort it "
-                f"into class folders as train.{hint}"
+                f"what its images show. Move it out of {data_dir} ({name} is then taken from train), or sort "
+                f"it into class folders as train.{hint}"
             )
 
 

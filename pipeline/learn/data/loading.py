@@ -12,13 +12,14 @@ from pipeline.errors import DataError
 from pipeline.experiment import RunSettings
 from pipeline.learn.data import sources
 from pipeline.learn.data.contents import Contents
-from pipeline.learn.data.duplicates import cached_near_duplicates
+from pipeline.learn.data.decoded import Decoded
+from pipeline.learn.data.describe import class_counts, describe
 from pipeline.learn.data.images import ImageData, Split
+from pipeline.learn.data.readable import refuse_too_many
 from pipeline.learn.data.split import Splits, split
-from pipeline.learn.data.store import Decoded, Store
+from pipeline.learn.data.store import Store
 from pipeline.learn.device import Hardware
 from pipeline.learn.preprocessing import Preprocessing
-from pipeline.record import DatasetInfo
 
 SMALLEST_SIDE = 8
 MEMORY_SHARE = 0.5  # of what is free: larger sets are streamed from disk
@@ -44,38 +45,24 @@ def load(
         image_size=settings.image_size or preprocessing.image_size,
         interpolation=preprocessing.interpolation,
         threads=hardware.threads,
+        resize=settings.resize,
     )
     decoded = store.load()
     unreadable = _refuse_unreadable(settings, contents, splits, decoded)
     fits = decoded.pixels.nbytes <= (_free_memory(hardware) * MEMORY_SHARE if memory is None else memory)
     parts = _parts(contents, splits, decoded, hardware.device, fits)
-    info = _describe(contents, splits, decoded, parts, f"{store.key} {decoded.pixels.shape}")
+    resolved = _resolve(settings, preprocessing, parts["train"])
+    key = f"{store.key} {decoded.pixels.shape}" + (f" {store.resize}" if store.resize != "crop" else "")
+    info = describe(contents, splits, decoded, parts, key, resolved.image_size or 1)
     return ImageData(
         classes=contents.classes,
         **parts,
-        preprocessing=_resolve(settings, preprocessing, parts["train"]),
+        preprocessing=resolved,
         info=info.model_copy(update={"fingerprint": fingerprint, "unreadable": unreadable}),
         hardware=hardware,
         seconds=time.perf_counter() - start,
         streamed=not fits,
         num_workers=settings.num_workers,
-    )
-
-
-def _describe(
-    contents: Contents, splits: Splits, decoded: Decoded, parts: dict[str, Split], key: str
-) -> DatasetInfo:
-    twins, rule = cached_near_duplicates(key, parts["test"].pixels, parts["train"].pixels)
-    return DatasetInfo(
-        name=contents.name,
-        fingerprint="",
-        source=contents.source,
-        split_sizes={name: len(part) for name, part in parts.items()},
-        class_counts={name: _class_counts(contents, part) for name, part in parts.items()},
-        native_size=list(decoded.native_size) if decoded.native_size else None,
-        split_note=splits.note,
-        near_duplicates=parts["test"].index[twins].tolist(),
-        near_duplicates_note=rule,
     )
 
 
@@ -90,16 +77,9 @@ def _refuse_unreadable(
 ) -> list[str]:
     """Return the names of unreadable images, unless they are too many."""
     names = [contents.parts[s.part].name(int(i)) for _, s in splits.items() for i in s.positions]
-    unreadable = [names[i] for i in sorted(decoded.unreadable)]
-    if len(unreadable) > settings.max_unreadable * len(names):
-        first = min(decoded.unreadable)
-        raise DataError(
-            f"{contents.place}: {len(unreadable):,} of {len(names):,} images cannot be read "
-            f"({len(unreadable) / len(names):.1%}), and max_unreadable allows {settings.max_unreadable:.1%}. "
-            f"The first is {names[first]}: {decoded.unreadable[first]}. "
-            "Repair or remove them, or raise max_unreadable."
-        )
-    return unreadable
+    found = {names[i]: decoded.unreadable[i] for i in sorted(decoded.unreadable)}
+    refuse_too_many(contents.place, found, len(names), settings.max_unreadable)
+    return list(found)
 
 
 def _parts(
@@ -125,12 +105,8 @@ def _parts(
     return parts
 
 
-def _class_counts(contents: Contents, part: Split) -> list[int]:
-    return torch.bincount(part.targets, minlength=len(contents.classes)).tolist()
-
-
 def _refuse_emptied_classes(contents: Contents, name: str, part: Split) -> None:
-    for label, count in zip(contents.classes, _class_counts(contents, part), strict=True):
+    for label, count in zip(contents.classes, class_counts(contents, part), strict=True):
         if count == 0:
             raise DataError(
                 f"{contents.place}: class {label!r} has no readable image in {name}; it needs at least one. "

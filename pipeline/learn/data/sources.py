@@ -20,6 +20,7 @@ from pipeline.learn.data import cifar, torchvision_sets
 from pipeline.learn.data.contents import Contents, Files, Part, Source
 from pipeline.learn.data.fingerprint import files_fingerprint
 from pipeline.learn.data.folder import ImageFolder
+from pipeline.learn.data.readable import refuse_unreadable, unreadable_share
 from pipeline.learn.data.split import refuse_small_classes, split
 from pipeline.learn.data.store import LARGEST_NATIVE_SIDE, Store
 
@@ -121,12 +122,14 @@ class _Known:
     classes: list[str]
     counts: dict[str, list[int]]
     contents: Contents | None = None
+    unreadable: float = 0.0
 
 
 def _look(settings: RunSettings) -> _Known:
     key = fingerprint(settings)
     if settings.dataset == "image_folder":
-        return _known(key, find(settings))
+        contents = find(settings)
+        return replace(_known(key, contents), unreadable=unreadable_share(contents))
     path = cache_folder("contents") / f"{key}.json"
     return _Known(**kept(path, lambda: asdict(replace(_known(key, find(settings)), contents=None))))
 
@@ -138,9 +141,11 @@ def _known(key: str, contents: Contents) -> _Known:
 def _check(settings: RunSettings, known: _Known) -> None:
     refuse_small_classes(known.place, known.classes, known.counts, settings)
     if known.contents is not None:
+        if known.unreadable > settings.max_unreadable:
+            refuse_unreadable(known.contents, settings.max_unreadable)
         splits = split(known.contents, settings)
-        store = Store.of(known.contents, splits, known.fingerprint, image_size=settings.image_size)
-        store.refuse_without_room()
+        how = {"image_size": settings.image_size, "resize": settings.resize}
+        Store.of(known.contents, splits, known.fingerprint, **how).refuse_without_room()
     _refuse_without_memory(settings)
 
 

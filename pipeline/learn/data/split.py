@@ -136,6 +136,7 @@ def refuse_small_classes(
 def _note(
     contents: Contents, settings: RunSettings, train: int, available: int, chosen: dict[str, Selection]
 ) -> str:
+    images = len(contents.parts["train"])
     made = [name for name in ("test", "val") if name not in contents.parts]
     brought = [name for name in ("train", "val", "test") if name in contents.parts]
     sentences = []
@@ -143,14 +144,11 @@ def _note(
         sentences.append(f"The data bring their own {_join(brought)} images.")
     if made:
         shares = _join(
-            [
-                f"{len(chosen[name]):,} for {name} ({_percent(getattr(settings, f'{name}_fraction'))})"
-                for name in made
-            ]
+            [f"{len(chosen[name]):,} for {name} ({_percent(len(chosen[name]) / images)})" for name in made]
         )
         origin = "training images" if brought != ["train"] else "images"
         sentences.append(
-            f"Of the {len(contents.parts['train']):,} {origin}, {shares} were set apart at random, "
+            f"Of the {images:,} {origin}, {shares} were set apart at random, "
             f"class by class (split_seed {settings.split_seed})."
         )
     if train < available:
@@ -162,7 +160,7 @@ def _note(
 
 
 def _percent(fraction: float) -> str:
-    return f"{100 * fraction:g} %"
+    return f"{100 * fraction:.1f}".removesuffix(".0") + " %"
 
 
 def _join(words: Sequence[str]) -> str:

@@ -1,11 +1,9 @@
-"""Images decoded once, on several threads, and kept on disk: a run only maps them into memory.
+"""Decode all images of a data set once, on several threads, and keep them on disk.
 
-``cache/decoded/<key>/`` holds ``pixels.npy``, which NumPy opens, and ``images.json``, which says what
-the images are, with a checksum of each block of them. Pixels are written and not mapped while they
-are made: on a full disk a mapped file kills the process, a written one raises OSError.
+Pixels are written and not mapped while they are made: on a full disk a mapped file kills the process,
+a written one raises OSError.
 """
 
-import json
 import os
 import shutil
 import tempfile
@@ -14,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,35 +21,25 @@ from filelock import FileLock
 from PIL import Image
 
 from pipeline.errors import DataError, one_line
-from pipeline.files import cache_folder, digest, free_disk, made_again, write_json
+from pipeline.files import cache_folder, digest, free_disk, write_json
 from pipeline.learn.data.contents import Contents
-from pipeline.learn.data.decode import native_size, strict_pillow, to_square
+from pipeline.learn.data.decode import is_deep, native_size, numbers, strict_pillow, to_square
+from pipeline.learn.data.decoded import FORMAT, Decoded, Size, about_sizes, read_decoded, write_header
+from pipeline.learn.data.readable import reason
+from pipeline.learn.data.scale import Scale
 from pipeline.learn.data.split import Splits
 
-FORMAT = 2  # raise when decoding changes, so that older caches are not used
 LARGEST_NATIVE_SIDE = 64
 IMAGES_PER_BLOCK = 32
 SAMPLED_SIZES = 32
+SAMPLED_DEEP = 500
 SMALL_PIXELS = 128 * 128
-CHECKED_BYTES = 4 << 30  # of a larger cache, only so many bytes are checked at each start
 
 Read = Callable[[int], Image.Image]
-Size = tuple[int, int]
 
 
-@dataclass(frozen=True)
-class Decoded:
-    """Square RGB images: ``pixels`` uint8 [n, side, side, 3], mapped from the file ``path``.
-
-    ``positions`` int64 [n] says which of the images asked for each one is; ``unreadable`` gives the
-    reason for the others. ``native_size`` is height and width, or None when sizes differ.
-    """
-
-    path: str
-    pixels: np.ndarray
-    positions: np.ndarray
-    unreadable: dict[int, str]
-    native_size: Size | None
+class _DeepError(Exception):
+    """An image has more than 8 bits, and the scale for those is not known yet."""
 
 
 class _SizesDifferError(Exception):
@@ -63,7 +51,8 @@ class Store:
     """What to decode and how: images ``read(0)`` ... ``read(count - 1)``.
 
     All images of one size no larger than ``image_size`` keep it, else each is scaled down, or up,
-    to ``image_size``. Without one, 64 pixels take its place.
+    to ``image_size``, in the way that ``resize`` says. Without one, 64 pixels take its place. The
+    first ``train`` images are those for training.
     """
 
     read: Read
@@ -72,6 +61,9 @@ class Store:
     image_size: int | None = None
     interpolation: str = "bilinear"
     threads: int = 1
+    resize: str = "crop"
+    train: int | None = None
+    scale: Scale | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, contents: Contents, splits: Splits, fingerprint: str, **how: Any) -> "Store":
@@ -84,7 +76,7 @@ class Store:
             read_part, within = chosen[position]
             return read_part(within)
 
-        return cls(read, len(chosen), key, **how)
+        return cls(read, len(chosen), key, train=len(splits.train), **how)
 
     @property
     def limit(self) -> int:
@@ -94,7 +86,8 @@ class Store:
     def folders(self) -> tuple[Path, Path]:
         """Where images of one small size are kept, and where scaled ones."""
         root = cache_folder("decoded")
-        return root / f"{self.key}-native", root / f"{self.key}-{self.limit}-{self.interpolation}"
+        how = "" if self.resize == "crop" else f"-{self.resize}"
+        return root / f"{self.key}-native{how}", root / f"{self.key}-{self.limit}-{self.interpolation}{how}"
 
     def load(self) -> Decoded:
         """Return the images, from disk if they were decoded before.
@@ -134,10 +127,25 @@ class Store:
         native, scaled = self.folders
         with strict_pillow():
             first = next(filter(None, (_size(self.read, i) for i in range(self.count))), None)
-            if first is not None and min(first) <= self.limit:
-                with suppress(_SizesDifferError):
-                    return self._write(native, None, first)
-            return self._write(scaled, self.limit, first)
+            try:
+                if first is not None and self._stays(first):
+                    with suppress(_SizesDifferError):
+                        return self._write(native, None, first)
+                return self._write(scaled, self.limit, first)
+            except _DeepError:
+                return replace(self, scale=self._common_scale())._decode()
+
+    def _stays(self, size: Size) -> bool:
+        """Whether images of one size keep it: what is not square is a square only where it is cropped."""
+        return min(size) <= self.limit and (self.resize == "crop" or size[0] == size[1])
+
+    def _common_scale(self) -> Scale:
+        """Return the scale of all images of more than 8 bits, found in those for training if any is."""
+        deep = [i for i in range(self.train or self.count) if _numbers(self.read, i, look=True) is not None]
+        deep = deep or list(range(self.count))
+        chosen = deep[:: max(1, len(deep) // SAMPLED_DEEP)]
+        found = (_numbers(self.read, i) for i in chosen)
+        return Scale.of(values for values in found if values is not None)
 
     def _write(self, folder: Path, side: int | None, first: Size | None) -> Decoded:
         """Scale images to ``side``, or without one keep the size of the first image, which all must have."""
@@ -162,24 +170,30 @@ class Store:
 
     def _write_pixels(self, file: IO[bytes], side: int | None, first: Size | None) -> dict[str, object]:
         """Write the images; return what ``images.json`` says of them."""
-        sizes: set[Size] = set()
+        sizes: list[Size] = []
         unreadable: dict[str, str] = {}
         blocks: list[tuple[int, int]] = []
         shape = (self.count, *2 * (side or min(first or (1, 1)),), 3)
-        _write_header(file, shape)
+        write_header(file, shape)
         for images in self._in_order(side, first):
             unreadable |= {str(image): error for image, _, _, error in images if error}
-            sizes |= {size for _, _, size, error in images if not error}
+            sizes += [size for _, _, size, error in images if not error]
             block = b"".join(pixels for _, pixels, _, _ in images)
             file.write(block)
             blocks.append((len(block), zlib.crc32(block)))
         shape = (self.count - len(unreadable), *shape[1:])
-        _write_header(file, shape)
+        write_header(file, shape)
         file.flush()
         os.fsync(file.fileno())
-        native = sizes.pop() if len(sizes) == 1 else None
-        about = {"format": FORMAT, "count": self.count, "shape": shape, "native_size": native}
-        return about | {"unreadable": unreadable, "blocks": blocks}
+        return {
+            "format": FORMAT,
+            "count": self.count,
+            "shape": shape,
+            "unreadable": unreadable,
+            "blocks": blocks,
+            "scale": self.scale and asdict(self.scale),
+            **about_sizes(sizes, cropped=self.resize == "crop"),
+        }
 
     def _in_order(self, side: int | None, first: Size | None) -> Iterator[list["_Image"]]:
         expected = first if side is None else None
@@ -188,7 +202,7 @@ class Store:
 
         def decode(start: int) -> list[_Image]:
             images = range(start, min(start + IMAGES_PER_BLOCK, self.count))
-            return [_decode_one(self.read, i, side, expected, self.interpolation) for i in images]
+            return [self._decode_one(i, side, expected) for i in images]
 
         pool = ThreadPoolExecutor(threads)
         waiting: deque[Future[list[_Image]]] = deque()
@@ -202,21 +216,34 @@ class Store:
         finally:
             pool.shutdown(cancel_futures=True)
 
+    def _decode_one(self, position: int, side: int | None, expected: Size | None) -> "_Image":
+        try:
+            with self.read(position) as image:
+                size = native_size(image)
+                if expected is not None and size != expected:
+                    raise _SizesDifferError
+                if self.scale is None and is_deep(image):
+                    raise _DeepError
+                square = to_square(image, side, self.interpolation, self.scale, self.resize)
+                return position, square.tobytes(), size, ""
+        except (_SizesDifferError, _DeepError):
+            raise
+        except Exception as error:  # noqa: BLE001 (Pillow's readers fail in every possible way)
+            return position, b"", (0, 0), reason(error)
+
 
 _Image = tuple[int, bytes, Size, str]  # position, pixels, native size, why it is unreadable
 
 
-def _decode_one(read: Read, position: int, side: int | None, expected: Size | None, by: str) -> _Image:
+def _numbers(read: Read, position: int, look: bool = False) -> np.ndarray | None:
+    """Return the numbers of an image of more than 8 bits, or only whether it is one; None for any other."""
     try:
         with read(position) as image:
-            size = native_size(image)
-            if expected is not None and size != expected:
-                raise _SizesDifferError
-            return position, to_square(image, side, by).tobytes(), size, ""
-    except _SizesDifferError:
-        raise
-    except Exception as error:  # noqa: BLE001 (Pillow's readers fail in every possible way)
-        return position, b"", (0, 0), one_line(error, 120) or type(error).__name__
+            if not is_deep(image):
+                return None
+            return np.empty(0) if look else numbers(image)
+    except Exception:  # noqa: BLE001 (as above)
+        return None
 
 
 def _size(read: Read, position: int) -> Size | None:
@@ -227,14 +254,6 @@ def _size(read: Read, position: int) -> Size | None:
         return None
 
 
-def _write_header(file: IO[bytes], shape: tuple[int, ...]) -> None:
-    """Write the header of an .npy file at its start; it is as long for any smaller number of images."""
-    file.seek(0)
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, header)
-    file.seek(0, os.SEEK_END)
-
-
 def _refuse_without_room(folder: Path, needed: int) -> None:
     free = free_disk(folder)
     if needed > free:
@@ -242,35 +261,3 @@ def _refuse_without_room(folder: Path, needed: int) -> None:
             f"{folder}: {free / 1e9:.3g} GB are free, but the decoded images need {needed / 1e9:.3g} GB. "
             "Make room, or lower image_size or max_train_images."
         )
-
-
-def read_decoded(folder: Path) -> Decoded | None:
-    """Return what a folder of decoded images holds; None when there is none, or it is damaged."""
-    with made_again(folder):
-        content = json.loads((folder / "images.json").read_text(encoding="utf-8"))
-        about = content["about"]
-        if digest(about) != content["sha256"]:
-            raise ValueError("images.json has another checksum")
-        if about["format"] != FORMAT:
-            return None
-        path = folder / "pixels.npy"
-        pixels = _checked_pixels(path, about["shape"], about["blocks"])
-        unreadable = {int(image): reason for image, reason in about["unreadable"].items()}
-        positions = np.setdiff1d(np.arange(about["count"]), np.array([*unreadable], dtype=np.int64))
-        size = tuple(about["native_size"]) if about["native_size"] else None
-        return Decoded(str(path.absolute()), pixels, positions, unreadable, size)
-    return None
-
-
-def _checked_pixels(path: Path, shape: list[int], blocks: list[tuple[int, int]]) -> np.ndarray:
-    """Map a file of pixels. Raises ValueError when a block does not have its checksum."""
-    pixels = np.lib.format.open_memmap(path, mode="c")  # private: PyTorch wants to be able to write
-    if list(pixels.shape) != shape or pixels.dtype != np.uint8:
-        raise ValueError(f"{path.name} holds other images")
-    flat, start = pixels.reshape(-1), 0
-    step = max(1, -(-pixels.nbytes // CHECKED_BYTES))
-    for number, (length, checksum) in enumerate(blocks):
-        if number % step == 0 and zlib.crc32(flat[start : start + length].data) != checksum:
-            raise ValueError(f"block {number} of {path.name} has another checksum")
-        start += length
-    return pixels

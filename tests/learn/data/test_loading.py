@@ -136,9 +136,9 @@ def test_too_many_unreadable_files_are_refused_with_the_first(tmp_path):
         load()
     assert str(error.value).startswith(
         "data: 1 of 40 images cannot be read (2.5%), and max_unreadable allows 1.0%. "
-        "The first is cat/000.png: cannot identify image file"
+        "cat/000.png: is empty; fetch it again."
     )
-    assert str(error.value).endswith("Repair or remove them, or raise max_unreadable.")
+    assert str(error.value).endswith("Mend or remove them, or raise max_unreadable.")
 
 
 def test_a_class_without_a_readable_image_is_refused(tmp_path):
@@ -287,3 +287,107 @@ def test_cifar10_as_jpeg_files_has_known_near_duplicates(tmp_path):
     assert images.info.split_sizes == {"train": 45_000, "val": 5_000, "test": 10_000}
     assert np.allclose(images.preprocessing.mean, (0.4914, 0.4822, 0.4465), atol=0.001)
     assert 200 <= len(images.info.near_duplicates) <= 240
+
+
+# What is done to images on their way to a network
+
+
+def write_deep(root: Path, peak: int, odd: int | None = None) -> None:
+    """Write 16-bit stripes of two directions, one image with an odd pixel."""
+    waves = np.mgrid[0:16, 0:16]
+    for label, wave in zip(("across", "down"), waves, strict=True):
+        (root / label).mkdir(parents=True)
+        for number in range(12):
+            random = np.random.RandomState(number)
+            values = peak + peak / 16 * np.sin(wave) + random.normal(0, peak / 128, (16, 16))
+            if number == 3 and odd is not None:
+                values[0, 0] = odd
+            Image.fromarray(values.astype("u2")).save(root / label / f"{number}.png")
+
+
+def test_deep_images_have_one_scale_that_is_told(tmp_path):
+    write_deep(tmp_path / "data", 1024)
+    info = load().info
+    assert info.pixel_scale == pytest.approx([940, 1110], abs=20)
+    assert "Pixels of 16 bits were made grey levels by one scale" in info.notes[0]
+    assert "far below 65,535" in info.notes[0]
+
+
+def test_an_odd_pixel_changes_no_other_image(tmp_path):
+    write_deep(tmp_path / "plain", 1024)
+    write_deep(tmp_path / "odd", 1024, odd=65535)
+    plain, odd = (load(data_dir=name) for name in ("plain", "odd"))
+    assert plain.info.pixel_scale == pytest.approx(odd.info.pixel_scale, abs=6)
+    assert ((plain.train.pixels.int() - odd.train.pixels.int()).abs() > 12).sum() <= 2 * 3
+
+
+def test_deep_images_are_read_the_same_from_the_cache(tmp_path):
+    write_deep(tmp_path / "data", 1024)
+    first, again = load(), load()
+    assert torch.equal(first.train.pixels, again.train.pixels)
+    assert first.info == again.info
+
+
+@pytest.mark.parametrize(("resize", "share"), [("crop", 0.5), ("squish", 1), ("pad", 1)])
+def test_what_the_way_to_a_square_loses_is_told(tmp_path, resize, share):
+    write_classes(tmp_path / "data", {"cat": 8, "dog": 8}, size=(400, 200))
+    images = load(resize=resize, image_size=32)
+    assert images.info.seen_share == pytest.approx(share)
+    assert images.info.reduction == pytest.approx(200 / 32)
+    said = " ".join(images.info.notes)
+    assert ("50 % of its area" in said) == (resize == "crop")
+    assert "6 times smaller" in said
+    assert images.train.pixels.shape[1:] == (32, 32, 3)
+
+
+def test_squished_and_padded_images_hold_all_of_the_image(tmp_path):
+    for label in ("cat", "dog"):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for number in range(8):
+            image = Image.new("RGB", (40, 20), (0, 255, number))
+            image.paste((255, 0, 0), (0, 0, 10, 20))
+            image.save(tmp_path / "data" / label / f"{number}.png")
+    red = {how: load(resize=how, image_size=20).train.pixels[0, ..., 0] for how in ("crop", "squish", "pad")}
+    assert (red["crop"] > 200).sum() == 0
+    assert (red["squish"] > 200).float().mean() == pytest.approx(0.25, abs=0.05)
+    assert (red["pad"] > 200).float().mean() == pytest.approx(0.125, abs=0.03)
+    assert (red["pad"][:4] == 0).all()
+
+
+def test_square_images_are_the_same_however_they_are_resized(tmp_path):
+    write_classes(tmp_path / "data", {"cat": 8, "dog": 8}, size=(50, 50))
+    first, *others = [load(resize=how, image_size=20) for how in ("crop", "squish", "pad")]
+    assert all(torch.equal(first.train.pixels, other.train.pixels) for other in others)
+
+
+def test_tidy_images_need_no_note(tmp_path):
+    write_classes(tmp_path / "data", {"cat": 8, "dog": 8})
+    info = load().info
+    assert (info.notes, info.pixel_scale, info.seen_share, info.reduction) == ([], None, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            r"LFS pointer.*`git lfs pull` \(16 files alike\)",
+        ),
+        (b"\0\0\0\x18ftypheic", r"HEIC photograph; run `pip install pillow-heif`"),
+    ],
+)
+def test_folders_without_a_readable_image_are_refused_before_work(tmp_path, content, said):
+    root = write_classes(tmp_path / "data", {"cat": 8, "dog": 8})
+    for path in root.rglob("*.png"):
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"^data: 16 of 16 images cannot be read \(100.0%\).*{said}"):
+        sources.check(settings())
+
+
+def test_few_unreadable_files_among_many_pass_the_check(tmp_path):
+    root = write_classes(tmp_path / "data", {"cat": 60, "dog": 60})
+    (root / "cat/000.png").write_bytes(b"")
+    sources.check(settings())
+    (root / "cat/001.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"2 of 120 images cannot be read \(1.7%\).*cat/000.png: is empty"):
+        sources.check(settings())

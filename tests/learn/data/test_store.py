@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import DataError
-from pipeline.learn.data import store
+from pipeline.learn.data import decoded, store
 from pipeline.learn.data.decode import open_image, to_square
 from pipeline.learn.data.store import Store
 from tests.learn.made_images import picture
@@ -184,12 +184,12 @@ def test_a_full_disk_is_one_line(monkeypatch):
 
 
 def test_large_caches_are_checked_in_part(monkeypatch, tmp_path):
-    monkeypatch.setattr(store, "CHECKED_BYTES", 10_000)
+    monkeypatch.setattr(decoded, "CHECKED_BYTES", 10_000)
     whole = decoder_of(pictures(200)).load()
     assert np.array_equal(refusing(200).load().pixels, whole.pixels)
     path = tmp_path / "cache/decoded/made-native/pixels.npy"
     path.write_bytes(path.read_bytes()[:-1])
-    assert store.read_decoded(path.parent) is None
+    assert decoded.read_decoded(path.parent) is None
 
 
 def test_a_bomb_among_the_images_is_unreadable(monkeypatch):
@@ -217,4 +217,4 @@ def test_no_damage_to_a_file_ends_the_decoding_of_the_others(tmp_path, kind):
     made = Store(lambda position: open_image(paths[position]), len(paths), "made", image_size=16).load()
     assert made.positions[-1] == 60
     assert len(made.positions) + len(made.unreadable) == 61
-    assert all(reason.isprintable() and len(reason) <= 120 for reason in made.unreadable.values())
+    assert all(reason.isprintable() and len(reason) <= 200 for reason in made.unreadable.values())

@@ -1,0 +1,97 @@
+"""Why a file is no image that can be read, told by its first bytes, and what to do about it."""
+
+import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+HEAD_BYTES = 512
+UNKNOWN = "no image format that is known here"
+HEIC = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"))
+
+
+def _behind(position: int, *signs: bytes) -> Callable[[bytes], bool]:
+    return lambda head: any(head[position:].startswith(sign) for sign in signs)
+
+
+def _page(head: bytes) -> bool:
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html", b"<head"))
+
+
+def _film(head: bytes) -> bool:
+    return head[4:8] == b"ftyp" or head.startswith(b"\x1aE\xdf\xa3")
+
+
+# What people find where they expect an image, and how they get to one; the first that fits counts.
+KINDS: tuple[tuple[str, str, Callable[[bytes], bool]], ...] = (
+    ("is empty", "fetch it again", lambda head: not head),
+    ("is a Git-LFS pointer and not the image", "run `git lfs pull`", _behind(0, b"version https://git-lfs")),
+    ("is a git-annex pointer and not the image", "run `git annex get .`", _behind(0, b"/annex/objects/")),
+    ("is an HTML page, as servers send in place of a file", "fetch it again", _page),
+    (
+        "is the error message of a server",
+        "fetch it again",
+        lambda head: b"<Error>" in head or head.lstrip().startswith((b'{"', b"{\n")),
+    ),
+    (
+        "is a HEIC photograph",
+        "run `pip install pillow-heif`",
+        lambda head: head[4:8] == b"ftyp" and head[8:12] in HEIC,
+    ),
+    ("is a film", "take still images from it", _film),
+    (
+        "is a JPEG XL image",
+        "run `pip install pillow-jxl-plugin`",
+        _behind(0, b"\xff\x0a", b"\x00\x00\x00\x0cJXL "),
+    ),
+    ("is a DICOM file", "export it as PNG, 16 bits deep", _behind(128, b"DICM")),
+    ("is a NumPy array", "save it as PNG or TIFF", _behind(0, b"\x93NUMPY")),
+    ("is an SVG drawing", "export it as PNG", lambda head: b"<svg" in head),
+    ("is a PDF document", "export its pages as PNG", _behind(0, b"%PDF")),
+    ("is an archive", "unpack it", _behind(0, b"PK\x03\x04", b"\x1f\x8b", b"Rar!", b"7z\xbc\xaf")),
+    ("is an HDF5 file", "save its images as PNG", _behind(0, b"\x89HDF")),
+    ("is a NIfTI volume", "save its slices as PNG", _behind(344, b"n+1", b"ni1")),
+)  # fmt: skip
+
+
+def why_unreadable(path: str | os.PathLike[str]) -> tuple[str, str]:
+    """Return what a file is that cannot be opened as an image, and what to do, both in a few words."""
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError as error:
+        return f"cannot be opened ({error.strerror})", "check its permissions"
+    for kind, remedy, fits in KINDS:
+        if fits(head):
+            return kind, remedy
+    if head[:4] in (b"II*\0", b"MM\0*"):
+        return _tiff(path)
+    return f"is {UNKNOWN}", "repair or remove it"
+
+
+def _tiff(path: str | os.PathLike[str]) -> tuple[str, str]:
+    """Say of a TIFF image how many bands it has: Pillow reads up to four, satellites send a dozen."""
+    try:
+        with Path(path).open("rb") as file:
+            bands, bits = _bands(file)
+    except (OSError, struct.error):
+        return "is a damaged TIFF image", "repair or remove it"
+    remedy = "save three bands as RGB of 8 bits (`gdal_translate -b 4 -b 3 -b 2 -ot Byte -scale`)"
+    return f"is a TIFF image of {bands} bands of {bits} bits", remedy
+
+
+def _bands(file: IO[bytes]) -> tuple[int, int]:
+    order = "<" if file.read(2) == b"II" else ">"
+    file.seek(struct.unpack(f"{order}2xI", file.read(6))[0])
+    (count,) = struct.unpack(f"{order}H", file.read(2))
+    found = {277: 1, 258: 1}
+    for _ in range(min(count, 100)):
+        tag, _, values, short, _ = struct.unpack(f"{order}HHIHH", entry := file.read(12))
+        found[tag] = short
+        if tag == 258 and values > 2:  # they lie elsewhere
+            place = file.tell()
+            file.seek(struct.unpack(f"{order}I", entry[8:])[0])
+            (found[tag],) = struct.unpack(f"{order}H", file.read(2))
+            file.seek(place)
+    return found[277], found[258]
