@@ -80,7 +80,9 @@ BAD: dict[str, Bad] = {
         f"data: holds no folder with images. It must hold {LAYOUT}.", FOLDERS, made=Path("data").mkdir
     ),
     "images without class folders": Bad(
-        f"data: holds no folder with images. It must hold {LAYOUT}.", FOLDERS, files={"data/1.png": ""}
+        f"data: holds no folder with images. It holds 1 file in none. It must hold {LAYOUT}.",
+        FOLDERS,
+        files={"data/1.png": ""},
     ),
     "one class": Bad(
         "data: holds one class, 'cat'; it needs at least two, each in a folder of its own.",
@@ -111,7 +113,7 @@ BAD: dict[str, Bad] = {
         files={"data/test/cat/1": ""},
     ),
     "val twice": Bad(
-        "data: holds val/ and valid/; it must hold one of them.",
+        "data: holds val/ and valid/, both val; it must hold one of them.",
         FOLDERS,
         files={"data/train/cat/1": "", "data/val/cat/1": "", "data/valid/cat/1": ""},
     ),

@@ -32,6 +32,7 @@ class Facts:
     split_note: str  # how they were split
     train_counts: Sequence[int]  # by class
     unreadable: Sequence[str]  # files
+    notes: Sequence[str]  # what was left out, scaled, or lost on the way to the network
     classes: Sequence[str]
     models: int
 
@@ -42,6 +43,7 @@ class Facts:
             split_note=dataset.split_note.rstrip("."),
             train_counts=dataset.class_counts.get("train", []),
             unreadable=list(dataset.unreadable),
+            notes=list(dataset.notes),
             classes=study.classes,
             models=len(study.models),
         )
@@ -64,7 +66,9 @@ def size_words(study: Study) -> Words:
 
 def balance_words(study: Study) -> Words:
     found = facts(study)
-    return Words(study, [_balance(found), _unreadable(found)] if found else [], told=["fig-balance"])
+    return Words(
+        study, [_balance(found), _unreadable(found), note_words(found)] if found else [], told=["fig-balance"]
+    )
 
 
 def augmentation_words(study: Study) -> Markdown:
@@ -116,6 +120,13 @@ def _unreadable(found: Facts) -> Sentence | None:
     was = "was" if count == 1 else "were"
     text = f"{plural(count, 'file')} could not be read as an image and {was} left out."
     return Sentence(text, "data.unreadable", {"files": found.unreadable}, ("tbl-runs",))
+
+
+def note_words(found: Facts) -> Sentence | None:
+    """Say what the runs noted of the images: what was left out, scaled, or lost on the way to a square."""
+    if not found.notes:
+        return None
+    return Sentence(" ".join(found.notes), "data.notes", {"notes": found.notes}, ())
 
 
 def _of_kind(gallery: pd.DataFrame, kind: str) -> pd.DataFrame:
