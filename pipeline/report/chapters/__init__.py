@@ -14,6 +14,7 @@ from pipeline.report.chapters import (
     cost,
     errors,
     images,
+    labels,
     learning,
     limits,
     models,
@@ -27,7 +28,7 @@ from pipeline.report.study import Study
 from pipeline.report.words.sentence import Sentence
 
 CHAPTERS: tuple[ModuleType, ...] = (
-    answer, images, learning, accuracy, pretraining, classes, confusion, errors, calibration, cost,
+    answer, images, learning, accuracy, pretraining, classes, confusion, errors, labels, calibration, cost,
     tradeoffs, robustness, limits,
 )  # fmt: skip
 

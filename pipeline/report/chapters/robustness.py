@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.report.chapters.errors import MANY
+from pipeline.report.chapters.labels import MANY
 from pipeline.report.evidence.interval import Interval
 from pipeline.report.evidence.robustness import Recount, recounts
 from pipeline.report.look.paragraph import Words

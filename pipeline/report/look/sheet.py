@@ -16,6 +16,7 @@ from pipeline.report.study import Study
 LINE = 0.155  # inches from one line of words to the next
 TITLE = 0.24  # inches above a row, for its title
 GAP = 0.12  # inches between rows
+NUMBERED = (5, 0.85, 1.14)  # pictures in a row; the side of one, and from one to the next, in inches
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,12 @@ def sheet(rows: Sequence[Row], side: float, step: float, columns: int = 1) -> Fi
             _draw_row(axes, row, x, y, side, step)
             y += height
     return drawing
+
+
+def numbered(pictures: Sequence[Picture]) -> Figure:
+    """Draw pictures that the text and tables call by their numbers."""
+    columns, side, step = NUMBERED
+    return sheet([Row(pictures[i : i + columns]) for i in range(0, len(pictures), columns)], side, step)
 
 
 def kept_images(study: Study) -> dict[int, bytes]:

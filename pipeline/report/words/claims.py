@@ -14,7 +14,6 @@ from pipeline.report.study import Study
 from pipeline.report.words.numbers import p_value, percent, percent_range, points, points_range, signed
 
 Outcome = Literal["gain", "loss", "tie"]
-NOISE = "beyond noise"
 
 
 @dataclass(frozen=True)
@@ -78,11 +77,6 @@ class Claim:
     def named_support(self) -> str:
         """The same with the names of the test and its correction, for its first mention."""
         return f"{self.support} by exact McNemar test{', Holm-corrected' if self.corrected else ''}"
-
-    @property
-    def sure(self) -> str:
-        """10.0 points more (95 % interval ...), or why nobody can tell."""
-        return f"{self.size} {self.more} ({self.support})" if self.settled else self.why_level
 
     @property
     def why_level(self) -> str:

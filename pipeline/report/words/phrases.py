@@ -49,6 +49,11 @@ def test_images(study: Study) -> str:
     return plural(len(study.targets), "test image")
 
 
+def all_of(models: Sequence[Model]) -> str:
+    """Both models; all five models."""
+    return "both models" if len(models) == 2 else f"all {number_word(len(models))} models"
+
+
 def spoken_list(models: Sequence[Model], word: str = "and", of: Sequence[Model] = ()) -> str:
     """Name a few models and count many: a list of ten names tells nobody anything.
 

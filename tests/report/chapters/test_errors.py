@@ -1,7 +1,6 @@
 import re
 
 import numpy as np
-from sklearn.metrics import accuracy_score
 
 from pipeline.report.chapters import (
     errors,
@@ -30,17 +29,6 @@ def test_nothing_is_promised_of_models_without_errors(study_of: StudyOf) -> None
     study = study_of("perfect")
     assert said(study, "errors.alike").endswith("; on every image at least one is right.")
     assert said(study, "calibration.coverage").endswith("gets 100.0 % of those right, as of all.")
-
-
-def test_duplicates_table_gives_the_accuracy_without_them(study_of: StudyOf) -> None:
-    study = study_of("one_model")
-    twins = study.dataset.near_duplicates
-    truth, guess = predictions(study.models[0].chosen)
-    kept = ~np.isin(np.arange(len(truth)), twins)
-    row = grid(errors.duplicates(study).data)[1]
-    assert row[1] == percent(accuracy_score(truth, guess))
-    assert row[2] == percent(accuracy_score(truth[kept], guess[kept]))
-    assert row[3] == percent(accuracy_score(truth[~kept], guess[~kept]))
 
 
 def test_agreement_is_counted_from_the_predictions(study_of: StudyOf) -> None:

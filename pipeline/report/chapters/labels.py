@@ -1,0 +1,172 @@
+"""Whose error is it: labels in doubt, and test images that resemble training images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from IPython.display import Markdown
+from matplotlib.figure import Figure
+
+from pipeline.report.evidence.errors import LabelIssue, WithoutDuplicates
+from pipeline.report.look import floats, theme
+from pipeline.report.look.paragraph import Words
+from pipeline.report.look.sheet import Picture, kept_images, numbered
+from pipeline.report.look.table import name, table
+from pipeline.report.look.theme import short
+from pipeline.report.model import Model
+from pipeline.report.study import Study
+from pipeline.report.words.english import opened, plural
+from pipeline.report.words.numbers import percent, points, points_range
+from pipeline.report.words.phrases import all_of
+from pipeline.report.words.sentence import Sentence
+
+SECTION = "errors"  # its name in results.json
+CARRIES = 0.005  # a change of accuracy without near-duplicates that is worth attention
+MANY = 0.05  # share of doubted labels above which the models are the likelier reason
+MOST_LISTED = 12  # images in the table
+MOST_DRAWN = 10  # images in the figure
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Labels of test images in doubt, and near-duplicates between test and train."""
+
+    models: Sequence[Model]
+    best: Model  # on val
+    images: int  # of test
+    issues: Sequence[LabelIssue]
+    duplicates: WithoutDuplicates | None  # of the best on val; None where there are none
+
+
+def facts(study: Study) -> Facts | None:
+    """Return what is in doubt; None without a model."""
+    best = study.best
+    if best is None:
+        return None
+    return Facts(study.models, best, len(study.targets), study.label_issues, best.without_duplicates)
+
+
+def words(study: Study) -> Words:
+    """Say which labels are in doubt, and what memory may do."""
+    return Words(study, [*label_words(study), *duplicate_words(study)])
+
+
+def label_words(study: Study) -> Words:
+    found = facts(study)
+    return Words(study, [_labels(found)] if found else [], told=["fig-label-errors", "tbl-label-errors"])
+
+
+def duplicate_words(study: Study) -> Words:
+    found = facts(study)
+    return Words(study, [_duplicates(found)] if found else [], told=["tbl-duplicates"])
+
+
+def _labels(found: Facts) -> Sentence:
+    issues, images = len(found.issues), found.images
+    agreed = sum(issue.unanimous for issue in found.issues)
+    evidence = {"suspected": issues, "unanimous": agreed, "images": images}
+    if not issues:
+        text = "Confident learning finds no test image whose label it would doubt."
+        return Sentence(text, "errors.labels.none", evidence)
+    agreeing = f"; {_agreeing(found, agreed, issues)}" if len(found.models) > 1 else ""
+    warning = "Only a look at the image can tell whether label or model is wrong."
+    if issues > MANY * images:
+        warning = "So many doubts speak for weak models rather than for wrong labels."
+    text = (
+        f"Confident learning doubts the label of {plural(issues, 'test image')} "
+        f"({percent(issues / images)}){agreeing}. {warning}"
+    )
+    return Sentence(text, "errors.labels", evidence, ("tbl-label-errors",))
+
+
+def _agreeing(found: Facts, agreed: int, issues: int) -> str:
+    everyone = all_of(found.models)
+    if issues == 1:
+        return f"{everyone} {'agree' if agreed else 'do not agree'} on one other class"
+    if not agreed:
+        return f"for none of them do {everyone} agree on one other class"
+    return f"for {'all' if agreed == issues else f'{agreed:,}'} of them {everyone} agree on one other class"
+
+
+def _duplicates(found: Facts) -> Sentence | None:
+    without, best = found.duplicates, found.best
+    if without is None:
+        return None
+    change = without.accuracy - best.accuracy.value
+    has, it = ("has", "it") if without.removed == 1 else ("have", "them")
+    before, after = percent(best.accuracy.value), percent(without.accuracy)
+    moved = f"stays at {after}" if before == after else f"is {after} instead of {before}"
+    text = (
+        f"{opened(plural(without.removed, 'test image'))} "
+        f"({percent(without.removed / (without.removed + without.images))}) {has} a near-duplicate in train; "
+        f"without {it} the accuracy of {best.spoken} {moved}"
+    )
+    text += ", so they do not carry the result." if abs(change) < CARRIES else f", {points(change)} apart."
+    evidence = {
+        "model": best,
+        "near_duplicates": without.removed,
+        "accuracy": best.accuracy.value,
+        "accuracy_without": without.accuracy,
+        "difference": [without.difference.value, without.difference.low, without.difference.high],
+    }
+    return Sentence(text, "errors.duplicates", evidence, ("tbl-duplicates",))
+
+
+def _no_doubt(study: Study) -> str:
+    return "" if study.label_issues else "No label of a test image is in doubt."
+
+
+@floats.figure("fig-label-errors", why=_no_doubt)
+def label_errors(study: Study) -> Figure:
+    """Draw the test images whose labels the models doubt most, with what they say instead."""
+    images = kept_images(study)
+    return numbered([_doubted(one, images, study.classes) for one in study.label_issues[:MOST_DRAWN]])
+
+
+def _doubted(one: LabelIssue, images: dict[int, bytes], classes: Sequence[str]) -> Picture:
+    label, answer = (short(classes[k], 14) for k in (one.target, one.suggested))
+    number = (f"No. {one.index}", theme.MUTED.light)
+    return Picture(images.get(one.index), [number, (label, theme.TEXT.light), (answer, theme.BAD.light)])
+
+
+@floats.table("tbl-label-errors", why=_no_doubt)
+def label_chances(study: Study) -> Markdown:
+    """List the test images whose labels the models doubt most."""
+    header = ["Test image", "Label", "Models say", "Chance of the label", "Of their answer", "All models"]
+    rows = [
+        [
+            str(issue.index),
+            name(study.classes[issue.target], 30),
+            name(study.classes[issue.suggested], 30),
+            percent(issue.target_probability),
+            percent(issue.suggested_probability),
+            "yes" if issue.unanimous else "no",
+        ]
+        for issue in study.label_issues[:MOST_LISTED]
+    ]
+    return table(header, rows, "rllrrl")
+
+
+def _no_twins(study: Study) -> str:
+    if any(model.without_duplicates for model in study.models):
+        return ""
+    if study.dataset is not None and study.dataset.near_duplicates_note:
+        return "No test image was found to have a near-duplicate in train."
+    return "Nobody looked for near-duplicates between test and train."
+
+
+@floats.table("tbl-duplicates", why=_no_twins)
+def duplicates(study: Study) -> Markdown:
+    """List each model's accuracy on test images with and without a near twin in train."""
+    header = ["Model", "All test images", "Without twins", "Twins alone", "Twins − others, 95 % interval"]
+    rows = [
+        [
+            name(model.label),
+            percent(model.test_accuracy),
+            percent(without.accuracy),
+            percent(without.accuracy_removed),
+            points_range(without.difference.low, without.difference.high),
+        ]
+        for model in study.models
+        if (without := model.without_duplicates)
+    ]
+    return table(header, rows, "lrrrr")
