@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from pipeline.errors import HeadstartError, one_line
 from pipeline.experiment import RunSettings
 from pipeline.files import write_json
-from pipeline.plan import NOTEBOOK, found_hashes
+from pipeline.plan import found_hashes
 from pipeline.record import (
     RUN_FOLDER_VARIABLE,
     SCHEMA_VERSION,
@@ -32,6 +32,7 @@ from pipeline.record import (
     RunRecord,
     write_settings,
 )
+from pipeline.source import NOTEBOOK
 
 PAPERMILLS_OWN = {"injected-parameters", "papermill-error-cell-tag"}
 REFUSED = 3  # exit code; the last line on stderr says why

@@ -1,9 +1,5 @@
 """What a run_id is made of: everything that can change a run's results, and nothing else."""
 
-import ast
-import io
-import json
-import tokenize
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -14,12 +10,8 @@ from pipeline.errors import RecordError
 from pipeline.experiment import Experiment, RunSettings
 from pipeline.files import digest
 from pipeline.record import RunRecord, run_id
+from pipeline.source import code_hash
 
-PACKAGE = Path(__file__).parent
-NOTEBOOK = PACKAGE / "notebooks" / "train.ipynb"
-# In a module of ``learn`` whose every edit leaves all results as they are.
-NO_RESULT = "# No result depends on this module: it is no part of a run's identity."
-DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 WORDS = {
     "settings": "settings",
     "data": "the images",
@@ -94,33 +86,8 @@ def hardware(settings: RunSettings) -> str:
 
 @cache
 def source_hash() -> str:
-    """Return the hash of the code that can change a result, the same under every Python.
-
-    That is ``pipeline/learn``, without the modules that say they change none, and the notebook's code
-    cells. Comments, docstrings and empty lines are left out.
-    """
-    sources = [path.read_text(encoding="utf-8") for path in sorted((PACKAGE / "learn").glob("**/*.py"))]
-    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-    sources = [source for source in sources if NO_RESULT not in source]
-    sources += ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    return digest(sorted(digest(code_alone(source)) for source in sources))
-
-
-def code_alone(source: str) -> str:
-    """Return Python source without comments, docstrings and empty lines.
-
-    Positions in the text are used, not a dump of the syntax tree, which differs between Pythons.
-    """
-    lines = source.splitlines()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1][:column]
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, DOCUMENTED) and ast.get_docstring(node) is not None:
-            text = node.body[0]
-            lines[text.lineno - 1 : text.end_lineno] = [""] * ((text.end_lineno or 0) - text.lineno + 1)
-    return "\n".join(line.rstrip() for line in lines if line.strip())
+    """Return the hash of the code that can change a result, as it stood when first asked for."""
+    return code_hash()
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ HISTORY_COLUMNS = (
 )
 GALLERY_COLUMNS = ("kind", "split", "index", "target", "file", "png")
 RUN_FOLDER_VARIABLE = "HEADSTART_RUN_FOLDER"
+NOTEBOOKS = Path(__file__).parent / "notebooks"
 
 
 class _Part(BaseModel):
@@ -301,8 +302,13 @@ class RunFolder:
 
     @classmethod
     def open(cls, settings: RunSettings) -> "RunFolder":
-        """Return the folder that the parent process chose, or one beside the notebook in Jupyter."""
+        """Return the folder that the parent process chose, or in Jupyter one of the project's.
+
+        Jupyter starts in the notebook's folder; the project's is made the current one in its place.
+        """
         chosen = os.environ.get(RUN_FOLDER_VARIABLE)
+        if not chosen and Path.cwd() == NOTEBOOKS:
+            os.chdir(NOTEBOOKS.parents[1])
         path = Path(chosen) if chosen else Path("runs") / f"{run_name(settings)}-jupyter"
         path.mkdir(parents=True, exist_ok=True)
         return cls(path)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import SettingsError
 from pipeline.experiment import EXPERIMENT_KEYS, Experiment, RunSettings
-from pipeline.plan import NOTEBOOK
+from pipeline.source import NOTEBOOK
 from pipeline.yaml_errors import read_yaml
 from tests.conftest import ROOT
 

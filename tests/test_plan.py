@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import plan
+from pipeline import plan, source
 from pipeline.experiment import Experiment, RunSettings
-from pipeline.plan import NO_RESULT, code_alone, source_hash
+from pipeline.plan import source_hash
 from pipeline.record import RunRecord
+from pipeline.source import NO_RESULT, code_alone
 from tests.conftest import ROOT
 from tests.made_records import KINDS, write_experiment
 
@@ -32,7 +33,7 @@ WITHOUT_RESULT = {
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the training room that a test may edit; return its folder."""
     shutil.copytree(LEARN, tmp_path / "learn")
-    monkeypatch.setattr(plan, "PACKAGE", tmp_path)
+    monkeypatch.setattr(source, "PACKAGE", tmp_path)
     return tmp_path / "learn"
 
 
@@ -122,7 +123,7 @@ def test_code_alone_is_the_same_under_every_python(version: str) -> None:
         or subprocess.run([python, "-c", ""], check=False, stderr=subprocess.DEVNULL).returncode
     ):
         pytest.skip(f"python{version} is not on the PATH")
-    functions = (ROOT / "pipeline" / "plan.py").read_text(encoding="utf-8").split("def code_alone")[1]
+    functions = (ROOT / "pipeline" / "source.py").read_text(encoding="utf-8").split("def code_alone")[1]
     program = (
         "import ast, io, sys, tokenize\n"
         "DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)\n"

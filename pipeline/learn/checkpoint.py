@@ -10,6 +10,7 @@ import torch
 from pipeline.errors import one_line
 from pipeline.experiment import RunSettings
 from pipeline.files import digest, replacing
+from pipeline.source import code_hash
 
 VERSION = 2
 DIGEST_BYTES = hashlib.sha256().digest_size
@@ -17,8 +18,7 @@ DIGEST_BYTES = hashlib.sha256().digest_size
 
 def key(settings: RunSettings, fingerprint: str, precision: str) -> str:
     """Return what a checkpoint must have been written for to be of use to a run."""
-    counts = settings.identity()
-    return digest([VERSION, counts, fingerprint, precision])
+    return digest([VERSION, settings.identity(), fingerprint, precision, code_hash()])
 
 
 def write(path: Path, key: str, state: dict[str, Any]) -> None:
@@ -44,7 +44,7 @@ def read(path: Path, key: str, device: torch.device) -> dict[str, Any] | None:
         print(f"{path}: the checkpoint is damaged ({one_line(error, 80)}); training starts afresh.")
         return None
     if found != key:
-        print(f"{path}: the checkpoint is of other settings or data; training starts afresh.")
+        print(f"{path}: the checkpoint is of other settings, data or code; training starts afresh.")
         return None
     return state
 

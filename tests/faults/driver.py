@@ -19,8 +19,8 @@ from pipeline import job as jobs
 from pipeline.experiment import RunSettings
 from pipeline.job import Job
 from pipeline.learn import data, evaluate, gallery, models, train  # noqa: F401
-from pipeline.plan import NOTEBOOK
 from pipeline.record import RUN_FOLDER_VARIABLE, Failure
+from pipeline.source import NOTEBOOK
 
 DRAWS = {"samples", "augmented", "curves", "confusion"}
 FILE_OPERATIONS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree"}

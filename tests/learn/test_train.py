@@ -159,7 +159,7 @@ def test_checkpoint_of_other_settings_is_not_used(capsys: pytest.CaptureFixture[
     fit(tiny.settings(epochs=2))
     _, fitted = fit(tiny.settings(epochs=3))
     assert len(fitted.history) == 3
-    assert "the checkpoint is of other settings or data" in capsys.readouterr().out
+    assert "the checkpoint is of other settings, data or code" in capsys.readouterr().out
 
 
 def test_checkpoint_of_the_same_run_elsewhere_is_used(capsys: pytest.CaptureFixture[str]) -> None:
