@@ -44,7 +44,7 @@ def compare(options: Options) -> Iterator[Result]:
         "noop_report_seconds",
         "seconds of `headstart report` when every run is whole, HTML and PDF",
         "the whole command, from the start of Python to its end",
-        Target("at most", 10),
+        Target("at most", 4),
         seconds,
         unit="s",
     )

@@ -34,6 +34,8 @@ KEYS = (
     "probe_vs_forward",
     "run_overhead_seconds",
     "noop_report_seconds",
+    "report_60_runs_seconds",
+    "report_100k_images_seconds",
     "peak_memory_ratio",
     "scaling_two_workers",
 )

@@ -30,6 +30,7 @@ __all__ = [
     "SIZES",
     "Made",
     "MadeData",
+    "made_details",
     "made_experiment",
     "made_history",
     "made_study",
@@ -149,14 +150,15 @@ def write_run(runs: Path, made: Made, seed: int, data: MadeData) -> RunRecord:
     if seed in made.failed_seeds:
         details = _failed_details(run_id, settings, hashes)
     else:
-        details = _write_results(folder, made, settings, data, run_id, hashes)
+        details = made_details(folder, made, settings, data, run_id, hashes)
     files.write_json(folder.path / "record.json", details.model_dump(mode="json"))
     return RunRecord.read(folder.path)
 
 
-def _write_results(
+def made_details(
     folder: RunFolder, made: Made, settings: RunSettings, data: MadeData, run_id: str, hashes: dict[str, str]
 ) -> RunDetails:
+    """Write the tables of a whole run into its folder and return what its record says."""
     accuracy = made.accuracy + (0, -made.seed_step, made.seed_step)[settings.seed % 3]
     splits = {
         split: predictions(data, split, accuracy - 0.01 * (split == "val"), made, settings.seed)
