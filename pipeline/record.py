@@ -228,9 +228,9 @@ class RunRecord:
         """One row per epoch, columns ``HISTORY_COLUMNS``; losses in nats, accuracies fractions."""
         return self._table("history.csv", HISTORY_COLUMNS)
 
-    @cached_property
+    @property
     def predictions(self) -> pd.DataFrame:
-        """``split`` (val or test), ``index``, ``target``, ``probability_<k>`` (float32)."""
+        """The file: ``split`` (val or test), ``index``, ``target``, ``probability_<k>`` (float32)."""
         columns = ("split", "index", "target", *(f"probability_{k}" for k in range(len(self.classes))))
         return self._table("predictions.parquet", columns)
 
@@ -245,13 +245,12 @@ class RunRecord:
 
     def split(self, name: Literal["val", "test"]) -> SplitPredictions:
         """Return the predictions on one split, ordered by image index."""
-        rows = self.predictions[self.predictions["split"] == name].sort_values("index")
-        probability = rows[[f"probability_{k}" for k in range(len(self.classes))]]
-        return SplitPredictions(
-            index=rows["index"].to_numpy(np.int64),
-            target=rows["target"].to_numpy(np.int64),
-            probability=probability.to_numpy(np.float32),
-        )
+        return self._splits[name]
+
+    @cached_property
+    def _splits(self) -> dict[str, SplitPredictions]:
+        table = self.predictions
+        return {name: _split(table[table["split"] == name], len(self.classes)) for name in ("val", "test")}
 
     def _table(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
         self.verify(name)
@@ -264,6 +263,15 @@ class RunRecord:
             if expected and (not path.is_file() or file_hash(path) != expected):
                 wrong = "damaged: it is not what was written" if path.is_file() else "missing"
                 raise RecordError(f"{path}: {wrong}. Delete {self.folder} to have it run again.")
+
+
+def _split(rows: pd.DataFrame, classes: int) -> SplitPredictions:
+    """Return the rows of one split as arrays, ordered by image index; probabilities lie by class."""
+    index = rows["index"].to_numpy(np.int64)
+    order = np.argsort(index, kind="stable")
+    probability = rows[[f"probability_{k}" for k in range(classes)]].to_numpy(np.float32)
+    target = rows["target"].to_numpy(np.int64)
+    return SplitPredictions(index[order], target[order], np.asfortranarray(probability[order]))
 
 
 def _read_table(folder: Path, name: str, columns: Sequence[str]) -> pd.DataFrame:

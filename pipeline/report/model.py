@@ -68,14 +68,24 @@ class Model:
         return [record.split("test") for record in self.records]
 
     @cached_property
+    def val_metrics_per_seed(self) -> list[Metrics]:
+        """The scores on val of each seed."""
+        return [scores.metrics(split) for split in self.val]
+
+    @cached_property
+    def metrics_per_seed(self) -> list[Metrics]:
+        """The scores on test of each seed."""
+        return [scores.metrics(split) for split in self.test]
+
+    @cached_property
     def val_accuracies(self) -> np.ndarray:
         """Val accuracy of each seed, fractions [seeds]."""
-        return np.array([split.correct.mean() for split in self.val])
+        return np.array([metrics.accuracy for metrics in self.val_metrics_per_seed])
 
     @cached_property
     def test_accuracies(self) -> np.ndarray:
         """Test accuracy of each seed, fractions [seeds]."""
-        return np.array([split.correct.mean() for split in self.test])
+        return np.array([metrics.accuracy for metrics in self.metrics_per_seed])
 
     @property
     def val_accuracy(self) -> float:
@@ -114,16 +124,11 @@ class Model:
         """Size and shape of the network; None when the run did not record it."""
         return self.chosen.details.model
 
-    @property
+    @cached_property
     def contestant(self) -> Contestant:
         """What tests against other models need."""
         correct = np.stack([split.correct for split in self.test])
         return Contestant(self.key, correct, self.chosen_position)
-
-    @cached_property
-    def metrics_per_seed(self) -> list[Metrics]:
-        """The scores on test of each seed."""
-        return [scores.metrics(split) for split in self.test]
 
     @property
     def metrics(self) -> Metrics:
@@ -136,11 +141,17 @@ class Model:
 
     @cached_property
     def accuracy(self) -> Score:
-        return interval.accuracy(self.test)
+        return interval.accuracy(self.contestant.mean_correct, self.test_accuracies.tolist())
 
     @cached_property
     def f1_macro(self) -> Score:
-        return interval.f1_macro(self.test, [metrics.f1_macro for metrics in self.metrics_per_seed])
+        per_seed = [metrics.f1_macro for metrics in self.metrics_per_seed]
+        return interval.f1_macro(self.resampled_f1, per_seed, len(self.chosen_test.target))
+
+    @cached_property
+    def resampled_f1(self) -> np.ndarray:
+        """Macro F1 in each bootstrap resample of the test images, mean over seeds, float [resamples]."""
+        return interval.resampled_f1(self.test)
 
     @cached_property
     def calibration(self) -> Calibration:

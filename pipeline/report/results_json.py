@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.files import write_json
-from pipeline.record import RunRecord, SplitPredictions
+from pipeline.record import RunRecord
 from pipeline.report.chapters import recommendations, verdict
-from pipeline.report.evidence.scores import metrics
+from pipeline.report.evidence.interval import Score
+from pipeline.report.evidence.scores import Metrics, metrics
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 
@@ -40,7 +41,7 @@ def results(study: Study, engine: str) -> dict[str, Any]:
         "classes": study.classes,
         "dataset": study.dataset.model_dump() if study.dataset else None,
         "test_images": _test_images(study),
-        "runs": [_run(study, record) for record in _records(study)],
+        "runs": _runs(study),
         "models": [_model(model) for model in study.models],
         "best": best.key if best else None,
         "best_transfer": best_transfer.key if best_transfer else None,
@@ -87,11 +88,23 @@ def _records(study: Study) -> list[RunRecord]:
     return [*ordered, *found.values()]
 
 
-def _run(study: Study, record: RunRecord) -> dict[str, Any]:
+def _runs(study: Study) -> list[dict[str, Any]]:
+    known = {
+        record.run_id: (val, test)
+        for model in study.models
+        for record, val, test in zip(
+            model.records, model.val_metrics_per_seed, model.metrics_per_seed, strict=True
+        )
+    }
+    return [_run(study.names[record.run_id], record, known.get(record.run_id)) for record in _records(study)]
+
+
+def _run(label: str, record: RunRecord, known: tuple[Metrics, Metrics] | None) -> dict[str, Any]:
+    """Describe one run; ``known`` are its scores on val and test where a model has them already."""
     details = record.details
     content: dict[str, Any] = {
         "run_id": record.run_id,
-        "label": study.names[record.run_id],
+        "label": label,
         "model": record.settings.model,
         "mode": record.settings.mode,
         "seed": record.settings.seed,
@@ -102,12 +115,12 @@ def _run(study: Study, record: RunRecord) -> dict[str, Any]:
     if not record.complete:
         failure = details.failure
         return {**content, "failure": failure.model_dump(exclude={"traceback"}) if failure else None}
-    test = record.split("test")
+    val, test = known or [metrics(record.split(name)) for name in ("val", "test")]
     return {
         **content,
         "test": _scores(test),
-        "val": _scores(record.split("val")),
-        "test_correct": packed(test.correct),
+        "val": _scores(val),
+        "test_correct": packed(record.split("test").correct),
         "best_epoch": details.best_epoch,
         "stop_reason": details.stop_reason,
         "timings": details.timings.model_dump() if details.timings else None,
@@ -115,9 +128,8 @@ def _run(study: Study, record: RunRecord) -> dict[str, Any]:
     }
 
 
-def _scores(split: SplitPredictions) -> dict[str, Any]:
+def _scores(found: Metrics) -> dict[str, Any]:
     """Return the headline scores and the confusion matrix (rows true) of one run on one split."""
-    found = metrics(split)
     return {
         **{name: getattr(found, name) for name in SCORES},
         "confusion_matrix": found.confusion_matrix,
@@ -133,8 +145,8 @@ def _model(model: Model) -> dict[str, Any]:
         "runs": [record.run_id for record in model.records],
         "chosen": model.chosen.run_id,
         "val_accuracy": model.val_accuracy,
-        "accuracy": {**plain(model.accuracy), "covers": model.accuracy.covers},
-        "f1_macro": {**plain(model.f1_macro), "covers": model.f1_macro.covers},
+        "accuracy": _score(model.accuracy),
+        "f1_macro": _score(model.f1_macro),
         "precision_macro": model.mean("precision_macro"),
         "recall_macro": model.mean("recall_macro"),
         "per_class": {
@@ -148,6 +160,13 @@ def _model(model: Model) -> dict[str, Any]:
         "most_confused": model.most_confused(),
         "confident_mistakes": model.confident_mistakes(),
     }
+
+
+def _score(score: Score) -> dict[str, Any]:
+    """Return a score with, in words, which variation its interval covers."""
+    seeds = len(score.per_seed)
+    what = f"for the mean of {seeds} seeds" if seeds > 1 else "not of the seed (one run)"
+    return {**plain(score), "covers": f"the choice of test images, {what}"}
 
 
 def _per_class(study: Study) -> dict[str, Any] | None:

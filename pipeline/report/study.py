@@ -11,6 +11,7 @@ from pipeline.record import DatasetInfo, RunRecord
 from pipeline.report.evidence import errors, significance
 from pipeline.report.evidence.costs import Cost, pareto_front
 from pipeline.report.evidence.errors import Agreement, LabelIssue, Miss
+from pipeline.report.evidence.robustness import Recount, recounts
 from pipeline.report.evidence.significance import ClassDifference, PairTest
 from pipeline.report.model import Model, best
 from pipeline.report.names import keys, labels, spoken
@@ -106,7 +107,7 @@ class Study:
     def best(self) -> Model | None:
         return best(self.models)
 
-    @property
+    @cached_property
     def pair(self) -> tuple[Model, Model] | None:
         """What the report compares in detail: (best transfer, best from scratch), both by val.
 
@@ -181,6 +182,25 @@ class Study:
         """The test images whose labels confident learning doubts, most doubtful first."""
         runs = [split for model in self.models for split in model.test]
         return errors.label_issues(runs, [model.chosen_test for model in self.models]) if runs else []
+
+    @cached_property
+    def recounts(self) -> list[Recount]:
+        """The difference of the compared pair, seen from the one ahead, counted in other ways."""
+        if self.pair is None:
+            return []
+        ahead, behind = self.pair if self.test(*self.pair).difference.value >= 0 else self.pair[::-1]
+        twins = self.dataset.near_duplicates if self.dataset else []
+        doubted = [issue.index for issue in self.label_issues]
+        if len(doubted) > errors.MANY_DOUBTED * len(self.targets):
+            doubted = []  # weak models doubt what they get wrong: leaving that out would flatter them
+        return recounts(ahead, behind, twins, doubted)
+
+    @cached_property
+    def torch_versions(self) -> list[str]:
+        """The versions of PyTorch that trained the runs, each once, in the order of the runs."""
+        found = (record.details.environment for record in self.records)
+        versions = (place.packages.get("torch") for place in found if place)
+        return list(dict.fromkeys(version for version in versions if version))
 
     def pareto(self, price: Callable[[Cost], float]) -> list[tuple[Model, float, bool]]:
         """Return (model, price, whether on the front) for accuracy against one cost, lower is better."""

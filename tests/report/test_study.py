@@ -138,3 +138,14 @@ def test_evidence_of_eight_runs_on_ten_thousand_images_is_fast(tmp_path: Path) -
 def test_made_studies_are_the_same_every_time(tmp_path: Path) -> None:
     first, second = (made_study(tmp_path / name, "tie") for name in "ab")
     assert first.models[0].test[0].probability.tolist() == second.models[0].test[0].probability.tolist()
+
+
+def test_every_version_of_torch_that_trained_a_run_is_known(tmp_path: Path) -> None:
+    models = (Made(seeds=(0, 1, 2)),)
+    experiment, records = write_experiment(tmp_path, "x", DATA, models)
+    place = records[1].details.environment
+    assert place is not None
+    newer = place.model_copy(update={"packages": {"torch": "2.16.0"}})
+    details = records[1].details.model_copy(update={"environment": newer})
+    study = Study.from_records(experiment, [records[0], replace(records[1], details=details), records[2]])
+    assert study.torch_versions == ["2.15.0", "2.16.0"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from IPython.display import Markdown
 from matplotlib.figure import Figure
 
-from pipeline.report.evidence.errors import LabelIssue, WithoutDuplicates
+from pipeline.report.evidence.errors import MANY_DOUBTED, LabelIssue, WithoutDuplicates
 from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
 from pipeline.report.look.sheet import Picture, kept_images, numbered
@@ -21,7 +21,6 @@ from pipeline.report.words.sentence import Sentence
 
 SECTION = "errors"  # its name in results.json
 CARRIES = 0.005  # a change of accuracy without near-duplicates that is worth attention
-MANY = 0.05  # share of doubted labels above which the models are the likelier reason
 MOST_LISTED = 12  # images in the table
 MOST_DRAWN = 10  # images in the figure
 
@@ -69,7 +68,7 @@ def _labels(found: Facts) -> Sentence:
         return Sentence(text, "errors.labels.none", evidence)
     agreeing = f"; {_agreeing(found, agreed, issues)}" if len(found.models) > 1 else ""
     warning = "Only a look at the image can tell whether label or model is wrong."
-    if issues > MANY * images:
+    if issues > MANY_DOUBTED * images:
         warning = "So many doubts speak for weak models rather than for wrong labels."
     text = (
         f"Confident learning doubts the label of {plural(issues, 'test image')} "

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.report.chapters.labels import MANY
 from pipeline.report.evidence.interval import Interval
-from pipeline.report.evidence.robustness import Recount, recounts
+from pipeline.report.evidence.robustness import Recount, Way
 from pipeline.report.look.paragraph import Words
 from pipeline.report.model import Model
 from pipeline.report.study import Study
@@ -14,6 +13,11 @@ from pipeline.report.words.english import join, opened
 from pipeline.report.words.numbers import points, points_range, signed
 from pipeline.report.words.sentence import Sentence
 
+WAYS: dict[Way, str] = {  # continues "ahead by 3.1 points"
+    "without duplicates": "without the near-duplicates",
+    "without doubted labels": "without the doubtful labels",
+    "macro F1": "in macro F1",
+}
 SECTION = "tradeoffs"  # its place in results.json
 
 
@@ -33,11 +37,7 @@ def facts(study: Study) -> Facts | None:
         return None
     said = claim(study, *study.pair)
     first, second = study.pair if said.test.difference.value >= 0 else study.pair[::-1]
-    twins = study.dataset.near_duplicates if study.dataset else []
-    doubted = [issue.index for issue in study.label_issues]
-    if len(doubted) > MANY * len(study.targets):
-        doubted = []  # weak models doubt what they get wrong: leaving that out would flatter them
-    return Facts(first, second, said.settled, recounts(first, second, twins, doubted))
+    return Facts(first, second, said.settled, study.recounts)
 
 
 def words(study: Study) -> Words:
@@ -49,7 +49,9 @@ def words(study: Study) -> Words:
     evidence = {
         "first": found.first,
         "second": found.second,
-        "ways": {r.way: [r.difference.value, r.difference.low, r.difference.high] for r in found.recounts},
+        "ways": {
+            WAYS[r.way]: [r.difference.value, r.difference.low, r.difference.high] for r in found.recounts
+        },
     }
     return Words(study, [Sentence(text, rule, evidence, ("tbl-duplicates", "tbl-label-errors"))])
 
@@ -58,10 +60,10 @@ def _of_a_difference(found: Facts) -> tuple[str, str]:
     first, second = found.first.spoken, found.second.spoken
     turned = [recount for recount in found.recounts if recount.difference.low <= 0]
     if not turned:
-        sizes = [f"{_size(r.difference, i)} {r.way}" for i, r in enumerate(found.recounts)]
+        sizes = [f"{_size(r.difference, i)} {WAYS[r.way]}" for i, r in enumerate(found.recounts)]
         text = f"Counted otherwise, the result stands: {first} is ahead of {second} by {join(sizes)}."
         return text, "robustness.stands"
-    doubts = [f"{recount.way} ({_range(recount.difference)})" for recount in turned]
+    doubts = [f"{WAYS[recount.way]} ({_range(recount.difference)})" for recount in turned]
     text = (
         f"The lead of {first} over {second} does not stand up to every way of counting: it is within noise "
         f"{join(doubts)}."
@@ -74,12 +76,12 @@ def _of_a_tie(found: Facts) -> tuple[str, str]:
     decided = [recount for recount in found.recounts if recount.difference.excludes_zero]
     if not decided:
         ways = [
-            f"{signed(r.difference.value)}{' points' if i == 0 else ''} {r.way}"
+            f"{signed(r.difference.value)}{' points' if i == 0 else ''} {WAYS[r.way]}"
             for i, r in enumerate(found.recounts)
         ]
         text = f"Counted otherwise, {first} and {second} stay level within noise: {join(ways)}."
         return text, "robustness.level"
-    sizes = [f"{_range(recount.difference)} {recount.way}" for recount in decided]
+    sizes = [f"{_range(recount.difference)} {WAYS[recount.way]}" for recount in decided]
     text = (
         f"{opened(first)} and {second} part only by some ways of counting ({join(sizes)}), which one report "
         "should not be trusted to choose among."

@@ -10,6 +10,8 @@ from statsmodels.stats.proportion import confint_proportions_2indep
 from pipeline.record import SplitPredictions
 from pipeline.report.evidence.interval import Interval, mean_correct
 
+MANY_DOUBTED = 0.05  # share of doubted labels above which the models are the likelier reason
+
 
 @dataclass(frozen=True)
 class Mistake:

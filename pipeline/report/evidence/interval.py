@@ -16,6 +16,7 @@ from statsmodels.stats.proportion import proportion_confint
 from pipeline.record import SplitPredictions
 
 RESAMPLES = 1000
+BLOCK = 50  # resamples drawn at a time: a divisor of RESAMPLES
 LEVEL = 0.95
 BOOTSTRAP_SEED = 20210301
 
@@ -56,13 +57,6 @@ class Score(Interval):
         """Standard deviation over seeds (n - 1); None of one seed."""
         return float(np.std(self.per_seed, ddof=1)) if len(self.per_seed) > 1 else None
 
-    @property
-    def covers(self) -> str:
-        """Which variation the interval covers, in words."""
-        if len(self.per_seed) == 1:
-            return "the choice of test images, not of the seed (one run)"
-        return f"the choice of test images, for the mean of {len(self.per_seed)} seeds"
-
 
 def wilson(right: float | np.ndarray, images: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the Wilson score interval of a proportion (or of arrays of them) at 95 %.
@@ -73,36 +67,40 @@ def wilson(right: float | np.ndarray, images: float | np.ndarray) -> tuple[np.nd
     return np.where(np.equal(right, 0), 0.0, low), np.where(np.equal(right, images), 1.0, high)
 
 
-def accuracy(splits: Sequence[SplitPredictions]) -> Score:
-    """Return the mean accuracy of seeds that saw the same images.
+def accuracy(correct: np.ndarray, per_seed: Sequence[float]) -> Score:
+    """Return the mean accuracy of seeds that saw the same images, with its interval.
+
+    ``correct`` is the share of seeds that got each image right, float32 [images]; ``per_seed`` holds
+    their accuracies.
 
     One seed: Wilson. Several: percentile bootstrap over images, each drawn with its results in all
     seeds; where that is degenerate (every image alike), Wilson for one seed.
     """
-    correct = mean_correct(splits)
-    per_seed = tuple(float(split.correct.mean()) for split in splits)
-    value = float(np.mean(per_seed))
-    if len(splits) == 1 or np.ptp(correct) == 0:
-        low, high = wilson(value * len(correct), len(correct))
-        return Score(value, float(low), float(high), "Wilson", len(correct), per_seed)
-    low, high = percentiles(resampled_mean(correct))
-    return Score(value, float(low), float(high), "bootstrap", len(correct), per_seed)
+    if len(per_seed) == 1 or np.ptp(correct) == 0:
+        return _wilson_score(per_seed, len(correct))
+    return _bootstrap_score(per_seed, len(correct), resampled_mean(correct))
 
 
-def f1_macro(splits: Sequence[SplitPredictions], per_seed: Sequence[float]) -> Score:
+def f1_macro(drawn: np.ndarray, per_seed: Sequence[float], images: int) -> Score:
     """Return the mean macro F1 of seeds with its interval; ``per_seed`` holds the scores.
 
-    Images are drawn with their results in all seeds. scikit-learn's rule holds in each resample: a
-    class that is neither drawn nor predicted is left out. Where every resample scores alike (all
-    right), Wilson.
+    ``drawn`` is ``resampled_f1`` of the seeds. Where every resample scores alike (all right), Wilson.
     """
-    images = len(splits[0].target)
-    drawn = np.mean([resampled_f1(split) for split in splits], axis=0)
+    if np.ptp(drawn) == 0:
+        return _wilson_score(per_seed, images)
+    return _bootstrap_score(per_seed, images, drawn)
+
+
+def _wilson_score(per_seed: Sequence[float], images: int) -> Score:
     value = float(np.mean(per_seed))
-    alike = np.ptp(drawn) == 0
-    low, high = wilson(value * images, images) if alike else percentiles(drawn)
-    method = "Wilson" if alike else "bootstrap"
-    return Score(value, float(low), float(high), method, images, tuple(map(float, per_seed)))
+    low, high = wilson(value * images, images)
+    return Score(value, float(low), float(high), "Wilson", images, tuple(map(float, per_seed)))
+
+
+def _bootstrap_score(per_seed: Sequence[float], images: int, drawn: np.ndarray) -> Score:
+    low, high = percentiles(drawn)
+    value = float(np.mean(per_seed))
+    return Score(value, float(low), float(high), "bootstrap", images, tuple(map(float, per_seed)))
 
 
 def mean_correct(splits: Sequence[SplitPredictions]) -> np.ndarray:
@@ -118,8 +116,10 @@ def resamples(images: int) -> np.ndarray:
     the same resamples, so differences are paired.
     """
     rng = np.random.default_rng(BOOTSTRAP_SEED)
-    draws = (np.bincount(rng.integers(0, images, images), minlength=images) for _ in range(RESAMPLES))
-    counts = np.ascontiguousarray(np.array([draw.astype(np.float32) for draw in draws]).T)
+    counts = np.empty((images, RESAMPLES), np.float32)
+    for start in range(0, RESAMPLES, BLOCK):
+        draws = [np.bincount(rng.integers(0, images, images), minlength=images) for _ in range(BLOCK)]
+        counts[:, start : start + BLOCK] = np.array(draws, np.float32).T
     counts.setflags(write=False)
     return counts
 
@@ -137,19 +137,28 @@ def percentiles(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
-def resampled_f1(split: SplitPredictions) -> np.ndarray:
-    """Return macro F1 in each bootstrap resample, float [RESAMPLES]."""
-    weights, classes = resamples(len(split.target)), split.probability.shape[1]
-    right = grouped_sums(split.target, split.correct, classes) @ weights
-    cases = grouped_sums(split.target, None, classes) @ weights
-    cases += grouped_sums(split.predicted, None, classes) @ weights
+def resampled_f1(splits: Sequence[SplitPredictions]) -> np.ndarray:
+    """Return macro F1 in each bootstrap resample, mean over seeds, float [RESAMPLES].
+
+    Images are drawn with their results in all seeds. scikit-learn's rule holds in each resample: a
+    class that is neither drawn nor predicted is left out.
+    """
+    return np.mean([_resampled_f1(split) for split in splits], axis=0)
+
+
+def _resampled_f1(split: SplitPredictions) -> np.ndarray:
+    classes = split.probability.shape[1]
+    cells, cell_of = np.unique(split.target * classes + split.predicted, return_inverse=True)
+    truth, guess = cells // classes, cells % classes  # the cells of the confusion matrix that are filled
+    drawn = grouped_sums(cell_of, None, len(cells)) @ resamples(len(split.target))
+    right = grouped_sums(truth, truth == guess, classes) @ drawn
+    cases = grouped_sums(truth, None, classes) @ drawn + grouped_sums(guess, None, classes) @ drawn
     present = cases > 0
     scores = np.divide(2 * right, cases, out=np.zeros_like(right), where=present)
     return scores.sum(axis=0, dtype=np.float64) / present.sum(axis=0)
 
 
-def grouped_sums(group: np.ndarray, values: np.ndarray | None, groups: int) -> csr_array:
-    """Return the sparse matrix [groups, images] that sums ``values`` (ones by default) by group."""
-    images = np.arange(len(group))
-    content = np.ones(len(group), np.float32) if values is None else values.astype(np.float32)
-    return csr_array((content, (group, images)), shape=(groups, len(group)))
+def grouped_sums(kind: np.ndarray, values: np.ndarray | None, kinds: int) -> csr_array:
+    """Return the sparse matrix [kinds, n] that sums ``values`` (ones by default) of each ``kind`` [n]."""
+    content = np.ones(len(kind), np.float32) if values is None else values.astype(np.float32)
+    return csr_array((content, (kind, np.arange(len(kind)))), shape=(kinds, len(kind)))

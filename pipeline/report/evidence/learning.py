@@ -54,18 +54,23 @@ def learning(record: RunRecord) -> Learning | None:
         return None
     chosen = history["epoch"] == record.details.best_epoch
     best = history[chosen].iloc[-1] if chosen.any() else history.iloc[int(history["val_loss"].argmin())]
-    val_images = int((record.predictions["split"] == "val").sum())
+    val_images = len(record.split("val").index)
     return Learning(
         fit=_fit(history, best, val_images),
         best_epoch=int(best["epoch"]),
         last_epoch=int(history["epoch"].max()),
         planned_epochs=record.settings.epochs,
-        stopped_early="val loss" in (record.details.stop_reason or ""),
+        stopped_early=stopped_early(record),
         train_accuracy=float(best["train_accuracy"]),
         val_accuracy=float(best["val_accuracy"]),
         best_val_loss=float(best["val_loss"]),
         last_val_loss=float(history["val_loss"].iloc[-1]),
     )
+
+
+def stopped_early(record: RunRecord) -> bool:
+    """Whether a run ended before its planned epochs, because the val loss no longer fell."""
+    return "val loss" in (record.details.stop_reason or "")
 
 
 def seconds_to(record: RunRecord, level: float) -> float:

@@ -6,7 +6,7 @@ scikit-learn does the arithmetic. Rows of a confusion matrix are true classes, c
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import precision_recall_fscore_support
 
 from pipeline.record import SplitPredictions
 
@@ -48,29 +48,33 @@ def metrics(split: SplitPredictions) -> Metrics:
     """Return the scores of the most probable classes. Raises ValueError without any image."""
     if len(split.target) == 0:
         raise ValueError("There are no predictions to score.")
-    classes = np.arange(split.probability.shape[1])
-    truth, guess = split.target, split.predicted
-    precision, recall, f1, support = precision_recall_fscore_support(
-        truth, guess, labels=classes, zero_division=0
+    matrix = confusion_matrix(split)
+    truth, guess = np.indices(matrix.shape).reshape(2, -1)  # each cell counts as often as it says
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        truth, guess, labels=np.arange(len(matrix)), sample_weight=matrix.ravel(), zero_division=0
     )
-    averages = {
-        f"{score}_{average}": float(value)
-        for average in ("macro", "weighted")
-        for score, value in zip(
-            ("precision", "recall", "f1"),
-            precision_recall_fscore_support(truth, guess, average=average, zero_division=0)[:3],
-            strict=True,
-        )
-    }
+    support = matrix.sum(axis=1)
+    present = (support + matrix.sum(axis=0)) > 0
+    each = {"precision": precision, "recall": recall, "f1": f1}
+    averages = {f"{name}_macro": float(score[present].mean()) for name, score in each.items()}
+    for name, score in each.items():
+        averages[f"{name}_weighted"] = float(np.average(score, weights=support))
     return Metrics(
         accuracy=float(split.correct.mean()),
         precision=precision,
         recall=recall,
         f1=f1,
         support=support,
-        confusion_matrix=confusion_matrix(truth, guess, labels=classes),
+        confusion_matrix=matrix,
         **averages,
     )
+
+
+def confusion_matrix(split: SplitPredictions) -> np.ndarray:
+    """Return how many images of each class (row) were taken for each (column), int [classes, classes]."""
+    classes = split.probability.shape[1]
+    cells = np.bincount(split.target * classes + split.predicted, minlength=classes**2)
+    return cells.reshape(classes, classes)
 
 
 def most_confused(matrix: np.ndarray, count: int = 10) -> list[ConfusedPair]:

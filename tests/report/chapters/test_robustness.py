@@ -4,10 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.report.chapters import (
-    robustness,
-)
-from pipeline.report.evidence.robustness import BY_F1, recounts
+from pipeline.report.chapters import robustness
+from pipeline.report.evidence.robustness import recounts
 from pipeline.report.study import Study
 from pipeline.report.words.numbers import NBSP
 from tests.made_records import Made
@@ -28,7 +26,7 @@ def test_each_way_counts_the_images_it_keeps(study_of: StudyOf) -> None:
     transfer, own = study.models[1], study.models[0]
     found = recounts(transfer, own, twins=[0, 1, 2], doubted=range(200))
     assert [(r.way, r.images) for r in found] == [
-        ("without the near-duplicates", 397), ("without the doubtful labels", 200), (BY_F1, 400)
+        ("without duplicates", 397), ("without doubted labels", 200), ("macro F1", 400)
     ]  # fmt: skip
     kept = ~np.isin(own.test[0].index, range(200))
     expected = transfer.test[0].correct[kept].mean() - own.test[0].correct[kept].mean()
@@ -38,7 +36,7 @@ def test_each_way_counts_the_images_it_keeps(study_of: StudyOf) -> None:
 
 def test_a_way_that_leaves_nothing_out_is_left_out(study_of: StudyOf) -> None:
     study = study_of("tie")
-    assert [r.way for r in recounts(*study.models, twins=[], doubted=range(400))] == [BY_F1]
+    assert [r.way for r in recounts(*study.models, twins=[], doubted=range(400))] == ["macro F1"]
 
 
 def test_a_large_difference_stands(study_of: StudyOf) -> None:
