@@ -9,7 +9,7 @@ from bench.measuring import Options, Result, Target, say
 from bench.overhead import headstart
 from pipeline.experiment import Experiment
 from pipeline.files import write_json
-from pipeline.identity import PlannedRun, plan
+from pipeline.plan import PlannedRun, plan
 from pipeline.record import RunFolder, write_settings
 from tests.made_records import made_details
 from tests.made_values import SIZES, Made, MadeData, write_notebook
