@@ -102,8 +102,8 @@ class ModelStyle:
 def model_styles(study: Study) -> dict[str, ModelStyle]:
     """Return the style of each model, by its key."""
     return {
-        group.key: ModelStyle(MODEL_TONES[i % len(MODEL_TONES)].light, MARKERS[i % len(MARKERS)])
-        for i, group in enumerate(study.models)
+        model.key: ModelStyle(MODEL_TONES[i % len(MODEL_TONES)].light, MARKERS[i % len(MARKERS)])
+        for i, model in enumerate(study.models)
     }
 
 
@@ -117,7 +117,7 @@ def short(name: str, limit: int) -> str:
 def letters(study: Study) -> dict[str, str]:
     """Return a short name for each model, by its key, for where labels do not fit: A, B, ... Z, A1, ..."""
     rounds = [str(i // 26) if i >= 26 else "" for i in range(len(study.models))]
-    return {group.key: ascii_uppercase[i % 26] + rounds[i] for i, group in enumerate(study.models)}
+    return {model.key: ascii_uppercase[i % 26] + rounds[i] for i, model in enumerate(study.models)}
 
 
 def arranged(count: int) -> tuple[int, int]:
@@ -178,8 +178,8 @@ def model_legend(panel: SubFigure, study: Study) -> None:
     """Write letter, mark and name of every model."""
     styles, names = model_styles(study), letters(study)
     handles = []
-    for group in study.models:
-        style, words = styles[group.key], f"{names[group.key]}  {short(group.label, 60)}"
+    for model in study.models:
+        style, words = styles[model.key], f"{names[model.key]}  {short(model.label, 60)}"
         handles.append(Line2D([], [], color=style.color, marker=style.marker, ls="", label=words))
     panel.legend(handles=handles, loc="upper left", ncols=2, borderaxespad=0)
 

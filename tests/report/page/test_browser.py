@@ -129,14 +129,14 @@ def test_slider_shows_what_remains_at_each_threshold(show: Open, study_of: Study
 def test_headline_sorts_both_ways_by_number_and_name(show: Open, study_of: StudyOf) -> None:
     page = show()
     names = lambda: page.locator("#tbl-headline tbody tr td:nth-child(2)").all_inner_texts()  # noqa: E731
-    ranked = sorted(study_of(KIND).models, key=lambda group: group.test_accuracy)
+    ranked = sorted(study_of(KIND).models, key=lambda model: model.test_accuracy)
     header = page.locator("#tbl-headline th").nth(2)
     header.locator("button").click()
     assert header.get_attribute("aria-sort") == "descending"
-    assert names() == [group.label for group in reversed(ranked)]
+    assert names() == [model.label for model in reversed(ranked)]
     page.keyboard.press("Enter")
     assert header.get_attribute("aria-sort") == "ascending"
-    assert names() == [group.label for group in ranked]
+    assert names() == [model.label for model in ranked]
     page.locator("#tbl-headline th").nth(1).locator("button").click()
     assert names() == sorted(names(), reverse=True)
 

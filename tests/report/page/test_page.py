@@ -102,8 +102,8 @@ def test_every_float_is_numbered_and_every_reference_leads_somewhere(page: str) 
 def test_numbers_of_the_tables_equal_the_predictions(report: Report, page: str, study_of: StudyOf) -> None:
     headline = re.findall(r'id="tbl-headline".*?</table>', page, re.DOTALL)[0]
     rows = [words(row) for row in re.findall(r"<tr.*?</tr>", headline, re.DOTALL)[1:]]
-    for group, row in zip(study_of(KIND).models, rows, strict=True):
-        folder = next((report.folder / "runs").glob(f"{group.name}-{group.mode}-s0-*"))
+    for model, row in zip(study_of(KIND).models, rows, strict=True):
+        folder = next((report.folder / "runs").glob(f"{model.name}-{model.mode}-s0-*"))
         table = pd.read_parquet(folder / "predictions.parquet").query("split == 'test'")
         truth = table["target"].to_numpy()
         guess = np.argmax(table.filter(regex="^probability_").to_numpy(), axis=1)
@@ -112,7 +112,7 @@ def test_numbers_of_the_tables_equal_the_predictions(report: Report, page: str, 
             score(truth, guess, average="macro") for score in (precision_score, recall_score, f1_score)
         ]
         assert all(" ".join(percent(score).split()) in row for score in scores)
-        assert group.label in row
+        assert model.label in row
 
 
 def test_pdf_has_the_same_headings_captions_and_order(paper: str, page: str) -> None:
