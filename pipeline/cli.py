@@ -139,7 +139,7 @@ def _write_report(options: argparse.Namespace, how: "Options") -> int:
     """Make the runs and write the report: runs that fail stand in it, and in the exit code."""
     from pipeline.experiment import Experiment
     from pipeline.kernel import REPORTING, warm_kernels
-    from pipeline.report import rendering
+    from pipeline.report import render as rendering
 
     formats, experiment = _formats(options.to), Experiment.from_yaml(options.params)
     document, output = project_root() / "report.qmd", Path("reports") / experiment.name

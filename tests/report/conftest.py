@@ -1,4 +1,4 @@
-"""Made-up studies, written once for all tests of the report."""
+"""Made-up studies and one whole report, written once for all tests of the report."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.report.study import Study
 from tests.made_records import made_study
+from tests.report.made_report import KIND, Report, render_made
 
 StudyOf = Callable[[str], Study]
 
@@ -21,3 +22,9 @@ def study_of(tmp_path_factory: pytest.TempPathFactory) -> StudyOf:
         return kept[kind]
 
     return study
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """The report of five models, one seed each, by the embedded renderer."""
+    return render_made(tmp_path_factory.mktemp("report"), KIND, "embedded")

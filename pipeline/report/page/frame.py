@@ -12,7 +12,7 @@ from markupsafe import Markup
 from pipeline.record import RunRecord
 from pipeline.report.look.markup import typst_string
 from pipeline.report.page.templates import filled
-from pipeline.report.rendering import engine_name
+from pipeline.report.render import engine_name
 from pipeline.report.study import Study
 from pipeline.report.words.english import plural
 from pipeline.report.words.numbers import data_size

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.report.words.numbers import percent
 from tests.report.conftest import StudyOf
-from tests.report.page.conftest import KIND, ROOT, Report
+from tests.report.made_report import KIND, ROOT, Report
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -145,7 +145,7 @@ def test_contents_follow_the_reader(show: Open) -> None:
     page = show()
     page.locator("#cost").scroll_into_view_if_needed()
     page.evaluate("document.getElementById('cost').scrollIntoView({behavior: 'instant'})")
-    page.wait_for_function("document.querySelector('#TOC a[aria-current]').hash === '#cost'")
+    page.locator("#TOC a[href='#cost'][aria-current]").wait_for()
 
 
 def test_contents_fold_on_a_phone(show: Open) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.report.rendering import render
+from pipeline.report.render import render
 from pipeline.report.words.english import flat
 from tests.report.fuzzed import fuzzed_experiment
-from tests.report.page.conftest import ENSURE, ROOT, copy_project
+from tests.report.made_report import copy_project
 from tests.report.page.test_page import Tags, pdf_words, words
 
 ACTIVE = {"iframe", "object", "embed", "base", "form", "link", "audio", "video", "frame"}
@@ -16,14 +16,7 @@ ACTIVE = {"iframe", "object", "embed", "base", "form", "link", "audio", "video",
 
 def rendered(folder: Path, seed: int) -> tuple[str, Path]:
     """Render the report of a fuzzed experiment; return its page, and where its PDF is."""
-    qmd = copy_project(folder, "one_model")
-    made = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from pathlib import Path\n"
-        "from tests.report.fuzzed import fuzzed_experiment\n"
-        f"ensure = lambda _: fuzzed_experiment(Path({str(folder)!r}), {seed})"
-    )
-    qmd.write_text((ROOT / "report.qmd").read_text(encoding="utf-8").replace(ENSURE, made), encoding="utf-8")
+    qmd = copy_project(folder, f"fuzzed_experiment(folder, {seed})")
     files = render(qmd, folder / "params.yaml", folder / "reports" / "x", engine="embedded").files
     return files["html"].read_text(encoding="utf-8"), files["pdf"]
 
@@ -32,7 +25,7 @@ def rendered(folder: Path, seed: int) -> tuple[str, Path]:
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Tags:
     """The page of an experiment whose texts are harmless."""
     folder = tmp_path_factory.mktemp("plain")
-    qmd = copy_project(folder, "one_model")
+    qmd = copy_project(folder, "made_experiment(folder, 'one_model')")
     files = render(qmd, folder / "params.yaml", folder / "x", ("html",), engine="embedded").files
     return Tags(files["html"].read_text(encoding="utf-8"))
 

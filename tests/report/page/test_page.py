@@ -16,7 +16,7 @@ from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_sc
 
 from pipeline.report.words.numbers import percent
 from tests.report.conftest import StudyOf
-from tests.report.page.conftest import KIND, Report, render_made
+from tests.report.made_report import KIND, Report
 
 NEEDS_POPPLER = pytest.mark.skipif(not shutil.which("pdftoppm"), reason="needs pdftoppm (poppler-utils)")
 MACRO = (precision_score, recall_score, f1_score)
@@ -69,6 +69,17 @@ def test_page_is_one_small_file_that_asks_for_nothing(report: Report, page: str)
     style = "".join(re.findall(r"<style>(.*?)</style>", page, re.DOTALL))
     assert "@import" not in style
     assert "url(" not in style
+
+
+def test_page_forbids_every_request(page: str) -> None:
+    policies = [
+        a["content"] for tag, a in Tags(page).found if a.get("http-equiv") == "Content-Security-Policy"
+    ]
+    (policy,) = policies
+    rules = dict(rule.split(" ", 1) for rule in (policy or "").split("; "))
+    assert rules["default-src"] == "'none'"
+    sources = {source for allowed in rules.values() for source in allowed.split()}
+    assert sources == {"'none'", "'unsafe-inline'", "data:"}
 
 
 def test_every_image_has_an_alternative_and_every_header_its_scope(page: str) -> None:
@@ -154,19 +165,3 @@ def test_no_page_of_the_pdf_is_empty_or_runs_over_its_edge(report: Report, tmp_p
         assert ink.mean() > 0.002, path.name
         assert not ink[:, : int(0.07 * width)].any(), path.name
         assert not ink[:, int(0.93 * width) :].any(), path.name
-
-
-@pytest.mark.quarto
-@pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("quarto"), reason="needs Quarto on the PATH")
-@pytest.mark.parametrize("kind", [KIND, "hostile_names", "all_failed"])
-def test_both_engines_say_the_same(tmp_path_factory: pytest.TempPathFactory, kind: str) -> None:
-    pages, papers = [], []
-    for engine in ("embedded", "quarto"):
-        made = render_made(tmp_path_factory.mktemp(engine), kind, engine)
-        content = made.html.read_text(encoding="utf-8")
-        body = words(re.findall(r"<main.*</main>", content, re.DOTALL)[0])
-        pages.append((headings(content), captions(content), body.split("Made by Headstart")[0]))
-        papers.append(re.sub(r"\W", "", pdf_words(made.pdf).split("Made by Headstart")[0]))
-    assert pages[0] == pages[1]
-    assert papers[0] == papers[1]

@@ -1,0 +1,42 @@
+"""What the embedded renderer makes of report.qmd, beside what a real Quarto 1.10 made of it."""
+
+import difflib
+import shutil
+
+import pytest
+
+from tests.report.made_report import KIND, Report, render_made
+from tests.report.render.said import squeezed
+from tests.report.render.write_golden import GOLDEN, REMEDY, STUDIES, said_by
+
+
+def compare(kind: str, report: Report) -> None:
+    for ending, text in said_by(report).items():
+        golden = (GOLDEN / f"{kind}.{ending}").read_text(encoding="utf-8")
+        same = golden == text if ending == "html.txt" else squeezed(golden) == squeezed(text)
+        if not same:
+            lines = difflib.unified_diff(golden.splitlines(), text.splitlines(), "golden", "now", n=0)
+            shown = "\n".join(line.rstrip()[:300] for line in list(lines)[:60])
+            pytest.fail(f"{kind}.{ending} differs. {REMEDY}\n{shown}", pytrace=False)
+
+
+@pytest.mark.parametrize("kind", STUDIES)
+def test_embedded_renderer_says_what_quarto_said(
+    kind: str, report: Report, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    made = report if kind == KIND else render_made(tmp_path_factory.mktemp(kind), kind, "embedded")
+    compare(kind, made)
+
+
+@pytest.mark.quarto
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("quarto"), reason="needs Quarto on the PATH")
+@pytest.mark.parametrize("kind", STUDIES)
+def test_quarto_still_says_it(kind: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    compare(kind, render_made(tmp_path_factory.mktemp(kind), kind, "quarto"))
+
+
+def test_golden_files_are_small_and_of_the_studies() -> None:
+    files = sorted(path.name for path in GOLDEN.iterdir())
+    assert files == sorted(f"{kind}.{ending}" for kind in STUDIES for ending in ("html.txt", "pdf.txt"))
+    assert max(path.stat().st_size for path in GOLDEN.iterdir()) < 200_000
