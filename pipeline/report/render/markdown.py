@@ -38,7 +38,7 @@ def without_alternative(notebook: NotebookNode) -> Iterator[str]:
     """Yield a warning for each figure that says nothing to those who cannot see it."""
     for cell in notebook.cells:
         drawn = any("image/svg+xml" in output.get("data", {}) for output in cell.get("outputs", ()))
-        if drawn and not cell.metadata.options.get("fig-alt"):
+        if drawn and "fig-cap" in cell.metadata.options and not cell.metadata.options.get("fig-alt"):
             place = f"{notebook.metadata.name}:{cell.metadata.line}"
             yield f"{place}: {title(cell)} draws a figure, but has no fig-alt."
 

@@ -91,15 +91,17 @@ def _code(body: str, line: int, name: str) -> NotebookNode:
     head = OPTIONS.match(body)
     assert head is not None
     found = options.read(head[0].replace("#|", ""), name, options.CELL, "cell option", line + 1)
-    _check_caption(found, f"{name}:{line}")
+    _check_label(found, f"{name}:{line}")
     first = line + 1 + head[0].count("\n")
     metadata = {"line": line, "code": first, "options": found, "inline": False}
     return new_code_cell(body[head.end() :].removesuffix("\n"), metadata=metadata)
 
 
-def _check_caption(found: dict[str, str], place: str) -> None:
+def _check_label(found: dict[str, str], place: str) -> None:
     """A figure or table needs its caption, and no other cell has one."""
     label = found.get("label", "")
+    if not re.fullmatch(r"[\w-]*", label):
+        raise unsupported(place, f"the label '{label}', which is not of letters, digits and hyphens,")
     for kind in ("fig", "tbl"):
         if label.startswith(f"{kind}-") != (f"{kind}-cap" in found):
             raise unsupported(place, f"a cell with only one of '{kind}-cap' and a label '{kind}-…'")

@@ -30,6 +30,7 @@ REFUSED = {
     ),
     "tabset": ("\n::: {.panel-tabset}\nx\n:::\n", "report.qmd:2: Div class 'panel-tabset'"),
     "callout": ("\n::: {.callout-note}\nx\n:::\n", "report.qmd:2: Div class 'callout-note'"),
+    "label": (cell("label: a b"), "report.qmd:1: the label .a b., which is not of letters"),
     "column": ("::: {.column-margin}\nx\n:::\n", "report.qmd:1: Div class 'column-margin'"),
     "any class": ("One\n\n::: {.mine}\nx\n:::\n", "report.qmd:3: Div class 'mine'"),
     "columns": ("::: {layout-ncol=2}\nx\n:::\n", "report.qmd:1: Div attribute 'layout-ncol'"),
