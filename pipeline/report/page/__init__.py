@@ -3,6 +3,6 @@
 from pipeline.report.page.explorer import explorer
 from pipeline.report.page.frame import cover, footer, notebooks
 from pipeline.report.page.slider import thresholds
-from pipeline.report.rendering import engine_name
+from pipeline.report.render import engine_name
 
 __all__ = ["cover", "engine_name", "explorer", "footer", "notebooks", "thresholds"]
