@@ -2,12 +2,20 @@
 
 import difflib
 import shutil
+from collections.abc import Iterator
 
 import pytest
 
+from pipeline.kernel import REPORTING, warm_kernels
 from tests.report.made_report import KIND, Report, render_made
 from tests.report.render.said import squeezed
 from tests.report.render.write_golden import GOLDEN, REMEDY, STUDIES, said_by
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_kernels() -> Iterator[None]:
+    with warm_kernels(REPORTING):
+        yield
 
 
 def compare(kind: str, report: Report) -> None:
