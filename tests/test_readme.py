@@ -1,4 +1,4 @@
-"""What the README promises, tests show."""
+"""What the papers promise, tests show."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ HEADER = "| what happens | what survives | shown by |"
 
 def rows() -> list[tuple[str, list[str]]]:
     """Return what happens, and the tests that are named, of each row of "What survives what"."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "what-survives.md").read_text(encoding="utf-8")
     table = text.split(HEADER, 1)[1].split("\n\n", 1)[0].strip().splitlines()[1:]
     cells = [row.strip("|").split("|") for row in table]
     return [(row[0].strip(), re.findall(r"`(\w+)`", row[-1])) for row in cells]
@@ -35,3 +35,15 @@ def test_each_row_of_what_survives_what_names_tests_that_exist(what: str, names:
 
 def test_table_of_what_survives_what_is_found() -> None:
     assert len(rows()) >= 12
+
+
+def test_readme_is_read_in_a_quarter_of_an_hour() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 200
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))])
+def test_links_between_pages_lead_somewhere(page: str) -> None:
+    path = ROOT / page
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
+
+    assert not [link for link in links if not (path.parent / link).exists()]
