@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
     if options.offline:
-        os.environ["HEADSTART_OFFLINE"] = "1"
+        os.environ["HEADSTART_OFFLINE"] = "--offline"
     try:
         code = int(options.command(options))
         sys.stdout.flush()

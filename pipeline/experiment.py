@@ -1,14 +1,23 @@
 """What a params file may say: an Experiment, and the RunSettings of each of its runs."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from pipeline.errors import SettingsError
-from pipeline.yaml_errors import explain, kind, read_yaml, refuse_unknown_keys, shown
+from pipeline.yaml_errors import BACKSLASHES, explain, kind, read_yaml, refuse_unknown_keys, shown
 
 Mode = Literal["scratch", "linear_probe", "fine_tune"]
 Augmentation = Literal["crop", "flip", "alternating_flip", "color_jitter", "random_erasing", "rand_augment"]
@@ -31,6 +40,7 @@ class AppliesWhen:
 
 
 NEVER = AppliesWhen(lambda _: False)  # it says where a run reads and works, not what it learns
+TABLE = AppliesWhen(lambda s: s.dataset == "table")
 CUSTOM_CNN = AppliesWhen(lambda s: s.model == "custom_cnn")
 FINE_TUNE = AppliesWhen(lambda s: s.mode == "fine_tune")
 LINEAR_PROBE = AppliesWhen(lambda s: s.mode == "linear_probe")
@@ -50,9 +60,18 @@ class RunSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     # What to learn from
-    dataset: Name = Field("digits", description="cifar10, digits, image_folder, or a torchvision set")
+    dataset: Name = Field("digits", description="cifar10, digits, image_folder, table, or a torchvision set")
     data_dir: Annotated[Name, NEVER] = Field(
         "data", description="folder that holds the data, or receives the download"
+    )
+    labels: Annotated[Name | None, TABLE] = Field(
+        None, description="table: CSV, TSV or parquet file in data_dir that names the class of each image"
+    )
+    file_column: Annotated[Name | None, TABLE] = Field(
+        None, description="table: column with file names; None: found by its name"
+    )
+    label_column: Annotated[Name | None, TABLE] = Field(
+        None, description="table: column with classes; None: found by its name"
     )
     image_size: Annotated[int, Field(ge=8, le=1024, strict=True)] | None = Field(
         None, description="side in pixels that the network sees; None: the weights' own or the data's"
@@ -145,12 +164,19 @@ class RunSettings(BaseModel):
         0, description="processes that read images which do not fit memory"
     )
 
-    @field_validator("dataset", "data_dir", "model", "weights")
+    @field_validator("dataset", "data_dir", "labels", "model", "weights")
     @classmethod
-    def _printable(cls, value: str | None) -> str | None:
+    def _printable(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None and not value.isprintable():
-            raise ValueError("holds a line break or control character")
+            path = info.field_name in ("data_dir", "labels", "weights")
+            raise ValueError("holds a line break or control character" + (f"; {BACKSLASHES}" if path else ""))
         return value
+
+    @field_validator("data_dir", "weights", "labels")
+    @classmethod
+    def _expanded(cls, value: str | None) -> str | None:
+        """Write out ``~`` and variables, as a shell would."""
+        return value and os.path.expandvars(os.path.expanduser(value))  # noqa: PTH111 (a name may be no path)
 
     @model_validator(mode="after")
     def _modes_fit(self) -> "RunSettings":

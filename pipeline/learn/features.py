@@ -32,6 +32,9 @@ VIEW_SEED = 0  # augmented views are the same for every seed: that is what makes
 # What says which images there are, in what split.
 DATA_SETTINGS = (
     "dataset",
+    "labels",
+    "file_column",
+    "label_column",
     "image_size",
     "resize",
     "val_fraction",

@@ -34,6 +34,7 @@ from pipeline.files import file_hash, replacing
 log = logging.getLogger(__name__)
 
 OFFLINE_VARIABLE = "HEADSTART_OFFLINE"
+OFFLINE_OPTION = "--offline"  # what the command puts into the variable when it is given
 TIMEOUT_SECONDS = 30
 CHUNK_BYTES = 1 << 18
 # A mirror slower than this is left for the next one, as long as there is a next one.
@@ -62,6 +63,7 @@ class Archive:
 
         Raises DataError when it cannot be had, or is damaged.
         """
+        root = self._home(root)
         if not self.is_unpacked(root):
             with self._lock(root):
                 if not self.is_unpacked(root):
@@ -70,13 +72,17 @@ class Archive:
 
     def obtain_verified(self, root: Path) -> Path:
         """As ``obtain``, with the md5 of every file checked; damaged ones are named and unpacked again."""
-        folder = self.obtain(root)
+        folder, root = self.obtain(root), self._home(root)
         damaged = [name for name, md5 in self.members.items() if file_hash(folder / name, "md5") != md5]
         if damaged:
             log.warning("%s: damaged; it is unpacked again.", folder / damaged[0])
             with self._lock(root):
                 self._unpack(self._fetched(root), root)
         return folder
+
+    def _home(self, root: Path) -> Path:
+        """Return the folder that the archive is unpacked in; people also give the unpacked folder itself."""
+        return root.parent if root.name == self.folder else root
 
     @contextmanager
     def _lock(self, root: Path) -> Iterator[None]:
@@ -94,7 +100,10 @@ class Archive:
         """Return the archive, whole and with the right md5."""
         path = root / self.file
         if not path.exists():
-            refuse_offline(str(path), self.mirrors[0], f"Put the archive there by hand (md5 {self.md5})")
+            by_hand = f"Put the archive there by hand (md5 {self.md5})"
+            refuse_offline(
+                str(path), self.mirrors[0], f"{by_hand}, set data_dir to the folder that holds {self.folder}/"
+            )
             fetch(self.mirrors, path, self.md5)
         elif (found := file_hash(path, "md5")) != self.md5:
             raise DataError(
@@ -128,12 +137,19 @@ def offline() -> bool:
     return os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0")
 
 
+def _forbidding() -> str:
+    return OFFLINE_OPTION if os.environ.get(OFFLINE_VARIABLE) == OFFLINE_OPTION else OFFLINE_VARIABLE
+
+
+def _allowing() -> str:
+    return f"{'run without' if _forbidding() == OFFLINE_OPTION else 'unset'} {_forbidding()}"
+
+
 def refuse_offline(place: str, url: str, remedy: str) -> None:
     """Raise DataError if no connection may be made: say what would have been fetched, and what to do."""
     if offline():
         raise DataError(
-            f"{place}: missing, and {OFFLINE_VARIABLE} forbids to fetch {url}. "
-            f"{remedy}, or unset {OFFLINE_VARIABLE}."
+            f"{place}: missing, and {_forbidding()} forbids to fetch {url}. {remedy}, or {_allowing()}."
         )
 
 

@@ -92,7 +92,8 @@ def _missing(root: Path) -> str:
     if root.exists():
         return "is a file, not a folder."
     siblings = [p.name for p in root.parent.iterdir() if p.is_dir()] if root.parent.is_dir() else []
-    return f"no such folder.{did_you_mean(root.name, siblings)}"
+    unset = " A variable in it is not set." if "$" in root.as_posix() else ""
+    return f"no such folder (looked for {clean_name(str(root))}).{unset}{did_you_mean(root.name, siblings)}"
 
 
 def _part_folders(data_dir: str, root: Path) -> tuple[dict[str, Path], list[str]]:

@@ -23,6 +23,7 @@ from pipeline.learn.data.folder import ImageFolder
 from pipeline.learn.data.readable import refuse_unreadable, unreadable_share
 from pipeline.learn.data.split import refuse_small_classes, split
 from pipeline.learn.data.store import LARGEST_NATIVE_SIDE, Store
+from pipeline.learn.data.table import Table
 
 COPIES_OF_A_BATCH = 4  # as float32: the images, what normalising them takes, and the first activations
 
@@ -59,9 +60,13 @@ SOURCES: dict[str, Source] = {
 def source(settings: RunSettings) -> Source:
     """Return where a data set can be had. Raises DataError when its name is not known."""
     name = settings.dataset
+    if name == "table":
+        return Table(settings.labels, settings.file_column, settings.label_column)
     if name not in SOURCES:
-        hint = did_you_mean(name, SOURCES, 3) or f" Known are {', '.join(SOURCES)}."
-        raise DataError(f"dataset {name!r} is not known.{hint} For images of your own: image_folder.")
+        hint = did_you_mean(name, (*SOURCES, "table"), 3) or f" Known are {', '.join(SOURCES)}."
+        raise DataError(
+            f"dataset {name!r} is not known.{hint} For images of your own: image_folder or table."
+        )
     return SOURCES[name]
 
 
@@ -92,20 +97,29 @@ def checked_fingerprints(runs: Sequence[RunSettings]) -> list[str]:
 
     Each data set is looked at once, so thirty runs on it take little longer than one.
     """
-    known: dict[tuple[str, str], _Known] = {}
+    known: dict[_Place, _Known] = {}
     for settings in runs:
-        place = settings.dataset, settings.data_dir
+        place = _place(settings)
         if place not in known:
             known[place] = _look(settings)
         _check(settings, known[place])
-    return [known[settings.dataset, settings.data_dir].fingerprint for settings in runs]
+    return [known[_place(settings)].fingerprint for settings in runs]
+
+
+_Place = tuple[str | None, ...]
+
+
+def _place(settings: RunSettings) -> _Place:
+    """Return what says which images are meant."""
+    table = settings.labels, settings.file_column, settings.label_column
+    return (settings.dataset, settings.data_dir, *(table if settings.dataset == "table" else ()))
 
 
 def training_images(runs: Sequence[RunSettings]) -> list[int]:
     """Return how many images each run trains on at least, as far as it can be told in little time."""
-    first = {(settings.dataset, settings.data_dir): settings for settings in runs}
+    first = {_place(settings): settings for settings in runs}
     known = {place: sum(_look(settings).counts["train"]) for place, settings in first.items()}
-    return [_kept_for_training(known[s.dataset, s.data_dir], s) for s in runs]
+    return [_kept_for_training(known[_place(s)], s) for s in runs]
 
 
 def _kept_for_training(images: int, settings: RunSettings) -> int:
@@ -127,7 +141,7 @@ class _Known:
 
 def _look(settings: RunSettings) -> _Known:
     key = fingerprint(settings)
-    if settings.dataset == "image_folder":
+    if settings.dataset in ("image_folder", "table"):
         contents = find(settings)
         return replace(_known(key, contents), unreadable=unreadable_share(contents))
     path = cache_folder("contents") / f"{key}.json"

@@ -217,7 +217,8 @@ def test_offline_says_what_would_have_been_fetched_and_where_to_put_it(tmp_path,
         wanted.obtain(tmp_path)
     assert str(error.value) == (
         f"{tmp_path}/x.tar.gz: missing, and HEADSTART_OFFLINE forbids to fetch https://example.org/x.tar.gz. "
-        f"Put the archive there by hand (md5 {wanted.md5}), or unset HEADSTART_OFFLINE."
+        f"Put the archive there by hand (md5 {wanted.md5}), set data_dir to the folder that holds x/, "
+        "or unset HEADSTART_OFFLINE."
     )
 
 

@@ -138,7 +138,8 @@ def test_a_missing_folder_names_the_nearest(tmp_path, monkeypatch):
     with pytest.raises(DataError) as error:
         list_folder("my-image")
     assert str(error.value) == (
-        "my-image: no such folder. Did you mean 'my-images'? data_dir must hold train/<class>/* and "
+        f"my-image: no such folder (looked for {tmp_path}/my-image). Did you mean 'my-images'? "
+        "data_dir must hold train/<class>/* and "
         "test/<class>/*, or <class>/* alone."
     )
 

@@ -202,7 +202,7 @@ def test_usable_data_pass_the_check(tmp_path, name):
             {"dataset": "zzz"},
             "dataset 'zzz' is not known. Known are digits, image_folder, cifar10, cifar100, ",
         ),
-        ({"data_dir": "nowhere"}, "nowhere: no such folder. data_dir must hold train/<class>/*"),
+        ({"data_dir": "nowhere"}, "nowhere: no such folder (looked for "),
         (
             {"max_train_images": 1},
             "data: max_train_images is 1, but there are 2 classes; it must be at least 2.",

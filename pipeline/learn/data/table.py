@@ -1,0 +1,202 @@
+"""Images whose classes stand in a table, one row for each file, as competitions have them."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import DataError, did_you_mean, one_line
+from pipeline.learn.data.contents import Contents, Files, Part, clean_name
+from pipeline.learn.data.decode import open_image
+from pipeline.learn.data.folder import files_below
+from pipeline.learn.data.layout import no_image, part_of
+
+# What people call the columns, in the order of trust; case, blanks and underscores do not count.
+FILE_COLUMNS = (
+    *("file", "filename", "filepath", "path", "image", "imagename", "imagepath", "imageid"),
+    *("img", "name", "id"),
+)
+LABEL_COLUMNS = (
+    *("label", "labels", "class", "classname", "category", "target", "species", "breed"),
+    *("diagnosis", "level"),
+)
+SPLIT_COLUMNS = ("split", "part", "subset", "fold", "set")
+TABLES = (".csv", ".tsv", ".parquet")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table in ``data_dir``, and its columns where they are not found by their usual names."""
+
+    labels: str | None
+    file_column: str | None = None
+    label_column: str | None = None
+
+    def contents(self, data_dir: str) -> Contents:
+        """Return the images that the table names.
+
+        Raises DataError when there is no such table, a column or files are missing, or a file stands twice.
+        """
+        root = Path(os.path.abspath(data_dir))  # noqa: PTH100 (links stay as they are)
+        rows, notes = self._rows(data_dir, root)
+        classes = sorted(rows["label"].unique(), key=_numbers_first)
+        named = [name for name in ("train", "val", "test") if (rows["split"] == name).any()]
+        if "train" not in named:
+            raise DataError(f"{data_dir}: {self.labels}: names no image for train; drop its split column.")
+        parts = {name: _part(root, classes, rows[rows["split"] == name]) for name in named}
+        shown = [clean_name(label) for label in classes]
+        source = f"image files with their classes in {clean_name(str(self.labels))}"
+        return Contents("table", data_dir, source, shown, parts, notes)
+
+    def files(self, data_dir: str) -> Files:
+        """Return the images and the table, which the classes depend on."""
+        parts = self.contents(data_dir).parts.values()
+        images = [file for part in parts for file in zip(part.files, part.paths, strict=True)]
+        return [*images, ("the table", str(Path(os.path.abspath(data_dir)) / str(self.labels)))]  # noqa: PTH100
+
+    def _rows(self, data_dir: str, root: Path) -> tuple[pd.DataFrame, list[str]]:
+        """Return ``file`` (relative), ``label`` and ``split`` of each image, and notes."""
+        table, where = self._read(data_dir, root), f"{data_dir}: {self.labels}"
+        file_column = _column(where, table, "file_column", self.file_column, FILE_COLUMNS)
+        label_column = _column(where, table, "label_column", self.label_column, LABEL_COLUMNS, file_column)
+        names, labels = table[file_column].str.strip(), table[label_column].str.strip()
+        empty = (labels == "") | (names == "")
+        if empty.any():
+            raise DataError(
+                f"{where}: {empty.sum():,} of {len(table):,} rows lack {label_column} or {file_column}, "
+                f"the first in line {int(empty.to_numpy().argmax()) + 2}; fill them in, or drop the rows."
+            )
+        found = _find_files(where, root, list(names))
+        rows = pd.DataFrame({"file": found, "label": labels.to_numpy(), "split": "train"})
+        if split_column := next((str(c) for c in table if _plain(c) in SPLIT_COLUMNS), None):
+            rows["split"] = _splits(where, split_column, table[split_column])
+        twice = rows["file"].duplicated()
+        if twice.any():
+            raise DataError(
+                f"{where}: names {twice.sum():,} files more than once, the first "
+                f"{rows['file'][twice].iloc[0]}; one image has one row."
+            )
+        return rows, _unnamed(root, set(rows["file"]))
+
+    def _read(self, data_dir: str, root: Path) -> pd.DataFrame:
+        if not root.is_dir():
+            raise DataError(f"{data_dir}: no such folder (looked for {root}).")
+        if self.labels is None:
+            found = sorted(p.name for p in root.iterdir() if p.suffix.lower() in TABLES)
+            raise DataError(
+                f"{data_dir}: dataset is table, and labels does not say which; "
+                f"the folder holds {', '.join(found) or 'none'}."
+            )
+        path = root / self.labels
+        if not path.is_file():
+            hint = did_you_mean(path.name, [p.name for p in root.iterdir()])
+            raise DataError(f"{data_dir}: labels is {self.labels!r}, and there is no such file in it.{hint}")
+        try:
+            if path.suffix.lower() == ".parquet":
+                return pd.read_parquet(path).astype(str).reset_index(drop=True)
+            return _read_text(path)
+        except Exception as error:  # noqa: BLE001 (every reader fails in its own way)
+            raise DataError(f"{path}: cannot be read as a table: {one_line(error, 120)}.") from None
+
+
+def _read_text(path: Path) -> pd.DataFrame:
+    """Read CSV or TSV as text, whatever separates it, in UTF-8 (with or without mark) or Latin-1."""
+    raw = path.read_bytes()
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    counts = {sign: text.partition("\n")[0].count(sign) for sign in "\t;|,"}
+    separator = max(counts, key=lambda sign: counts[sign])
+    return pd.read_csv(StringIO(text), sep=separator, dtype=str, keep_default_na=False)
+
+
+def _plain(name: object) -> str:
+    return "".join(c for c in str(name).casefold() if c.isalnum())
+
+
+def _column(
+    where: str, table: pd.DataFrame, setting: str, wanted: str | None, usual: Sequence[str], other: str = ""
+) -> str:
+    """Return the column asked for, or the first by a usual name. Raises DataError, naming all, for none."""
+    columns = [str(c) for c in table.columns if str(c) != other]
+    if wanted in columns:
+        return str(wanted)
+    by_name = {_plain(c): c for c in reversed(columns)}
+    if wanted is None and (found := next((by_name[name] for name in usual if name in by_name), None)):
+        return found
+    if wanted is None and len(columns) == 1 and other:
+        return columns[0]
+    asked = f"has no column {wanted!r}" if wanted else f"has no column by a usual name for {setting}"
+    shown = ", ".join(repr(str(column)) for column in table.columns)
+    raise DataError(f"{where}: {asked}; its columns are {shown}. Set {setting} to one of them.")
+
+
+def _find_files(where: str, root: Path, names: list[str]) -> list[str]:
+    """Return each name as a path relative to the data folder.
+
+    A name may lack its folder and its ending, as in Kaggle's tables, where only one file fits it.
+    """
+    there = [path[len(str(root)) + 1 :] for path in files_below(root)]
+    there = [Path(path).as_posix() for path in there if not no_image(path)]
+    by_name: dict[str, list[str]] = {}
+    for path in there:
+        for short in {path, path.rsplit("/", 1)[-1], str(Path(path).with_suffix("")), Path(path).stem}:
+            by_name.setdefault(short, []).append(path)
+    missing: list[str] = []
+    found: list[str] = []
+    for name in names:
+        fitting = by_name.get(name.replace("\\", "/").removeprefix("./"), [])
+        if len(fitting) > 1:  # the same name in several parts: train is what tables of labels are about
+            fitting = [
+                p for p in fitting if any(part_of(f)[0] == "train" for f in p.split("/")[:-1])
+            ] or fitting
+        if len(fitting) > 1:
+            raise DataError(f"{where}: {name!r} may be {fitting[0]} or {fitting[1]}; write the folder out.")
+        found.append(fitting[0] if fitting else "")
+        if not fitting:
+            missing.append(name)
+    if missing:
+        raise DataError(
+            f"{where}: {len(missing):,} of {len(names):,} files that it names are not in the folder, the "
+            f"first {clean_name(missing[0])!r}. Put them there, or drop their rows."
+        )
+    return found
+
+
+def _in_train(path: str) -> bool:
+    return any(part_of(folder)[0] == "train" for folder in path.split("/")[:-1])
+
+
+def _splits(where: str, column: str, values: "pd.Series[str]") -> list[str]:
+    parts = [part_of(value)[0] for value in values]
+    unknown = [value for value, part in zip(values, parts, strict=True) if part is None]
+    if unknown:
+        raise DataError(f"{where}: {column} is {unknown[0]!r}; it must be train, val or test in every row.")
+    return [str(part) for part in parts]
+
+
+def _unnamed(root: Path, named: set[str]) -> list[str]:
+    there = (path[len(str(root)) + 1 :] for path in files_below(root))
+    count = sum(1 for path in there if not no_image(path) and Path(path).as_posix() not in named)
+    files = "1 file" if count == 1 else f"{count:,} files"
+    return [f"{files} in the folder stand in no row of the table, and were left out."] if count else []
+
+
+def _numbers_first(label: str) -> tuple[float, str]:
+    try:
+        return float(label), label
+    except ValueError:
+        return float("inf"), label
+
+
+def _part(root: Path, classes: list[str], rows: pd.DataFrame) -> Part:
+    rows = rows.sort_values(["label", "file"], kind="stable")
+    number = {label: position for position, label in enumerate(classes)}
+    paths = [str(root / file) for file in rows["file"]]
+    targets = np.array([number[label] for label in rows["label"]], dtype=np.int64)
+    return Part(targets, lambda i: open_image(paths[i]), [clean_name(f) for f in rows["file"]], paths)
