@@ -1,16 +1,19 @@
 """The command line: parse, call, print. Exit codes: 0 done, 1 a run failed, 2 bad input."""
 
 import argparse
+import errno
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import __version__
 from pipeline.errors import HeadstartError, InputError, one_line
+from pipeline.surroundings import with_standard_streams
 
 if TYPE_CHECKING:
     from pipeline.experiment import Experiment
@@ -23,6 +26,7 @@ CLOSED_PIPE = 141
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    with_standard_streams()
     options = _parser().parse_args(arguments)
     if options.offline:
         os.environ["HEADSTART_OFFLINE"] = "--offline"
@@ -49,7 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _system_error(error: OSError) -> str:
-    where = f"{error.filename}: " if error.filename else ""
+    place = error.filename
+    if place is None and error.errno == errno.ENOSPC:
+        place = f"{tempfile.gettempdir()}, where temporary files go (TMPDIR), or the current folder"
+    where = f"{place}: " if place else ""
     remedy = "Free space or set the rights, then run again; whole runs are kept."
     return f"{where}{error.strerror or error}. {remedy}"
 
@@ -88,7 +95,7 @@ DIFFING = (
     argument("--json", action="store_true", help="JSON for a machine, not Markdown for a reader"),
 )
 CLEANING = (
-    argument("params", nargs="*", help="params files to keep the runs of (default: params/*.yaml)"),
+    argument("params", nargs="*", help="params files to keep the runs of (default: all in params/)"),
     argument("--yes", action="store_true", help="remove without asking"),
 )
 ALWAYS = (
@@ -148,11 +155,10 @@ def _write_report(options: argparse.Namespace, how: "Options") -> int:
     with warm_kernels(REPORTING) if embedded else nullcontext():
         records = _records(experiment, how)
         rendered = rendering.render(document, Path(options.params), output, formats, options.engine)
-    for warning in rendered.warnings:
-        print(f"headstart: {warning}", file=sys.stderr)
-    for path in rendered.files.values():
-        print(path)
-    print(f"Rendered by {rendered.engine}.")
+    with suppress(OSError):  # the report is written, whether or not that can be said
+        for warning in rendered.warnings:
+            print(f"headstart: {warning}", file=sys.stderr)
+        print(*rendered.files.values(), f"Rendered by {rendered.engine}.", sep="\n", flush=True)
     return _exit_code(records)
 
 
@@ -177,16 +183,18 @@ def diff(options: argparse.Namespace) -> int:
 
 def clean(options: argparse.Namespace) -> int:
     """``headstart clean``."""
-    from pipeline.cleaning import unreferenced
+    from pipeline.cleaning import params_files, unreferenced
 
-    found = unreferenced([Path(p) for p in options.params] or sorted(Path("params").glob("*.yaml")))
+    found = unreferenced([Path(p) for p in options.params] or params_files())
+    going = [item for item in found if item.placed]
     for item in found:
-        print(f"{item.size_bytes / 1e6:10.1f} MB  {item.path}")
-    total = sum(item.size_bytes for item in found) / 1e6
-    folders = "1 folder" if len(found) == 1 else f"{len(found)} folders"
+        why = "" if item.placed else "  kept: no params file known here made it; remove it by hand"
+        print(f"{item.size_bytes / 1e6:10.1f} MB  {item.path}{why}")
+    total = sum(item.size_bytes for item in going) / 1e6
+    folders = "1 folder" if len(going) == 1 else f"{len(going)} folders"
     print(f"{folders}, {total:.1f} MB, that no params file refers to.")
-    if found and (options.yes or _confirmed(f"Remove {folders}? [y/N] ")):
-        for item in found:
+    if going and (options.yes or _confirmed(f"Remove {folders}? [y/N] ")):
+        for item in going:
             item.remove()
         print("Removed.")
     return 0

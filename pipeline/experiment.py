@@ -1,6 +1,5 @@
 """What a params file may say: an Experiment, and the RunSettings of each of its runs."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from pydantic import (
 )
 
 from pipeline.errors import SettingsError
+from pipeline.files import expanded
 from pipeline.yaml_errors import BACKSLASHES, explain, kind, read_yaml, refuse_unknown_keys, shown
 
 Mode = Literal["scratch", "linear_probe", "fine_tune"]
@@ -175,8 +175,8 @@ class RunSettings(BaseModel):
     @field_validator("data_dir", "weights", "labels")
     @classmethod
     def _expanded(cls, value: str | None) -> str | None:
-        """Write out ``~`` and variables, as a shell would."""
-        return value and os.path.expandvars(os.path.expanduser(value))  # noqa: PTH111 (a name may be no path)
+        """Write out ``~`` and variables, as a shell would, and names as the disk spells them."""
+        return value and expanded(value)
 
     @model_validator(mode="after")
     def _modes_fit(self) -> "RunSettings":
@@ -338,4 +338,4 @@ def _folder(path: Path, content: dict[str, Any], key: str, default: str) -> str:
     value = _text(path, content, key, default)
     if not value or not value.isprintable():
         raise SettingsError(f"{path}: {key} is {shown(value)}; it must be the path of a folder.")
-    return value
+    return expanded(value)

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import shutil
+import unicodedata
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -52,11 +53,43 @@ def free_disk(folder: Path) -> int:
     return shutil.disk_usage(existing).free
 
 
+def as_on_disk(path: Path) -> Path:
+    """Return a path as the disk spells it: an accent may be a part of its letter, or stand by itself."""
+    if path.exists() or path.parent == path:
+        return path
+    folder, wanted = as_on_disk(path.parent), unicodedata.normalize("NFC", path.name)
+    with suppress(OSError):
+        for name in os.listdir(folder):  # noqa: PTH208 (a name that cannot be decoded is no obstacle)
+            if unicodedata.normalize("NFC", name) == wanted:
+                return folder / name
+    return path
+
+
+def expanded(text: str) -> str:
+    """Return a path with ``~``, ``$VARIABLE`` and the spelling of the disk put in, where they can be."""
+    whole = os.path.expanduser(os.path.expandvars(text))  # noqa: PTH111 (of text, not of a path)
+    found = as_on_disk(Path(whole))
+    return whole if Path(whole).exists() or not found.exists() else str(found)
+
+
+def new_beside(path: Path) -> Path:
+    """Return a hidden name beside a path that nothing has; what is made there has the usual rights."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+
+
+def give_usual_rights(path: Path) -> None:
+    """Give a file that a library made for its owner alone the rights that any other gets here."""
+    other = new_beside(path)
+    other.touch(exist_ok=False)  # asking for the umask itself would change it for other threads
+    path.chmod(other.stat().st_mode & 0o777)
+    other.unlink()
+
+
 @contextmanager
 def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a temporary file that takes the place of ``path`` when the block ends without error."""
     encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    partial = new_beside(path)
     try:
         with partial.open(mode.replace("w", "x"), encoding=encoding, newline=newline) as file:
             yield file

@@ -16,6 +16,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -34,7 +35,7 @@ from jupyter_client.provisioning import KernelProvisionerFactory
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from pipeline.errors import HeadstartError
-from pipeline.process import THREAD_SETTINGS
+from pipeline.surroundings import own_environment
 
 KERNEL_NAME = "python3"
 START_SECONDS = 300
@@ -90,7 +91,7 @@ def _own_spec() -> KernelSpec:
     """Return the kernelspec of this Python; its own log would mix with the progress on stderr."""
     start = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     return KernelSpec(
-        argv=[*start, "--IPKernelApp.log_level=50"],
+        argv=[*start, "--IPKernelApp.log_level=50", "--IPKernelApp.ignore_cwd=True"],
         display_name=f"Python {sys.version_info.major}.{sys.version_info.minor} (Headstart)",
         language="python",
         metadata={"supported_encryption": ["curve"]},
@@ -146,7 +147,7 @@ def warm_kernels(imported: Sequence[str]) -> Iterator[None]:
             [sys.executable, "-m", "pipeline.forker", path, *imported],
             stdin=subprocess.PIPE,  # closed with this process, however that ends
             stdout=subprocess.DEVNULL,
-            env={**THREAD_SETTINGS, **os.environ},  # read when PyTorch is imported
+            env=own_environment(),  # read when PyTorch is imported
             start_new_session=True,  # Ctrl-C reaches the parent alone, which then stops it in order
         )
         try:
@@ -255,7 +256,24 @@ def _connected(path: str) -> socket.socket:
 
 
 class WarmProvisioner(LocalProvisioner):
-    """Starts kernels by forking where it can, and as a new process where it cannot."""
+    """Starts kernels by forking where it can, and as a new process where it cannot.
+
+    Each has an IPython profile of its own, empty and for as long as it lives.
+    """
+
+    _profile: str | None = None
+
+    async def pre_launch(self, **options: Any) -> dict[str, Any]:
+        """Keep the user's own configuration of Python and IPython from the kernel."""
+        self._profile = self._profile or tempfile.mkdtemp(prefix="headstart-ipython-")
+        options["env"] = {**own_environment(options.get("env")), "IPYTHONDIR": self._profile}
+        return await super().pre_launch(**options)
+
+    async def cleanup(self, restart: bool = False) -> None:
+        """Remove the profile when the kernel is not wanted any more."""
+        await super().cleanup(restart=restart)
+        if self._profile and not restart:
+            shutil.rmtree(self._profile, ignore_errors=True)
 
     async def launch_kernel(self, cmd: list[str], **options: Any) -> Any:
         """Start the kernel of a command line ``python -m ipykernel_launcher ...``."""

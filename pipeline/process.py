@@ -6,7 +6,6 @@ it and passes its progress on.
 """
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -20,14 +19,12 @@ from typing import Any
 from pipeline.errors import one_line
 from pipeline.job import REFUSED, Job
 from pipeline.record import RUN_FOLDER_VARIABLE
+from pipeline.surroundings import own_environment
 
 Event = dict[str, Any]
 Emit = Callable[[Event], None]
 POLL_SECONDS = 0.1
 MAKE = "from pipeline.job import main; main()"
-# Threads that wait for each other spin; on cores that something else uses too, that is time lost. Measured
-# on two cores, custom_cnn in training: 5 % slower on a quiet machine, 3 to 5 times faster on a busy one.
-THREAD_SETTINGS = {"GOMP_SPINCOUNT": "1000"}
 _running: "dict[subprocess.Popen[bytes], str]" = {}  # which run each process makes
 
 
@@ -71,7 +68,7 @@ def _environment(job: Job) -> dict[str, str]:
     }
     if job.gpu is not None:
         own["CUDA_VISIBLE_DEVICES"] = job.gpu
-    return {**THREAD_SETTINGS, **os.environ, **own}
+    return {**own_environment(), **own}
 
 
 def _follow(process: subprocess.Popen[bytes], job: Job, emit: Emit) -> None:

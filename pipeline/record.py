@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.errors import RecordError, one_line
 from pipeline.experiment import RunSettings
-from pipeline.files import digest, file_hash, replacing, write_json
+from pipeline.files import digest, file_hash, give_usual_rights, replacing, write_json
 
 SCHEMA_VERSION = 1
 HISTORY_COLUMNS = (
@@ -347,6 +347,7 @@ class RunFolder:
         """Write ``model.safetensors``; ``save`` is given the path to write to."""
         partial = self.path / "model.safetensors.partial"
         save(partial)
+        give_usual_rights(partial)  # safetensors lets nobody else read it
         partial.replace(self.path / "model.safetensors")
 
     def write_results(self, **results: Any) -> None:

@@ -10,6 +10,7 @@ from queue import SimpleQueue
 from joblib import cpu_count
 
 from pipeline import limits
+from pipeline.cleaning import note_study
 from pipeline.errors import InputError, RecordError, RunError
 from pipeline.experiment import Experiment
 from pipeline.job import Job
@@ -51,6 +52,7 @@ def run(experiment: Experiment, options: Options | None = None) -> list[RunRecor
     options = options or Options()
     _check_folder(Path(experiment.runs_dir))
     planned = plan(experiment)
+    note_study(experiment, planned)
     missing = [p for p in planned if _is_missing(p, options)]
     if missing and not options.scheduler:
         limits.check([p.settings for p in missing], Path(experiment.runs_dir), options.jobs)

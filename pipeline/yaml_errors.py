@@ -15,6 +15,7 @@ import yaml
 from pydantic_core import ErrorDetails
 
 from pipeline.errors import SettingsError, did_you_mean, one_line
+from pipeline.files import as_on_disk
 
 MAX_PARAMS_BYTES = 1_000_000
 BACKSLASHES = "in double quotes a backslash begins a special character: use single quotes or forward slashes"
@@ -59,6 +60,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
     Raises SettingsError when it is missing, too large, not UTF-8 or not a mapping.
     """
+    path = as_on_disk(path)
     try:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode) and not path.is_dir():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cleaning import note_study
 from pipeline.cli import main
 from pipeline.experiment import Experiment
 from pipeline.job import run_lock
@@ -77,11 +78,19 @@ def test_debug_shows_the_traceback(workplace: Path) -> None:
         main(["run", "none.yaml", "--debug"])
 
 
+def noted(*run_ids: str) -> None:
+    """Note that ``old.yaml``, which is gone, asked for these runs."""
+    note = Path("runs/.locks/study-0.json")
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps({"params_file": "/gone/old.yaml", "run_ids": run_ids}), encoding="utf-8")
+
+
 def test_clean_leaves_a_run_that_a_process_works_on_alone(
     workplace: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     Path("x.yaml").write_text("models: [custom_cnn]", encoding="utf-8")
     Path("runs/.begun-scratch-s0-12345678.partial").mkdir(parents=True)
+    noted("begun-scratch-s0-12345678")
 
     with run_lock(Path("runs"), "begun-scratch-s0-12345678"):
         assert main(["clean", "x.yaml", "--yes"]) == 0
@@ -98,6 +107,7 @@ def test_clean_says_how_large_each_folder_is(workplace: Path, capfd: pytest.Capt
     folder.mkdir(parents=True)
     (folder / "record.json").write_text("{}", encoding="utf-8")
     (folder / "model.safetensors").write_bytes(b"x" * 2_300_000)
+    noted(folder.name)
 
     main(["clean", "x.yaml", "--yes"])
 
@@ -127,13 +137,51 @@ def test_clean_asks_first_and_keeps_what_params_refer_to(
     Path("runs/old-scratch-s0-12345678/record.json").write_text("{}", encoding="utf-8")
     Path("x.yaml").write_text("models: [custom_cnn]", encoding="utf-8")
     monkeypatch.setattr("builtins.input", lambda question: "n")
+    noted("old-scratch-s0-12345678", "begun-scratch-s0-12345678")
 
     assert main(["clean", "x.yaml"]) == 0
     assert "2 folders" in capfd.readouterr().out
     assert Path("runs/old-scratch-s0-12345678").is_dir()
 
     assert main(["clean", "x.yaml", "--yes"]) == 0
-    assert [path.name for path in Path("runs").iterdir() if not path.name.startswith(".l")] == ["mine"]
+    assert [path.name for path in Path("runs").iterdir() if path.name != ".locks"] == ["mine"]
+
+
+def made_run(name: str) -> Path:
+    folder = Path("runs") / name
+    folder.mkdir(parents=True)
+    (folder / "record.json").write_text("{}", encoding="utf-8")
+    return folder
+
+
+def test_clean_keeps_what_it_cannot_place(workplace: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("x.yaml").write_text("models: [custom_cnn]", encoding="utf-8")
+    folder = made_run("copied-scratch-s0-12345678")
+
+    assert main(["clean", "x.yaml", "--yes"]) == 0
+    assert folder.is_dir()
+    first, total = capfd.readouterr().out.splitlines()
+    assert first.endswith(f"{folder}  kept: no params file known here made it; remove it by hand")
+    assert total == "0 folders, 0.0 MB, that no params file refers to."
+
+
+@pytest.mark.parametrize("other", ["params/mine.yml", "params/sub/x.yaml", "elsewhere.yaml"])
+def test_clean_keeps_the_runs_of_every_study_that_made_some(workplace: Path, other: str) -> None:
+    for name, seed in (("params/one.yaml", 0), (other, 1)):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(f"seed: {seed}\nmodels: [custom_cnn]", encoding="utf-8")
+    experiment = Experiment.from_yaml(other)
+    (planned,) = plan(experiment)
+    note_study(experiment, [planned])
+    folder = made_run(planned.run_id)
+
+    assert main(["clean", "--yes"]) == 0
+    assert main(["clean", "params/one.yaml", "--yes"]) == 0
+    assert folder.is_dir()
+
+    Path(other).write_text("seed: 2\nmodels: [custom_cnn]", encoding="utf-8")  # it asks for another run now
+    assert main(["clean", "params/one.yaml", "--yes"]) == 0
+    assert not folder.exists()
 
 
 def test_output_may_be_cut_off_by_its_reader(workplace: Path) -> None:

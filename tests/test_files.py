@@ -1,5 +1,8 @@
 """What is kept in caches is read as it was written, or made again; never something else."""
 
+import os
+import stat
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +10,7 @@ import pytest
 import torch
 
 from pipeline.experiment import RunSettings
-from pipeline.files import read_kept, write_kept
+from pipeline.files import as_on_disk, expanded, give_usual_rights, read_kept, write_kept
 from pipeline.learn.data.duplicates import cached_near_duplicates
 from pipeline.learn.data.fingerprint import files_fingerprint
 from pipeline.learn.data.sources import checked_fingerprints
@@ -90,3 +93,36 @@ def test_damaged_caches_never_change_an_answer(workplace: Path, region: float) -
 
     assert answers() == expected
     assert answers() == expected
+
+
+def test_home_and_variables_in_a_path_are_put_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PICTURES", "pics")
+
+    assert expanded("~/pics") == expanded("$HOME/$PICTURES") == f"{tmp_path}/pics"
+    assert expanded("$NOTHING/pics") == "$NOTHING/pics"
+    assert expanded("IMAGENET1K_V1") == "IMAGENET1K_V1"
+
+
+@pytest.mark.parametrize("on_disk", ["NFC", "NFD"])
+def test_names_are_compared_as_a_person_sees_them(workplace: Path, on_disk: str) -> None:
+    folder = workplace / unicodedata.normalize(on_disk, "Fotos für Ägypten") / "é.yaml"
+    folder.mkdir(parents=True)
+    for asked in ("NFC", "NFD"):
+        written = Path(unicodedata.normalize(asked, "Fotos für Ägypten/é.yaml"))
+        assert as_on_disk(written).is_dir()
+        assert expanded(str(written)) == str(folder.relative_to(workplace))
+
+
+@pytest.mark.parametrize("umask", [0o002, 0o022, 0o077])
+def test_files_of_libraries_get_the_rights_that_the_umask_gives(tmp_path: Path, umask: int) -> None:
+    path = tmp_path / "x"
+    path.touch(mode=0o600)
+    before = os.umask(umask)
+    try:
+        give_usual_rights(path)
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
+    assert [p.name for p in tmp_path.iterdir()] == ["x"]

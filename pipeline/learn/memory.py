@@ -4,9 +4,14 @@ A kernel that was forked has its libraries in memory already, another one loads 
 of a process's own (anonymous memory) grow alike in both.
 """
 
-import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
+
+with suppress(ImportError):  # Windows has none
+    import resource
 
 STATUS = Path("/proc/self/status")
 
@@ -36,5 +41,7 @@ def _status() -> dict[str, int]:
 
 
 def _most_resident() -> int:
+    if "resource" not in globals():
+        return int(psutil.Process().memory_info().peak_wset)
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

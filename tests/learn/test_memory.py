@@ -54,3 +54,17 @@ def test_without_linux_the_largest_resident_set_stands_in(
 
     assert memory.most() >= before > 0
     assert held.nbytes == 50 * MEGABYTE
+
+
+def test_memory_is_told_where_there_is_no_resource_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Windows:
+        def memory_info(self) -> "Windows":
+            return self
+
+        peak_wset = 7 * MEGABYTE
+
+    monkeypatch.setattr(memory, "STATUS", Path("/nowhere"))
+    monkeypatch.delattr(memory, "resource")
+    monkeypatch.setattr("psutil.Process", Windows)
+
+    assert memory.most() == memory.in_use() == 7 * MEGABYTE

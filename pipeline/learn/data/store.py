@@ -6,7 +6,6 @@ a written one raises OSError.
 
 import os
 import shutil
-import tempfile
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ from filelock import FileLock
 from PIL import Image
 
 from pipeline.errors import DataError, one_line
-from pipeline.files import cache_folder, digest, free_disk, write_json
+from pipeline.files import cache_folder, digest, free_disk, new_beside, write_json
 from pipeline.learn.data.contents import Contents
 from pipeline.learn.data.decode import is_deep, native_size, numbers, strict_pillow, to_square
 from pipeline.learn.data.decoded import FORMAT, Decoded, Size, about_sizes, read_decoded, write_header
@@ -153,7 +152,8 @@ class Store:
         _refuse_without_room(folder.parent, self.count * stored * stored * 3)
         for left in folder.parent.glob(f".{folder.name}.*"):  # by a process that was killed
             shutil.rmtree(left, ignore_errors=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        partial = new_beside(folder)
+        partial.mkdir()
         try:
             with (partial / "pixels.npy").open("wb") as file:
                 about = self._write_pixels(file, side, first)

@@ -58,11 +58,16 @@ class Stem(nn.Module):
 
     def _covariance(self, images: Tensor) -> Tensor:
         """Return the sum over images of the covariance of their patches, about zero."""
-        patches = F.unfold(images.float(), self.kernel, stride=self.stride).double()
+        patches = in_double(F.unfold(images.float(), self.kernel, stride=self.stride))
         return torch.einsum("nip,njp->ij", patches, patches) / patches.shape[2]
 
     def forward(self, x: Tensor) -> Tensor:
         return F.gelu(F.conv2d(x, self.filters, stride=self.stride))
+
+
+def in_double(values: Tensor) -> Tensor:
+    """Return values as float64, on the CPU where their device has no such numbers, as Apple's."""
+    return (values.cpu() if values.device.type == "mps" else values).double()
 
 
 class Convolution(nn.Sequential):

@@ -88,3 +88,14 @@ def test_only_weights_decay() -> None:
     assert (weights["weight_decay"], biases["weight_decay"]) == (0.01, 0.0)
     assert all(p.ndim > 1 for p in weights["params"])
     assert all(p.ndim == 1 for p in biases["params"])
+
+
+def test_values_on_a_device_without_float64_are_taken_to_the_cpu() -> None:
+    class OnMps:
+        device = torch.device("mps")
+
+        def cpu(self) -> torch.Tensor:
+            return torch.ones(2)
+
+    assert custom_cnn.in_double(OnMps()).dtype == torch.float64
+    assert custom_cnn.in_double(torch.ones(2)).dtype == torch.float64
