@@ -20,10 +20,15 @@ if TYPE_CHECKING:
 IMAGENET = "ImageNet (1.28 M images, 1,000 classes)"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 DAMAGED = "damaged, or no PyTorch weights file; fetch it again."
-SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
+SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".pth.tar", ".pt.tar")
 # Containers and prefixes that training scripts commonly put around a state dict.
-WRAPPERS = ("state_dict", "model_state_dict", "model", "model_ema")
-PREFIXES = ("module.", "_orig_mod.", "backbone.")
+WRAPPERS = (
+    *("state_dict", "model_state_dict", "model", "model_ema", "state_dict_ema", "ema_state_dict"),
+    *("net", "network", "net_state_dict", "model_state", "weights", "params_ema", "params"),
+)
+PREFIXES = ("module.", "_orig_mod.", "backbone.", "model.", "net.", "network.", "encoder.", "_model.")
+# What stands beside a network in a training module, or is a head, which is made anew anyway.
+BESIDE = ("head.", "fc.", "classifier.", "criterion.", "loss", "metric", "train_", "val_", "valid_", "test_")
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ def require_file(path: Path) -> Path:
     """
     if not _is_file(path):
         raise ModelError(f"weights {path}: no such file; give a file that ends in {', '.join(SUFFIXES)}.")
-    if path.suffix not in SUFFIXES:
+    if not path.name.endswith(SUFFIXES):
         raise ModelError(f"weights {path}: ends in {path.suffix!r}; it must be one of {', '.join(SUFFIXES)}.")
     return path
 
@@ -124,10 +129,10 @@ def _read_pickled(path: Path) -> object:
 
 
 def _pickle_problem(message: str) -> str:
-    code = re.search(r"GLOBAL (\S+)|Unsupported (?:global|class)\S* (\S+)", message)
+    code = re.search(r"(?:[Gg]lobal:?|GLOBAL|[Cc]lass\S*) +([\w.]+\.\w+)", message)
     if code is None:
         return DAMAGED
-    name = code.group(1) or code.group(2)
+    name = code.group(1)
     return (
         f"holds the pickled object {one_line(name, 80)}, which could run code, so it is not opened; "
         "save tensors alone, with torch.save(model.state_dict(), path) or as .safetensors."
@@ -150,9 +155,8 @@ def _unwrapped(content: object) -> "dict[str, Tensor]":
 
 
 def _all_behind(prefix: str, state: Mapping[str, object]) -> bool:
-    # A network of Headstart's own has a head beside its backbone, which is made anew anyway.
     behind = [key for key in state if key.startswith(prefix)]
-    return bool(behind) and all(key.startswith((prefix, "head.")) for key in state)
+    return bool(behind) and all(key.startswith((prefix, *BESIDE)) for key in state)
 
 
 def source(settings: RunSettings) -> str:

@@ -5,6 +5,7 @@ Nothing slow is imported before it is needed: the program checks names and weigh
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -58,7 +59,30 @@ def check(settings: RunSettings) -> None:
     family = _family(settings.model)
     if weights.is_file_name(settings.weights):
         weights.check_file(Path(str(settings.weights)))
+        family.check(settings)
+        _check_fit(settings)
+        return
     family.check(settings)
+
+
+def _check_fit(settings: RunSettings) -> None:
+    """Raise ModelError when a weights file is of another network, by its names and shapes."""
+    if not settings.pretrained:
+        return
+    file = weights.require_file(Path(str(settings.weights))).resolve()
+    fixed = settings.model_copy(update={"seed": 0})
+    _check_content(fixed.model_dump_json(), file, file.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _check_content(settings: str, file: Path, _modified: int) -> None:
+    import torch
+
+    asked = RunSettings.model_validate_json(settings)
+    size = _published(asked).preprocessing.image_size
+    content = {name: tensor.to("meta") for name, tensor in weights.read_state(file).items()}
+    with torch.device("meta"):
+        _family(asked.model).create(asked, asked.image_size or size or 224, content)
 
 
 def _family(model: str) -> Family:

@@ -229,3 +229,44 @@ def test_timm_weights_from_a_file(tmp_path: Path) -> None:
     network = build_with(tmp_path / "own.safetensors", "timm/resnet10t")
     assert torch.equal(network.backbone.conv1[0].weight, original.conv1[0].weight)
     assert network.head.out_features == 3
+
+
+def prefixed(prefix: str, state: dict) -> dict:
+    return {f"{prefix}{name}": tensor for name, tensor in state.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "wrap"),
+    [
+        ("lightning.ckpt", lambda s: {"state_dict": prefixed("model.", s), "epoch": 3}),
+        ("module.ckpt", lambda s: {"state_dict": prefixed("net.", s) | {"loss.weight": torch.ones(3)}}),
+        ("cifar.pth", lambda s: {"net": prefixed("module.", s), "acc": 93.1}),
+        ("model_best.pth.tar", lambda s: {"state_dict": prefixed("module.", s), "arch": "x"}),
+        ("averaged.pth", lambda s: {"state_dict_ema": prefixed("module.", s)}),
+        ("compiled.pt", lambda s: {"model": prefixed("_orig_mod.model.", s)}),
+        ("encoder.pth", lambda s: prefixed("encoder.", s)),
+    ],
+)
+def test_files_of_well_known_scripts_are_read(published: dict, tmp_path: Path, name: str, wrap) -> None:
+    torch.save(wrap(published), tmp_path / name)
+    network = build_with(tmp_path / name)
+    assert torch.equal(network.backbone.conv1[0].weight, published["conv1.0.weight"])
+
+
+@pytest.mark.parametrize("model", [MODEL, "efficientnet_lite0", "timm/resnet10t"])
+def test_weights_of_another_network_are_refused_before_any_work(tmp_path: Path, model: str) -> None:
+    from torchvision.models import mobilenet_v2
+
+    torch.save(mobilenet_v2(weights=None).state_dict(), tmp_path / "other.pth")
+    settings = RunSettings(
+        model=model, mode="linear_probe", weights=str(tmp_path / "other.pth"), image_size=64
+    )
+    with pytest.raises(ModelError, match=r"other\.pth"):
+        models.check(settings)
+
+
+def test_the_name_of_a_pickled_object_is_told(tmp_path: Path) -> None:
+    import argparse
+
+    torch.save({"model": {"w": torch.zeros(2)}, "args": argparse.Namespace(lr=1)}, tmp_path / "w.pth")
+    assert "holds the pickled object argparse.Namespace, which could run code" in refusal(tmp_path / "w.pth")
