@@ -164,12 +164,13 @@ BAD: dict[str, Bad] = {
         "models: [{model: inception_v3, image_size: 32}]\n",
     ),
     "no such weights file": Bad(
-        "weights w.pth: no such file; give a file that ends in .pth, .pt, .bin, .safetensors, .ckpt, .pth.tar, "
-        ".pt.tar.",
+        "weights w.pth: no such file; give a file that ends in .pth, .pt, .bin, .safetensors, .ckpt, "
+        ".pth.tar, .pt.tar.",
         RESNET,
     ),
     "weights of unknown kind": Bad(
-        "weights w.onnx: ends in '.onnx'; it must be one of .pth, .pt, .bin, .safetensors, .ckpt, .pth.tar, .pt.tar.",
+        "weights w.onnx: ends in '.onnx'; it must be one of .pth, .pt, .bin, .safetensors, .ckpt, "
+        ".pth.tar, .pt.tar.",
         RESNET.replace("w.pth", "./w.onnx"),
         files={"w.onnx": "x"},
     ),

@@ -298,3 +298,25 @@ def assert_says_where(said: str, path: Path) -> None:
 def test_settings_survive_a_round_trip_through_json(settings: RunSettings) -> None:
     assert RunSettings.model_validate_json(settings.model_dump_json()) == settings
     assert RunSettings.from_namespace({**settings.model_dump(), "other": 1}) == settings
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("~/pics", "/home/me/pics"), ("$PLACE/pics", "/mnt/pics"), ("a/~", "a/~")]
+)
+def test_paths_are_written_out_as_a_shell_would(
+    monkeypatch: pytest.MonkeyPatch, written: str, meant: str
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("PLACE", "/mnt")
+    assert RunSettings(data_dir=written).data_dir == meant
+    assert (
+        RunSettings(model="resnet18", mode="fine_tune", weights=f"{written}/w.pth").weights
+        == f"{meant}/w.pth"
+    )
+
+
+@pytest.mark.parametrize("path", [r"C:\Users\a", r"D:\data", r"D:\new"])
+def test_backslashes_in_double_quotes_are_explained(tmp_path: Path, path: str) -> None:
+    (tmp_path / "x.yaml").write_text(f'data_dir: "{path}"\nmodels: [custom_cnn]\n', encoding="utf-8")
+    with pytest.raises(SettingsError, match="use single quotes or forward slashes"):
+        Experiment.from_yaml(tmp_path / "x.yaml")
