@@ -53,9 +53,13 @@ def free_disk(folder: Path) -> int:
     return shutil.disk_usage(existing).free
 
 
+def _is_there(path: Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 (Path.exists raises for a name that is too long)
+
+
 def as_on_disk(path: Path) -> Path:
     """Return a path as the disk spells it: an accent may be a part of its letter, or stand by itself."""
-    if path.exists() or path.parent == path:
+    if _is_there(path) or path.parent == path:
         return path
     folder, wanted = as_on_disk(path.parent), unicodedata.normalize("NFC", path.name)
     with suppress(OSError):
@@ -69,7 +73,7 @@ def expanded(text: str) -> str:
     """Return a path with ``~``, ``$VARIABLE`` and the spelling of the disk put in, where they can be."""
     whole = os.path.expanduser(os.path.expandvars(text))  # noqa: PTH111 (of text, not of a path)
     found = as_on_disk(Path(whole))
-    return whole if Path(whole).exists() or not found.exists() else str(found)
+    return whole if _is_there(Path(whole)) or not _is_there(found) else str(found)
 
 
 def new_beside(path: Path) -> Path:
