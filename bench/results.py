@@ -27,6 +27,8 @@ PACKAGES = ("headstart", "torch", "torchvision", "fastai", "numpy", "papermill",
 KEYS = (
     "throughput_vs_tutorial",
     "throughput_vs_fastai",
+    "throughput_busy_vs_tutorial",
+    "share_of_best_threads_busy",
     "time_to_90_vs_tutorial",
     "epochs_to_90",
     "share_of_matmul_ceiling",

@@ -160,6 +160,9 @@ class RunSettings(BaseModel):
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto, fp32 or bf16")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto, cpu, cuda or mps")
     compile: bool = Field(False, description="whether torch.compile makes the training steps")
+    threads: Annotated[Annotated[int, Field(ge=1, le=1024, strict=True)] | None, NEVER] = Field(
+        None, description="threads on the CPU, for results equal bit for bit; None: as many as cores are free"
+    )
     num_workers: Annotated[int, Field(ge=0, le=256, strict=True), NEVER] = Field(
         0, description="processes that read images which do not fit memory"
     )

@@ -6,6 +6,7 @@ it and passes its progress on.
 """
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -66,6 +67,8 @@ def _environment(job: Job) -> dict[str, str]:
         "MKL_NUM_THREADS": threads,
         "PYTHONUNBUFFERED": "1",
     }
+    if os.environ.get("OMP_NUM_THREADS"):
+        own["HEADSTART_THREADS_FIXED"] = "1"
     if job.gpu is not None:
         own["CUDA_VISIBLE_DEVICES"] = job.gpu
     return {**own_environment(), **own}

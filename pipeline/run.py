@@ -131,7 +131,8 @@ def job_of(planned: PlannedRun, threads: int) -> Job:
 
 def _threads_for(jobs: int) -> int:
     """Return the threads of each job, so that jobs side by side do not fight for cores."""
-    return max(1, cpu_count() // jobs)
+    own = os.environ.get("OMP_NUM_THREADS", "")
+    return int(own) if own.isdigit() and int(own) > 0 else max(1, cpu_count() // jobs)
 
 
 def run_here(jobs: Iterable[Job], at_once: int, progress: Progress) -> None:

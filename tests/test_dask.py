@@ -33,6 +33,7 @@ EPOCHS = 24  # enough that a kill in the third leaves some for the worker that t
 TINY = f"""
 dataset: digits
 max_train_images: 200
+threads: 1
 epochs: {EPOCHS}
 batch_size: 64
 models:

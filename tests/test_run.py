@@ -25,6 +25,7 @@ from tests.made_records import KINDS, write_experiment
 TINY = """
 dataset: digits
 max_train_images: 200
+threads: 1
 epochs: 2
 batch_size: 64
 models:

@@ -5,7 +5,7 @@ import platform
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -19,10 +19,12 @@ from pipeline.experiment import RunSettings
 from pipeline.learn import memory
 from pipeline.learn.fast import convolutions
 from pipeline.learn.fast.memory import keep_freed
+from pipeline.learn.fast.threads import Threads
 from pipeline.record import Environment
 
 Precision = Literal["fp32", "bf16"]
 THREADS_VARIABLE = "HEADSTART_THREADS"
+FIXED_VARIABLE = "HEADSTART_THREADS_FIXED"
 PACKAGES = (
     "torch",
     "torchvision",
@@ -49,12 +51,22 @@ class Hardware:
     threads: int
     channels_last: bool
     memory_before: int = 0
+    cores: Threads | None = None  # once it is tuned
 
     def autocast(self) -> torch.autocast:
         """Return a context in which matrix products and convolutions run in ``precision``."""
         return torch.autocast(
             self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16", cache_enabled=True
         )
+
+    def step(self) -> None:
+        """Say that a batch is next: the number of threads may follow the cores that are free."""
+        if self.cores is not None:
+            self.cores.step()
+
+    def threads_used(self) -> int:
+        """Return how many threads most of the batches had since this was asked last."""
+        return self.threads if self.cores is None else self.cores.used()
 
     def place(self, network: nn.Module) -> nn.Module:
         """Move a network to the device, in the memory format that is fast there."""
@@ -102,20 +114,29 @@ def choose(settings: RunSettings) -> Hardware:
     """
     device = _device(settings.device)
     precision = _precision(settings.precision, device)
-    return Hardware(device, precision, _threads(), device.type != "mps", memory.in_use())
+    threads = settings.threads or _threads()
+    return Hardware(device, precision, threads, device.type != "mps", memory.in_use())
 
 
-def tune(hardware: Hardware) -> Hardware:
+def tune(hardware: Hardware, threads: int | None = None) -> Hardware:
     """Set this process up to train on chosen hardware, and return it: threads, kernels, memory.
 
-    On a GPU, cuDNN tries its kernels and keeps the fastest, as image sizes do not change; on a CPU,
-    memory that is freed is kept for the next step.
+    On a CPU, threads follow the cores that are free, unless ``threads`` or the user's OMP_NUM_THREADS
+    fixes them, and memory that is freed is kept for the next step; on a GPU, cuDNN tries its kernels and
+    keeps the fastest, as image sizes do not change.
     """
-    torch.set_num_threads(hardware.threads)
+    follows = hardware.device.type == "cpu" and threads is None and not _fixed()
+    cores = Threads(hardware.threads, follows)
     torch.backends.cudnn.benchmark = hardware.device.type == "cuda"
     if hardware.device.type == "cpu":
         keep_freed()
-    return hardware
+    return replace(hardware, cores=cores)
+
+
+def _fixed() -> bool:
+    """Whether the user's own OMP_NUM_THREADS says how many threads there are; a job's parent tells."""
+    own = os.environ.get("OMP_NUM_THREADS", "") if THREADS_VARIABLE not in os.environ else ""
+    return bool(own or os.environ.get(FIXED_VARIABLE))
 
 
 def _device(wanted: str) -> torch.device:

@@ -139,6 +139,7 @@ class FeatureData:
         done = 0
         with energy.Meter(self.hardware.device) as meter:
             for x, _ in self._image_batches(split_name, view):
+                self.hardware.step()
                 with self.hardware.autocast():
                     features.append(self.network.features(x).cpu())
                 done += len(x)

@@ -37,9 +37,9 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 class FitResult:
     """What training did; the network it trained now holds the weights of ``best_epoch``.
 
-    ``history`` has a row per epoch, columns ``record.HISTORY_COLUMNS`` and ``images_per_second``;
-    fine-tuning begins with the epochs of the head alone. The best epoch, from 1, has the lowest val
-    loss. ``train_seconds`` holds all epochs with their val passes, and ``feature_seconds``.
+    ``history`` has a row per epoch, columns ``record.HISTORY_COLUMNS``, ``images_per_second`` and
+    ``threads``; fine-tuning begins with the epochs of the head alone. The best epoch, from 1, has the
+    lowest val loss. ``train_seconds`` holds all epochs with their val passes, and ``feature_seconds``.
     """
 
     history: pd.DataFrame
@@ -117,6 +117,7 @@ def _one_epoch(stage: Stage, epoch: int, reporter: Reporter) -> Row:
         "learning_rate": optimizers.learning_rate(stage.optimizer, stage.settings),
         "epoch_seconds": time.perf_counter() - started,
         "images_per_second": train.images / (trained - started),
+        "threads": stage.hardware.threads_used(),
     }
 
 
@@ -153,6 +154,7 @@ def training_loss(
 
     A network that answers ``(logits, auxiliary logits, ...)`` learns from all of them.
     """
+    hardware.step()
     with hardware.autocast():
         output = network(images)
     answers = output if isinstance(output, tuple) else (output,)
@@ -192,6 +194,7 @@ def log_probabilities(network: nn.Module, x: Tensor, settings: RunSettings, hard
     computed in fp32 whatever the precision, so that the probabilities of an image sum to 1.
     """
     mirrored = settings.flip_at_test and x.ndim == IMAGES_NDIM
+    hardware.step()
     with hardware.autocast():
         logits = [network(view) for view in ((x, x.flip(3)) if mirrored else (x,))]
     answers = torch.stack([answer.float().log_softmax(dim=1) for answer in logits])

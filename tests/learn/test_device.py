@@ -1,5 +1,7 @@
 """What a run computes on."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -55,7 +57,7 @@ def test_asking_for_hardware_changes_nothing_and_tuning_does(monkeypatch: pytest
     monkeypatch.setenv(device.THREADS_VARIABLE, "3")
     chosen = device.choose(tiny.settings(device="cpu"))
     assert calls == []
-    assert device.tune(chosen) is chosen
+    assert replace(device.tune(chosen), cores=None) == chosen
     assert calls == ["3 threads", "memory"]
 
 
