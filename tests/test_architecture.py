@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,18 @@ def test_the_report_room_does_without_torch() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_no_two_modules_of_the_way_import_each_other() -> None:
+    """Directly under ``pipeline/``, imports go one way, those within functions included."""
+    way = {f"pipeline.{path.stem}": path for path in (ROOT / "pipeline").glob("*.py")}
+    needs = {
+        name: {i for i in way if any(_is_in(found, i) for found in imports(path))}
+        for name, path in way.items()
+    }
+
+    tuple(TopologicalSorter(needs).static_order())  # raises CycleError, naming them
+
+
+def _is_in(imported: str, module: str) -> bool:
+    return imported == module or imported.startswith(f"{module}.")
