@@ -205,12 +205,12 @@ HEAD = (
 )
 
 
-def written(found: list[Rates], seconds: float) -> None:
+def written(found: list[Rates], scale: float, seconds: float) -> None:
     """Write the table and the figures."""
     ruler = "|".join(["---"] * len(HEAD.split("|")))
     text = (
         "# Error rates of the verdict\n\n"
-        f"Written by `make bench-verdict` ({seconds:.0f} s). Shares in percent: of studies for false claims "
+        f"Written by `make bench-verdict OPTIONS={scale:g}` ({seconds:.0f} s). Shares in percent: of studies for false claims "
         "and false equivalence, of pairs for coverage and power. The oracle knows the standard errors and "
         "corrects for the family as the verdict does. With one seed each the truth is that of the trained "
         "networks.\n\n"
@@ -228,7 +228,7 @@ def main() -> None:
     counts = [studies_of(cell, scale) for cell in kinds]
     with ProcessPoolExecutor(2) as pool:
         found = list(pool.map(measured, kinds, counts, range(len(kinds))))
-    written(found, time.perf_counter() - start)
+    written(found, scale, time.perf_counter() - start)
 
 
 if __name__ == "__main__":
