@@ -210,8 +210,9 @@ def written(found: list[Rates], scale: float, seconds: float) -> None:
     ruler = "|".join(["---"] * len(HEAD.split("|")))
     text = (
         "# Error rates of the verdict\n\n"
-        f"Written by `make bench-verdict OPTIONS={scale:g}` ({seconds:.0f} s). Shares in percent: of studies for false claims "
-        "and false equivalence, of pairs for coverage and power. The oracle knows the standard errors and "
+        f"Written by `make bench-verdict OPTIONS={scale:g}` ({seconds:.0f} s). Shares in percent: "
+        "of studies for false claims and false equivalence, of pairs for coverage and power. "
+        "The oracle knows the standard errors and "
         "corrects for the family as the verdict does. With one seed each the truth is that of the trained "
         "networks.\n\n"
         f"| {HEAD} |\n|{ruler}|\n" + "\n".join(map(line, found)) + "\n"
