@@ -42,7 +42,7 @@ def render(
     """
     chosen = choose_engine(engine)
     check(qmd, output, formats)
-    parameters = {"params_file": _from_project(params_file, qmd)}
+    parameters = {"params_file": _from_here(params_file)}
     if chosen == "quarto":
         from pipeline.report.render import quarto as renderer
     else:
@@ -104,10 +104,10 @@ def check(qmd: Path, output: Path, formats: Sequence[str]) -> None:
         raise _unwritable(output.parent, error) from None
 
 
-def _from_project(params_file: Path, qmd: Path) -> str:
-    """Return the params file as cells see it: cells run in the folder of the document."""
-    path, root = params_file.resolve(), qmd.resolve().parent
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+def _from_here(params_file: Path) -> str:
+    """Return the params file as cells see it: they run where the command does, as do its relative paths."""
+    path, here = params_file.resolve(), Path.cwd().resolve()
+    return path.relative_to(here).as_posix() if path.is_relative_to(here) else str(path)
 
 
 def _write_all(contents: Mapping[Path, bytes]) -> None:

@@ -26,7 +26,7 @@ def render(
     """
     root = qmd.resolve().parent
     project, document = options.read_project(root), notebook.read(qmd)
-    execute(document, root, parameters, environment)
+    execute(document, Path.cwd(), parameters, environment)
     return write(document, project, root, formats)
 
 

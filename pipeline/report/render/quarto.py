@@ -50,6 +50,8 @@ def render(
             (folder / key).mkdir()
             command = ["quarto", "render", qmd.name, "--to", TARGETS[key], "--output", f"report.{key}"]
             command += ["--execute-params", str(params), "--output-dir", str(folder / key)]
+            if Path.cwd() != qmd.resolve().parent:
+                command += ["--execute-dir", str(Path.cwd())]
             _run(command, qmd, os.environ | own)
             contents[key] = (folder / key / f"report.{key}").read_bytes()
     return contents, []

@@ -41,7 +41,8 @@ def test_parameters_need_a_cell_to_land_in(tmp_path):
         embedded.render(qmd, {"params_file": "x"}, ("html",), {})
 
 
-def test_cells_run_once_in_the_documents_folder_with_the_given_environment(tmp_path):
+def test_cells_run_once_where_the_command_does_with_the_given_environment(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     text = (
         "```{python}\n#| tags: [parameters]\nsize = 1\n```\n\n"
         "```{python}\n#| include: false\nimport os, sys\nfrom pathlib import Path\n"

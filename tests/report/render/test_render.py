@@ -25,8 +25,9 @@ Made from `{python} params_file`.
 
 
 @pytest.fixture
-def small(tmp_path):
+def small(tmp_path, monkeypatch):
     """A document that says which params file it got."""
+    monkeypatch.chdir(tmp_path)
     return write_project(tmp_path, SMALL)
 
 
@@ -55,6 +56,17 @@ def test_params_file_elsewhere_is_given_by_its_whole_path(small, tmp_path_factor
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "x.yaml"
     done = rendering.render(small, elsewhere, tmp_path / "out", ("html",), "embedded")
     assert str(elsewhere) in words(done.files["html"].read_text())
+
+
+def test_cells_run_where_the_command_was_given(tmp_path, monkeypatch):
+    (tmp_path / "project").mkdir()
+    document = write_project(
+        tmp_path / "project", SMALL.replace("params_file`", "__import__('os').getcwd()`")
+    )
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    done = rendering.render(document, Path("x.yaml"), tmp_path / "out", ("html",), "embedded")
+    assert f"Made from {tmp_path}/work." in words(done.files["html"].read_text())
 
 
 def test_quarto_is_taken_when_it_is_on_the_path(monkeypatch):
