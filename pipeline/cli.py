@@ -154,7 +154,8 @@ def _write_report(options: argparse.Namespace, how: "Options") -> int:
     embedded = rendering.choose_engine(options.engine) == "embedded"  # Quarto starts its kernel itself
     with warm_kernels(REPORTING) if embedded else nullcontext():
         records = _records(experiment, how)
-        rendered = rendering.render(document, Path(options.params), output, formats, options.engine)
+        folders = [record.folder for record in records]
+        rendered = rendering.render(document, Path(options.params), output, formats, options.engine, folders)
     with suppress(OSError):  # the report is written, whether or not that can be said
         for warning in rendered.warnings:
             print(f"headstart: {warning}", file=sys.stderr)

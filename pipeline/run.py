@@ -33,13 +33,16 @@ class Options:
     for_report: bool = False
 
 
-def ensure(params_file: str | Path) -> tuple[Experiment, list[RunRecord]]:
+def ensure(params_file: str | Path, made: Sequence[str] = ()) -> tuple[Experiment, list[RunRecord]]:
     """Return an experiment and its runs in the order of its params file, training what is missing.
 
     This is what the setup cell of ``report.qmd`` calls, once for each format under Quarto. Failed runs
-    are among those returned; ``headstart run`` tries them again.
+    are among those returned; ``headstart run`` tries them again. ``made`` are the runs' folders, where
+    ``headstart report`` has made them a moment ago: to plan and check them again takes seconds.
     """
     experiment = Experiment.from_yaml(params_file)
+    if made:
+        return experiment, [RunRecord.read(Path(folder)) for folder in made]
     return experiment, run(experiment, Options(for_report=True))
 
 

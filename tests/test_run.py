@@ -18,7 +18,7 @@ import pytest
 from pipeline.experiment import Experiment
 from pipeline.plan import PlannedRun, reasons
 from pipeline.record import RunRecord
-from pipeline.run import Options, _gpus, _is_missing, describe_failure, run
+from pipeline.run import Options, _gpus, _is_missing, describe_failure, ensure, run
 from tests.conftest import ROOT, interruptible
 from tests.made_records import KINDS, write_experiment
 
@@ -223,6 +223,18 @@ def test_interrupted_command_says_how_to_go_on(workplace: Path) -> None:
     assert process.returncode == 130
     assert b"goes on from the last finished epoch" in said
     assert not list((workplace / "runs").glob("custom_cnn*/record.json"))
+
+
+def test_runs_made_a_moment_ago_are_read_and_not_planned_again(
+    tiny: tuple[Path, RunRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, record = tiny
+    monkeypatch.setattr("pipeline.run.plan", lambda *_: pytest.fail("planned again"))
+
+    experiment, found = ensure(folder / "tiny.yaml", [str(record.folder)])
+
+    assert experiment.name == "tiny"
+    assert [(one.run_id, one.complete) for one in found] == [(record.run_id, True)]
 
 
 def test_report_shows_a_failed_run_and_the_command_tries_it_again(workplace: Path) -> None:

@@ -33,16 +33,21 @@ def render(
     output: Path,
     formats: Sequence[str] = FORMATS,
     engine: Engine | None = None,
+    runs: Sequence[Path] = (),
 ) -> Rendered:
     """Write ``<output>.html`` and ``<output>.pdf``.
 
-    ``engine`` None takes Quarto when it is on the PATH. What the cells print to their real stderr
-    shows at once. Raises RenderError for a cell that fails, UnsupportedSyntaxError for a part of
-    Quarto that the embedded renderer does not know, and InputError for arguments that cannot be.
+    ``engine`` None takes Quarto when it is on the PATH. ``runs`` are the folders of the experiment's
+    runs where they are made already; without, the document makes what is missing. What the cells
+    print to their real stderr shows at once. Raises RenderError for a cell that fails,
+    UnsupportedSyntaxError for a part of Quarto that the embedded renderer does not know, and InputError
+    for arguments that cannot be.
     """
     chosen = choose_engine(engine)
     check(qmd, output, formats)
-    parameters = {"params_file": _from_here(params_file)}
+    parameters: dict[str, object] = {"params_file": _from_here(params_file)}
+    if runs:
+        parameters["made_runs"] = [str(folder.absolute()) for folder in runs]
     if chosen == "quarto":
         from pipeline.report.render import quarto as renderer
     else:

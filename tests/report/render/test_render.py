@@ -69,6 +69,16 @@ def test_cells_run_where_the_command_was_given(tmp_path, monkeypatch):
     assert f"Made from {tmp_path}/work." in words(done.files["html"].read_text())
 
 
+def test_document_is_told_of_runs_that_are_made(tmp_path):
+    text = SMALL.replace("params_file = ", "made_runs = []\nparams_file = ", 1)
+    text = text.replace("{python} params_file", "{python} len(made_runs)")
+    runs = [tmp_path / "runs" / "a", tmp_path / "runs" / "b"]
+    done = rendering.render(
+        write_project(tmp_path, text), tmp_path / "x.yaml", tmp_path / "out", ("html",), "embedded", runs
+    )
+    assert "Made from 2." in words(done.files["html"].read_text())
+
+
 def test_quarto_is_taken_when_it_is_on_the_path(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: f"/somewhere/{name}")
     assert rendering.choose_engine() == "quarto"
