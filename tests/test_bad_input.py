@@ -284,7 +284,7 @@ BAD: dict[str, Bad] = {
         files={"a.json": '{"schema_version": 9}'},
     ),
     "diff of half a file": Bad(
-        "a.json and a.json: one is not a whole results.json (KeyError('models')). Make its report again.",
+        "a.json: not a whole results.json (runs: Field required). Make the report again.",
         arguments=("diff", "a.json", "a.json"),
         files={"a.json": '{"schema_version": 1}'},
     ),

@@ -6,7 +6,7 @@ are matched by model and mode, in the order of their params files.
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import InputError, one_line
+from pipeline.errors import InputError
 from pipeline.experiment import Experiment
 from pipeline.report.evidence.significance import Contestant, PairTest, tested
-from pipeline.report.results_json import SCHEMA_VERSION, plain, results, unpacked
+from pipeline.report.read_results import Model, Results, Run, read
+from pipeline.report.results_json import plain, results
 from pipeline.report.study import Study
 
 
@@ -80,33 +81,17 @@ def diff(first: str | Path, second: str | Path) -> Comparison:
     return compare(Side(str(first), load(Path(first))), Side(str(second), load(Path(second))))
 
 
-def load(path: Path) -> dict[str, Any]:
+def load(path: Path) -> Results:
     """Return the results that a ``results.json`` holds, or that a params file's whole runs give."""
-    if path.suffix != ".json":
-        from pipeline.run import records
+    if path.suffix == ".json":
+        return read(path)
+    from pipeline.run import records
 
-        experiment = Experiment.from_yaml(path)
-        study = Study.from_records(experiment, records(experiment))
-        if not study.models:
-            raise InputError(f"{path}: none of its runs is whole. Run 'headstart run {path}' first.")
-        return results(study, engine="none")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file. Give a results.json or a params file.") from None
-    except RecursionError:
-        raise InputError(f"{path}: not a results.json (nested too deeply).") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a results.json ({one_line(error, 120)}).") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: not a results.json (no keys and values).")
-    found = content.get("schema_version")
-    if found != SCHEMA_VERSION:
-        raise InputError(
-            f"{path}: schema_version is {found!r}, this Headstart reads {SCHEMA_VERSION}. "
-            "Make the report again."
-        )
-    return content
+    experiment = Experiment.from_yaml(path)
+    study = Study.from_records(experiment, records(experiment))
+    if not study.models:
+        raise InputError(f"{path}: none of its runs is whole. Run 'headstart run {path}' first.")
+    return Results.model_validate(results(study, engine="none"))
 
 
 @dataclass(frozen=True)
@@ -114,48 +99,35 @@ class Side:
     """One of two results, with what the comparison asks of it."""
 
     name: str
-    results: Mapping[str, Any]
+    results: Results
 
     @cached_property
-    def runs(self) -> dict[str, Mapping[str, Any]]:
-        return {run["run_id"]: run for run in self.results["runs"]}
+    def runs(self) -> dict[str, Run]:
+        return {run.run_id: run for run in self.results.runs}
 
     @cached_property
-    def models(self) -> dict[str, Mapping[str, Any]]:
-        return {model["key"]: model for model in self.results["models"]}
+    def models(self) -> dict[str, Model]:
+        return {model.key: model for model in self.results.models}
 
-    @property
-    def images(self) -> Mapping[str, Any]:
-        return self.results.get("test_images") or {}
-
-    def chosen(self, key: str) -> Mapping[str, Any]:
-        return self.runs[self.models[key]["chosen"]]
+    def chosen(self, key: str) -> Run:
+        return self.runs[self.models[key].chosen]
 
     def contestant(self, key: str) -> Contestant:
         """Return which images each seed of a model got right."""
         model = self.models[key]
-        correct = [unpacked(self.runs[run]["test_correct"], self.images["count"]) for run in model["runs"]]
-        return Contestant(self.name, np.stack(correct), model["runs"].index(model["chosen"]))
+        correct = np.stack([self.results.correct[run] for run in model.runs])
+        return Contestant(self.name, correct, model.runs.index(model.chosen))
 
 
 def compare(first: Side, second: Side) -> Comparison:
-    """Compare two sides. Raises InputError when one lacks what a results.json holds."""
-    try:
-        return _compare(first, second)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{first.name} and {second.name}: one is not a whole results.json ({one_line(repr(error), 80)}). "
-            "Make its report again."
-        ) from None
-
-
-def _compare(first: Side, second: Side) -> Comparison:
+    """Compare two sides: models by their keys, in pairs where the test images are the same."""
     shared = [key for key in first.models if key in second.models]
-    same_images = bool(first.images) and first.images == second.images
+    images = first.results.test_images
+    same_images = images is not None and images == second.results.test_images
     kept: set[str] = set()
     tests: dict[str, PairTest] = {}
     if same_images:
-        kept = {key for key in shared if first.models[key]["runs"] == second.models[key]["runs"]}
+        kept = {key for key in shared if first.models[key].runs == second.models[key].runs}
         other = [key for key in shared if key not in kept]
         pairs = [(second.contestant(key), first.contestant(key)) for key in other]
         tests = dict(zip(other, tested(pairs), strict=True))
@@ -168,35 +140,35 @@ def _compare(first: Side, second: Side) -> Comparison:
         models=[
             ModelChange(
                 key,
-                second.models[key]["label"],
-                first.models[key]["accuracy"]["value"],
-                second.models[key]["accuracy"]["value"],
+                second.models[key].label,
+                first.models[key].accuracy.value,
+                second.models[key].accuracy.value,
                 tests.get(key),
                 key in kept,
             )
             for key in shared
         ],
-        only_first=[model["label"] for key, model in first.models.items() if key not in shared],
-        only_second=[model["label"] for key, model in second.models.items() if key not in shared],
-        answers=(list(first.results["answer"]), list(second.results["answer"])),
+        only_first=[model.label for key, model in first.models.items() if key not in shared],
+        only_second=[model.label for key, model in second.models.items() if key not in shared],
+        answers=(list(first.results.answer), list(second.results.answer)),
     )
 
 
 def _setting_changes(first: Side, second: Side, key: str) -> list[Change]:
-    before, after = first.chosen(key)["settings"], second.chosen(key)["settings"]
-    label = second.models[key]["label"]
+    before, after = first.chosen(key).settings, second.chosen(key).settings
+    label = second.models[key].label
     changed = [
         Change(label, name, before.get(name), after.get(name))
         for name in dict.fromkeys((*before, *after))
         if name != "seed" and before.get(name) != after.get(name)
     ]
-    seeds = [sorted(side.runs[run]["seed"] for run in side.models[key]["runs"]) for side in (first, second)]
+    seeds = [sorted(side.runs[run].seed for run in side.models[key].runs) for side in (first, second)]
     return [*changed, *([Change(label, "seeds", *seeds)] if seeds[0] != seeds[1] else [])]
 
 
 def _causes(first: Side, second: Side, shared: Sequence[str]) -> list[str]:
     """Return which parts of the runs' identity, other than settings, differ for some shared model."""
-    pairs = [(first.chosen(key)["hashes"], second.chosen(key)["hashes"]) for key in shared]
+    pairs = [(first.chosen(key).hashes, second.chosen(key).hashes) for key in shared]
     parts = dict.fromkeys(part for before, after in pairs for part in (*before, *after))
     return [
         part

@@ -141,6 +141,31 @@ def test_what_is_no_results_file_is_refused_in_one_line(tmp_path: Path, content:
     assert "\n" not in str(caught.value)
 
 
+def test_what_is_wrong_in_a_file_is_named_by_file_and_place(tmp_path: Path) -> None:
+    good = written(tmp_path, "a", CUSTOM)
+    content = json.loads(good.read_text(encoding="utf-8"))
+    damaged = tmp_path / "b.json"
+    for place, value, message in (
+        ("runs", [], r"its run custom_cnn-scratch-s0-\w+ is not among the whole runs"),
+        ("answer", 1, "answer: Input should be a valid list"),
+        ("test_images", {**content["test_images"], "count": 9999}, "bits for 9999 images"),
+    ):
+        damaged.write_text(json.dumps({**content, place: value}), encoding="utf-8")
+        with pytest.raises(InputError, match=message) as caught:
+            diff(good, damaged)
+        assert str(caught.value).startswith(f"{damaged}: not a whole results.json (")
+
+
+def test_a_fault_of_ours_is_not_blamed_on_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(pairs: object) -> None:
+        raise KeyError("ours")
+
+    first, second = written(tmp_path, "a", CUSTOM), written(tmp_path, "b", replace(CUSTOM, accuracy=0.9))
+    monkeypatch.setattr("pipeline.report.diff.tested", broken)
+    with pytest.raises(KeyError, match="ours"):
+        diff(first, second)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nothing\.json: no such file"):
         diff(tmp_path / "nothing.json", tmp_path / "nothing.json")
