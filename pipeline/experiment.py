@@ -225,6 +225,7 @@ class Experiment(BaseModel):
     description: str = ""
     author: str = ""
     runs_dir: str = "runs"
+    practical_difference: float = 0.01  # of accuracy, a fraction: what is smaller does not matter
     path: str = ""
     runs: list[RunSettings]
 
@@ -245,7 +246,7 @@ class Experiment(BaseModel):
         return list(groups.values())
 
 
-EXPERIMENT_KEYS = ("title", "description", "author", "runs_dir", "seeds", "models")
+EXPERIMENT_KEYS = ("title", "description", "author", "runs_dir", "practical_difference", "seeds", "models")
 
 
 def _experiment(path: Path, content: dict[str, Any]) -> Experiment:
@@ -260,6 +261,7 @@ def _experiment(path: Path, content: dict[str, Any]) -> Experiment:
         description=_text(path, content, "description", ""),
         author=_text(path, content, "author", ""),
         runs_dir=_folder(path, content, "runs_dir", "runs"),
+        practical_difference=_margin(path, content),
         path=str(path),
         runs=runs,
     )
@@ -335,6 +337,17 @@ def _text(path: Path, content: dict[str, Any], key: str, default: str) -> str:
     if any("\ud800" <= c <= "\udfff" for c in value):  # halves of a character, which no file can hold
         raise SettingsError(f"{path}: {key} is {shown(value)}; it must be Unicode text.")
     return value
+
+
+def _margin(path: Path, content: dict[str, Any]) -> float:
+    """Return the difference of accuracy that matters, a fraction."""
+    value = content.get("practical_difference", 0.01)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
+        raise SettingsError(
+            f"{path}: practical_difference is {value!r}; it must be a fraction between 0 and 1, as 0.01 for "
+            "one point of accuracy."
+        )
+    return float(value)
 
 
 def _folder(path: Path, content: dict[str, Any], key: str, default: str) -> str:

@@ -16,7 +16,8 @@ import numpy as np
 
 from pipeline.errors import InputError
 from pipeline.experiment import Experiment
-from pipeline.report.evidence.significance import Contestant, PairTest, tested
+from pipeline.report.evidence.tests import Comparison as Test
+from pipeline.report.evidence.tests import compare_pairs
 from pipeline.report.read_results import Model, Results, Run, read
 from pipeline.report.results_json import plain, results
 from pipeline.report.study import Study
@@ -44,7 +45,7 @@ class ModelChange:
     label: str
     before: float
     after: float
-    test: PairTest | None
+    test: Test | None
     same_runs: bool
 
 
@@ -112,11 +113,10 @@ class Side:
     def chosen(self, key: str) -> Run:
         return self.runs[self.models[key].chosen]
 
-    def contestant(self, key: str) -> Contestant:
-        """Return which images each seed of a model got right."""
+    def correct(self, key: str) -> np.ndarray:
+        """Return which images each seed of a model got right, bool [seeds, images]."""
         model = self.models[key]
-        correct = np.stack([self.results.correct[run] for run in model.runs])
-        return Contestant(self.name, correct, model.runs.index(model.chosen))
+        return np.stack([self.results.correct[run] for run in model.runs])
 
 
 def compare(first: Side, second: Side) -> Comparison:
@@ -125,12 +125,11 @@ def compare(first: Side, second: Side) -> Comparison:
     images = first.results.test_images
     same_images = images is not None and images == second.results.test_images
     kept: set[str] = set()
-    tests: dict[str, PairTest] = {}
+    tests: dict[str, Test] = {}
     if same_images:
         kept = {key for key in shared if first.models[key].runs == second.models[key].runs}
         other = [key for key in shared if key not in kept]
-        pairs = [(second.contestant(key), first.contestant(key)) for key in other]
-        tests = dict(zip(other, tested(pairs), strict=True))
+        tests = compare_pairs({key: (second.correct(key), first.correct(key)) for key in other})
     return Comparison(
         first=first.name,
         second=second.name,

@@ -39,7 +39,7 @@ def _summary(found: Comparison) -> str:
     if not parts:
         return "No model is better or worse beyond noise on the same test images."
     rest = len(found.models) - len(better) - len(worse) - same
-    parts += [f"not distinguishable: {rest}"] if rest else []
+    parts += [f"neither: {rest}"] if rest else []
     parts += [f"the same runs on both sides: {same}"] if same else []
     return " ".join(f"{part[0].upper()}{part[1:]}." for part in parts)
 
@@ -58,16 +58,17 @@ def _row(model: ModelChange) -> str:
         return f"| {' | '.join([*cells, '', '', 'same runs'])} |"
     if model.test is None:
         return f"| {' | '.join([*cells, '', '', 'other images'])} |"
-    low, high = model.test.difference.low, model.test.difference.high
+    low, high = model.test.low, model.test.high
     cells += [points_range(low, high), p_value(model.test.p_holm).replace("<", "\\<"), _finding(model)]
     return f"| {' | '.join(cells)} |"
 
 
 def _finding(model: ModelChange) -> str:
     assert model.test is not None
+    scope = " (these runs)" if model.test.scope == "runs" else ""
     if model.test.distinguishable:
-        return "better" if model.after > model.before else "worse"
-    return "seeds overlap" if model.test.significant else "within noise"
+        return ("better" if model.after > model.before else "worse") + scope
+    return f"{'equivalent' if model.test.verdict == 'equivalent' else 'undecided'}{scope}"
 
 
 def _settings(found: Comparison) -> str:

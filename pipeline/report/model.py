@@ -19,7 +19,6 @@ from pipeline.report.evidence.errors import Mistake, WithoutDuplicates
 from pipeline.report.evidence.interval import Score
 from pipeline.report.evidence.learning import Learning
 from pipeline.report.evidence.scores import ConfusedPair, Metrics
-from pipeline.report.evidence.significance import Contestant
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,10 +124,14 @@ class Model:
         return self.chosen.details.model
 
     @cached_property
-    def contestant(self) -> Contestant:
-        """What tests against other models need."""
-        correct = np.stack([split.correct for split in self.test])
-        return Contestant(self.key, correct, self.chosen_position)
+    def correct(self) -> np.ndarray:
+        """Which test images each seed got right, bool [seeds, images]."""
+        return np.stack([split.correct for split in self.test])
+
+    @cached_property
+    def mean_correct(self) -> np.ndarray:
+        """The share of seeds that got each test image right, float32 [images]."""
+        return self.correct.mean(axis=0, dtype=np.float32)
 
     @property
     def metrics(self) -> Metrics:
@@ -141,7 +144,7 @@ class Model:
 
     @cached_property
     def accuracy(self) -> Score:
-        return interval.accuracy(self.contestant.mean_correct, self.test_accuracies.tolist())
+        return interval.accuracy(self.mean_correct, self.test_accuracies.tolist())
 
     @cached_property
     def f1_macro(self) -> Score:

@@ -174,7 +174,11 @@ def _per_class(study: Study) -> dict[str, Any] | None:
     if pair is None:
         return None
     first, second = pair
-    return {"first": first.key, "second": second.key, "classes": study.per_class(first, second)}
+    return {
+        "first": first.key,
+        "second": second.key,
+        "classes": [{**plain(one), "difference": one.difference} for one in study.per_class],
+    }
 
 
 def _test_images(study: Study) -> dict[str, Any] | None:

@@ -8,15 +8,38 @@ import numpy as np
 
 from pipeline.experiment import Experiment, RunSettings
 from pipeline.record import DatasetInfo, RunRecord
-from pipeline.report.evidence import errors, significance
+from pipeline.report.evidence import errors, tests
 from pipeline.report.evidence.costs import Cost, pareto_front
 from pipeline.report.evidence.errors import Agreement, LabelIssue, Miss
+from pipeline.report.evidence.interval import Interval
+from pipeline.report.evidence.per_image import calibration_scores
 from pipeline.report.evidence.robustness import Recount, recounts
-from pipeline.report.evidence.significance import ClassDifference, PairTest
+from pipeline.report.evidence.tests import Comparison
 from pipeline.report.model import Model, best
 from pipeline.report.names import keys, labels, spoken
 
 MODES = ("scratch", "linear_probe", "fine_tune")
+
+
+@dataclass(frozen=True)
+class ClassDifference:
+    """How much more often the first of the compared pair is right than the second on one class."""
+
+    target: int
+    images: int
+    first: float  # recall, mean over seeds
+    second: float
+    comparison: Comparison
+
+    @property
+    def difference(self) -> Interval:
+        """The difference of recall with the interval of this class alone."""
+        return Interval(self.comparison.difference, self.comparison.low, self.comparison.high)
+
+    @property
+    def distinguishable(self) -> bool:
+        """Whether the report may say that one of them does better here; Holm over classes."""
+        return self.comparison.distinguishable
 
 
 @dataclass(frozen=True)
@@ -97,15 +120,26 @@ class Study:
 
     @property
     def best_scratch(self) -> Model | None:
-        return best(self.scratch)
+        """The best on val of those from scratch that may be compared."""
+        return best(self._worth_comparing(self.scratch))
 
     @property
     def best_transfer(self) -> Model | None:
-        return best(self.transfer)
+        """The best on val of the pretrained that may be compared."""
+        return best(self._worth_comparing(self.transfer))
 
     @property
     def best(self) -> Model | None:
-        return best(self.models)
+        return best(self._worth_comparing(self.models))
+
+    def _worth_comparing(self, models: list[Model]) -> list[Model]:
+        """Leave out models that learned nothing, where others did."""
+        return [model for model in models if model in self.learned] if self.learned else models
+
+    @cached_property
+    def unlearned(self) -> list[Model]:
+        """The models that cannot be told from naming always the commonest class."""
+        return [model for model in self.models if model not in self.learned]
 
     @cached_property
     def pair(self) -> tuple[Model, Model] | None:
@@ -115,7 +149,7 @@ class Study:
         """
         if self.best_transfer and self.best_scratch:
             return self.best_transfer, self.best_scratch
-        ranked = sorted(self.models, key=lambda model: -model.val_accuracy)
+        ranked = sorted(self._worth_comparing(self.models), key=lambda model: -model.val_accuracy)
         return (ranked[0], ranked[1]) if len(ranked) > 1 else None
 
     @property
@@ -138,11 +172,16 @@ class Study:
         return {mode: model for mode, model in chosen.items() if model}
 
     @cached_property
-    def tests(self) -> list[PairTest]:
+    def tests(self) -> list[Comparison]:
         """Every pair of models once, Holm-corrected together; ``first`` and ``second`` are keys."""
-        return significance.pairwise([model.contestant for model in self.models])
+        return tests.compare({model.key: model.correct for model in self.models}, self.margin)
 
-    def test(self, first: Model, second: Model) -> PairTest:
+    @property
+    def margin(self) -> float:
+        """The difference of accuracy that matters, a fraction: ``practical_difference``."""
+        return self.experiment.practical_difference
+
+    def test(self, first: Model, second: Model) -> Comparison:
         """Return the test of two different models, seen from ``first``. Raises KeyError for one model."""
         for test in self.tests:
             if (test.first, test.second) == (first.key, second.key):
@@ -151,19 +190,45 @@ class Study:
                 return test.reversed
         raise KeyError(f"{first.key} and {second.key} are not two models of this study")
 
-    def per_class(self, first: Model, second: Model) -> list[ClassDifference]:
-        """Return first minus second, class by class, for the classes that have test images."""
-        found = self._per_class.get((first.key, second.key))
-        if found is None:
-            found = significance.per_class(
-                first.contestant, second.contestant, self.targets, len(self.classes)
-            )
-            self._per_class[first.key, second.key] = found
-        return found
+    @cached_property
+    def beyond_chance(self) -> dict[str, Comparison]:
+        """Each model, by its key, against naming always the commonest class of the test images."""
+        if not self.models:
+            return {}
+        return tests.beats_chance(
+            {model.key: model.correct for model in self.models}, self.targets, self.margin
+        )
 
     @cached_property
-    def _per_class(self) -> dict[tuple[str, str], list[ClassDifference]]:
-        return {}
+    def learned(self) -> list[Model]:
+        """The models that do better than naming always the commonest class, beyond noise."""
+        return [model for model in self.models if self.beyond_chance[model.key].verdict == "first"]
+
+    @cached_property
+    def per_class(self) -> list[ClassDifference]:
+        """The compared pair, first minus second, class by class, for the classes that have test images."""
+        if self.pair is None:
+            return []
+        first, second = self.pair
+        correct = {model.key: model.correct for model in self.models}
+        found = tests.compare_classes(correct, first.key, second.key, self.targets, self.margin)
+        return [self._class_difference(k, comparison) for k, comparison in found.items()]
+
+    def _class_difference(self, k: int, comparison: Comparison) -> ClassDifference:
+        rows = self.targets == k
+        first, second = (float(model.mean_correct[rows].mean()) for model in self.compared)
+        return ClassDifference(k, int(rows.sum()), first, second, comparison)
+
+    @cached_property
+    def calibration_test(self) -> Comparison | None:
+        """The calibration errors of the compared pair, first minus second; None for fewer than two models."""
+        if self.pair is None:
+            return None
+        scores = {model.key: _calibration_scores(model) for model in self.models}
+        keys = [model.key for model in self.pair]
+        every = tests.compare_scores(scores, self.margin)
+        found = next(one for one in every if {one.first, one.second} == set(keys))
+        return found if found.first == keys[0] else found.reversed
 
     @cached_property
     def agreement(self) -> Agreement | None:
@@ -188,12 +253,12 @@ class Study:
         """The difference of the compared pair, seen from the one ahead, counted in other ways."""
         if self.pair is None:
             return []
-        ahead, behind = self.pair if self.test(*self.pair).difference.value >= 0 else self.pair[::-1]
+        ahead, behind = self.pair if self.test(*self.pair).difference >= 0 else self.pair[::-1]
         twins = self.dataset.near_duplicates if self.dataset else []
         doubted = [issue.index for issue in self.label_issues]
         if len(doubted) > errors.MANY_DOUBTED * len(self.targets):
             doubted = []  # weak models doubt what they get wrong: leaving that out would flatter them
-        return recounts(ahead, behind, twins, doubted)
+        return recounts(self.models, ahead, behind, twins, doubted, self.margin)
 
     @cached_property
     def torch_versions(self) -> list[str]:
@@ -207,6 +272,11 @@ class Study:
         priced = [(model, float(price(model.cost))) for model in self.models if model.cost]
         front = pareto_front([value for _, value in priced], [model.test_accuracy for model, _ in priced])
         return [(model, value, on) for (model, value), on in zip(priced, front, strict=True)]
+
+
+def _calibration_scores(model: Model) -> np.ndarray:
+    confidence = np.stack([split.probability.max(axis=1) for split in model.test])
+    return calibration_scores(confidence, model.correct)
 
 
 def _grouped(records: Iterable[RunRecord]) -> list[list[RunRecord]]:

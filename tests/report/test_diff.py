@@ -41,8 +41,8 @@ def test_the_same_test_images_are_tested_in_pairs(tmp_path: Path) -> None:
     (model,) = found.models
     assert (model.before, model.after) == (pytest.approx(0.798), pytest.approx(0.898))
     assert model.test is not None
-    assert model.test.difference.value == pytest.approx(0.1)
-    assert model.test.difference.low > 0
+    assert model.test.difference == pytest.approx(0.1)
+    assert model.test.low > 0
     assert model.test.distinguishable
 
 
@@ -103,7 +103,7 @@ def test_markdown_becomes_a_table_and_a_list(tmp_path: Path) -> None:
 
 def test_json_holds_unrounded_numbers(tmp_path: Path) -> None:
     found = json.loads(changed(tmp_path).to_json())
-    assert found["models"][0]["test"]["p_holm"] < 0.001
+    assert found["models"][0]["test"]["p_holm"] < 0.01
     assert found["settings"][0] == {
         "model": "custom_cnn",
         "setting": "augmentation",

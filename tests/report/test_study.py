@@ -89,7 +89,7 @@ def test_a_network_that_ran_three_ways_is_found(study_of: StudyOf) -> None:
 def test_a_test_is_seen_from_the_model_that_is_asked_for(study_of: StudyOf) -> None:
     study = study_of("one_seed")
     custom, lite = study.models[0], study.models[-1]
-    assert study.test(lite, custom).difference.value > 0
+    assert study.test(lite, custom).difference > 0
     assert study.test(custom, lite) == study.test(lite, custom).reversed
     with pytest.raises(KeyError):
         study.test(lite, lite)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,7 +17,7 @@ from pipeline.report.study import Study
 from pipeline.report.words.claims import Claim, Standing, claim, every_claim, standing
 from pipeline.report.words.english import join, number_word, opened, plural
 from pipeline.report.words.numbers import NBSP, percent, percent_range, points
-from pipeline.report.words.phrases import MOST_NAMED, spoken_list
+from pipeline.report.words.phrases import MOST_NAMED, best_on_val, commonest, spoken_list
 from pipeline.report.words.sentence import Sentence
 
 F1_APART = 0.02  # macro F1 this far from accuracy is worth a sentence
@@ -32,6 +31,9 @@ class Facts:
     f1_macro: Mapping[Model, Score]
     commonest: float  # share of the commonest class among the test images
     leader: Standing  # of the best on val to all others
+    title: str  # what it is on val: the best, or one of several equals
+    unlearned: Sequence[Model]  # that cannot be told from always naming the commonest class
+    margin: float  # the difference that matters
     claims: Sequence[Claim]  # of every pair
 
 
@@ -42,8 +44,11 @@ def facts(study: Study) -> Facts | None:
     return Facts(
         accuracy={model: model.accuracy for model in study.models},
         f1_macro={model: model.f1_macro for model in study.models},
-        commonest=float(np.bincount(study.targets).max() / len(study.targets)),
+        commonest=commonest(study),
         leader=standing(study, study.best),
+        title=best_on_val(study, study.best),
+        unlearned=study.unlearned,
+        margin=study.margin,
         claims=every_claim(study),
     )
 
@@ -81,11 +86,11 @@ def _range(found: Facts) -> Sentence:
 def _chance(found: Facts) -> Sentence:
     """State the accuracy of always answering the commonest class of the test images."""
     share = found.commonest
-    below = [model for model, score in found.accuracy.items() if score.low <= share]
+    below = found.unlearned
     text = f"Always naming the commonest class would score {percent(share)}"
     if below:
         does = "does" if len(below) == 1 else "do"
-        text += f", which {spoken_list(below)} {does} not beat beyond noise"
+        text += f", and {spoken_list(below)} {does} not beat that beyond noise"
     evidence = {"share": share, "not_above": below}
     return Sentence(f"{text}.", "accuracy.chance", evidence, ("tbl-headline",))
 
@@ -94,39 +99,48 @@ def _leader(found: Facts) -> Sentence | None:
     leader = found.leader
     if not leader.claims:
         return None
-    text = f"{opened(leader.model.spoken)}, the best on val, {_place(leader)}."
+    text = f"{opened(leader.model.spoken)}, {found.title}, {_place(leader)}."
     evidence = {"leader": leader.model, "tests": leader.evidence}
     return Sentence(text, "accuracy.leader", evidence, ("tbl-tests",))
 
 
 def _place(leader: Standing) -> str:
-    beaten, level, ahead = leader.beaten, leader.level, leader.ahead
-    if not ahead and not level:
+    beaten, ahead = leader.beaten, leader.ahead
+    equivalent, undecided = leader.equivalent, leader.undecided
+    if not ahead and not equivalent and not undecided:
         rest = (
             "the other model" if len(beaten) == 1 else f"each of the other {number_word(len(beaten))} models"
         )
-        return f"is more accurate on test than {rest} beyond noise"
+        return f"is more accurate on test than {rest} beyond noise{_of_runs(leader)}"
     parts = []
-    if level:
-        parts.append(f"cannot be told from {spoken_list(level, 'or')} on test")
+    if equivalent:
+        margin = points(leader.claims[0].test.margin)
+        parts.append(f"is equivalent to {spoken_list(equivalent)} on test, within {margin}")
+    if undecided:
+        parts.append(f"cannot be told from {spoken_list(undecided, 'or')} on test")
     if ahead:
         parts.append(f"is less accurate on test than {spoken_list(ahead)} beyond noise")
     if beaten:
         rest = spoken_list(beaten) if len(beaten) <= MOST_NAMED else f"the other {number_word(len(beaten))}"
         parts.append(f"is more accurate than {rest} beyond noise")
-    return join(parts, "but")
+    return join(parts, "but") + _of_runs(leader)
+
+
+def _of_runs(leader: Standing) -> str:
+    return "; this is of the trained networks, one seed each" if leader.of_runs else ""
 
 
 def _ties(found: Facts) -> Sentence | None:
-    """Count the pairs that differ beyond noise and name those that do not."""
+    """Count the pairs in which one is better, and name those in which neither is."""
     pairs = len(found.claims)
     if pairs < 2:
         return None
     tied = [claim for claim in found.claims if not claim.settled]
+    level = sum(claim.equivalent for claim in found.claims)
     if not tied:
         text = f"All {number_word(pairs)} pairs of models differ beyond noise"
     elif len(tied) == pairs:
-        text = f"None of the {number_word(pairs)} pairs of models can be told apart"
+        text = f"In none of the {number_word(pairs)} pairs of models is one better beyond noise"
     else:
         differ = pairs - len(tied)
         cannot = "those that do not are" if len(tied) > 1 else "the one that does not is"
@@ -134,8 +148,14 @@ def _ties(found: Facts) -> Sentence | None:
             f"Of the {number_word(pairs)} pairs of models, {number_word(differ)} "
             f"{'differs' if differ == 1 else 'differ'} beyond noise; {cannot} {_named(tied)}"
         )
-    text += " (exact McNemar test at 5 %, Holm-corrected)."
-    evidence = {"pairs": pairs, "ties": [claim.evidence for claim in tied]}
+    if level:
+        text += f"; {number_word(level)} of these {'is' if level == 1 else 'are'} equivalent within "
+        text += f"{points(found.margin)}"
+    turned = sum(claim.test.corrected for claim in found.claims)
+    if turned:
+        text += f". Correcting for all pairs together (Holm) changed the verdict of {number_word(turned)}"
+    evidence = {"pairs": pairs, "equivalent": level, "ties": [claim.evidence for claim in tied]}
+    text += "."
     return Sentence(text, "accuracy.ties", evidence, ("tbl-tests",))
 
 
@@ -225,4 +245,6 @@ def _pair(study: Study, shown: Sequence[Model], row: int, column: int) -> str:
     if row > column:
         p = found.test.p_holm
         return f"<{NBSP}0.001" if p < 0.001 else f"{p:.3f}"
-    return bold(found.signed_size) if found.settled else f"tie ({found.signed_size})"
+    if found.settled:
+        return bold(found.signed_size)
+    return f"{'=' if found.equivalent else '?'} ({found.signed_size})"

@@ -14,9 +14,9 @@ from pipeline.report.look.theme import letters
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.claims import Claim, claim, same_network
-from pipeline.report.words.english import number_word
-from pipeline.report.words.numbers import NBSP, duration, latency, percent, quantity
-from pipeline.report.words.phrases import at_size, averaged, sizes_differ, test_images
+from pipeline.report.words.english import join, number_word
+from pipeline.report.words.numbers import duration, latency, percent, quantity
+from pipeline.report.words.phrases import at_size, averaged, test_images
 from pipeline.report.words.prices import bill, bill_evidence, deciding_bill
 from pipeline.report.words.sentence import Sentence
 
@@ -49,7 +49,7 @@ def facts(study: Study) -> Facts | None:
 def words(study: Study) -> Words:
     """Answer the report's question in three sentences, or say in three why these runs cannot."""
     found = facts(study)
-    if found is None:
+    if found is None or not study.learned:
         return Words(study, half_answer.sentences(study))
     return Words(study, [_accuracy(found), _cost(found), _pretraining(found)])
 
@@ -66,12 +66,12 @@ def _accuracy(found: Facts) -> Sentence:
     better, other = said.ranked
     seeds = averaged(said.first, said.second)
     if not said.settled:
-        return _sentence(_tie(found, seeds), "tie", said)
+        return _sentence(_tie(found, seeds), said.outcome, said)
     start = "Start from a pretrained network" if better.pretrained else "Train your own"
     text = (
         f"{start}: {better.spoken} gets {percent(better.accuracy.value)} of the {found.images} right{seeds}, "
         f"{said.size} more than {other.spoken}{_best_of(found.rivals[other.key])} at "
-        f"{percent(other.accuracy.value)} ({said.named_support})."
+        f"{percent(other.accuracy.value)} ({said.support})."
     )
     return _sentence(text, "transfer" if better.pretrained else "scratch", said)
 
@@ -85,15 +85,12 @@ def _tie(found: Facts, seeds: str) -> str:
     said = found.claim
     transfer, own = said.first.spoken, said.second.spoken
     a, b = said.scores
+    scores = f"{transfer} gets {a} right and {own} {b}{seeds}"
     if a == b:
-        return (
-            f"Accuracy does not decide it: {transfer} and {own} both get {a} of the {found.images} "
-            f"right{seeds} (difference: {said.support})."
-        )
-    return (
-        f"Accuracy does not decide it: of the {found.images}, {transfer} gets {a} right and {own} {b}"
-        f"{seeds}, {said.why_level}."
-    )
+        scores = f"{transfer} and {own} both get {a} right{seeds}"
+    start = "Accuracy does not decide it" if said.equivalent else "Not settled"
+    decides = f"; {said.what_decides} would decide it" if said.what_decides else ""
+    return f"{start}: of the {found.images}, {scores}, {said.why_level}{decides}."
 
 
 def _best_of(models: Sequence[Model]) -> str:
@@ -131,14 +128,15 @@ def _pretraining(found: Facts) -> Sentence:
 
 
 def _nothing_mixed_in(said: Claim) -> Sentence:
-    mixed = "of architecture mixed in"
-    if sizes_differ(said.first, said.second):
-        warm, cold = (model.network.input_size if model.network else 0 for model in (said.first, said.second))
-        mixed = f"but that of image size mixed in ({warm} against {cold}{NBSP}pixels)"
     text = (
         "Both are the same network with and without its pretrained weights, so this is what pretraining "
-        f"itself does here, with no difference {mixed}."
+        "itself does here, with no difference of architecture mixed in."
     )
+    if said.mixed_in:
+        text = (
+            "Both are the same network with and without its pretrained weights, but they differ in "
+            f"{join(said.mixed_in)} as well, so this is not what pretraining alone does."
+        )
     return Sentence(text, "answer.pretraining.same-network", said.evidence, ("fig-three-ways",))
 
 
@@ -146,14 +144,17 @@ def _gain(said: Claim) -> Sentence:
     warm, cold = said.first, said.second
     a, b = said.scores
     what = "Pretraining itself"
-    if sizes_differ(warm, cold):
-        what = "Pretraining and a change of image size together"
+    if said.mixed_in:
+        what = f"Pretraining and another {join(said.mixed_in)} together"
     figures = f"{warm.spoken} gets {a}{at_size(warm, cold)} against {b} from scratch{at_size(cold, warm)}"
     verb = {"gain": "gave", "loss": "cost"}.get(said.outcome)
     text = f"{what} {verb} {said.size}: on one and the same network, {figures} ({said.support})."
     if not said.settled:
+        gave = f"What {what[0].lower()}{what[1:]} gave"
+        text = f"{gave} these runs cannot tell: on one and the same network, {figures}, {said.why_level}."
+    if said.equivalent:
         text = (
-            f"{what} made no difference that these runs can see: on one and the same network, {figures}, "
+            f"{what} made no difference that matters: on one and the same network, {figures}, "
             f"{said.why_level}."
         )
     references = ("fig-three-ways", "tbl-tests")

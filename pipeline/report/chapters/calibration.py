@@ -138,10 +138,12 @@ def _uneven(some: Sequence[Calibrated], who: str) -> str:
 
 
 def _fair(some: Sequence[Calibrated], who: str) -> str:
-    its = "its" if len(some) == 1 else "their"
+    do = "shows" if len(some) == 1 else "show"
+    limit = percent(max(one.found.before.ece_limit for one in some))
     return (
-        f"{who} can be taken at {its} word: the calibration error (ECE) of {_eces(some)} is no more than "
-        "chance gives a perfectly calibrated model on so many images."
+        f"{who} {do} no miscalibration that these images could reveal: the calibration error (ECE) of "
+        f"{_eces(some)} is what chance gives a perfectly calibrated model on so many images, which may show up "
+        f"to {limit}."
     )
 
 

@@ -9,13 +9,12 @@ from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.report.evidence.significance import ClassDifference
 from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
 from pipeline.report.look.table import bold, name, table
 from pipeline.report.look.theme import letters, short
 from pipeline.report.model import Model
-from pipeline.report.study import Study
+from pipeline.report.study import ClassDifference, Study
 from pipeline.report.words.english import join, number_word, opened
 from pipeline.report.words.numbers import percent, points, signed
 from pipeline.report.words.phrases import of_one_seed
@@ -49,8 +48,7 @@ def facts(study: Study) -> Facts | None:
     if best is None:
         return None
     recall = {k: float(best.metrics.recall[k]) for k, n in enumerate(best.metrics.support) if n}
-    differences = study.per_class(*study.pair) if study.pair else []
-    return Facts(study.classes, best, recall, study.pair, differences)
+    return Facts(study.classes, best, recall, study.pair, study.per_class)
 
 
 def words(study: Study) -> Words:
@@ -110,10 +108,10 @@ def _helps(found: Facts) -> Sentence | None:
 
 
 def _averaged(*models: Model) -> str:
-    """Say that class by class, too, seeds are averaged, and what noise means then."""
+    """Say that class by class, too, seeds are averaged, or that one training speaks for a model."""
     if all(len(model.records) == 1 for model in models):
-        return ""
-    return " (means over seeds, which do not overlap there)"
+        return ", of these two trained networks"
+    return " (means over seeds)"
 
 
 def _count(found: Facts, ahead: Sequence[ClassDifference]) -> str:
@@ -132,7 +130,7 @@ def _named(found: Facts, ahead: Sequence[ClassDifference]) -> str:
 def figure(study: Study) -> Figure:
     """Draw, class by class, how much more often one of two models is right than the other."""
     first, second = study.compared
-    ranked = sorted(study.per_class(first, second), key=lambda difference: -difference.difference.value)
+    ranked = sorted(study.per_class, key=lambda difference: -difference.difference.value)
     if len(ranked) > MOST_DRAWN:
         ranked = ranked[: MOST_DRAWN // 2] + ranked[-MOST_DRAWN // 2 :]
     drawing = theme.figure(1.0 + 0.25 * len(ranked))

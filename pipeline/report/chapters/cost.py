@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import Locator, LogLocator, MaxNLocator, NullLocator
 
-from pipeline.report.evidence.costs import Cost, ratio_of
+from pipeline.report.evidence.costs import Cost, about_equal, ratio_of
 from pipeline.report.evidence.interval import Interval
 from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
@@ -100,7 +100,7 @@ def _training(found: Facts) -> Sentence:
     if fast is slow:
         text = f"Training {fast.spoken} took {least}."
     elif ratio is None:
-        text = f"All took about the same time to train, {_span(least, most)}."
+        text = f"All took {_span(least, most)} to train, {_level(found, fast, slow, 'train_seconds')}."
     else:
         text = (
             f"Training took from {least} ({fast.spoken}) to {most} ({slow.spoken}), {times(ratio)} as long."
@@ -112,6 +112,14 @@ def _span(low: str, high: str) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def _level(found: Facts, fast: Model, slow: Model, what: str) -> str:
+    """Say why no model is called faster: measured alike, or unlike but overlapping."""
+    one, other = (getattr(found.costs[model], what) for model in (fast, slow))
+    if about_equal(one, other):
+        return "within a tenth of each other"
+    return "and the times of their runs overlap"
+
+
 def _inference(found: Facts) -> Sentence:
     fast, slow, ratio = found.extremes(lambda cost: cost.latency_seconds)
     seconds = {model: cost.latency_seconds.value for model, cost in found.costs.items()}
@@ -119,7 +127,8 @@ def _inference(found: Facts) -> Sentence:
     if fast is slow:
         text = f"It answers for one image in {least}."
     elif ratio is None:
-        text = f"All answer for one image in about the same time, {_span(least, most)}."
+        level = _level(found, fast, slow, "latency_seconds")
+        text = f"All answer for one image in {_span(least, most)}, {level}."
     else:
         text = (
             f"For one image at a time {fast.spoken} needs {least} and {slow.spoken} {most}, {times(ratio)} "
@@ -149,7 +158,8 @@ def _frozen(found: Facts) -> Sentence | None:
     seconds = f"{duration(frozen.probe.value)} against {duration(frozen.tuned.value)}"
     text = (
         f"Freezing the backbone of {frozen.network} makes training {times(frozen.ratio)} faster than tuning "
-        f"it ({seconds}), since it reads each image once; at inference the two are the same network."
+        f"it ({seconds}), since it reads each image once; in use the two are one network: "
+        "what their times per image differ by is not of the models."
     )
     return Sentence(text, "cost.frozen", {"ratio": frozen.ratio}, ("tbl-cost",))
 
@@ -172,8 +182,8 @@ def _on_fronts(found: Facts, never: Sequence[Model], both: Sequence[Model]) -> s
     if never:
         are = "is" if len(never) == 1 else "are"
         return (
-            f"{opened(spoken_list(never))} {are} a poor buy here: whether training time or latency counts, "
-            "some other model takes no more of it and scored at least as well."
+            f"{opened(spoken_list(never))} {are} on neither front as measured: for training time and for "
+            "latency alike, some other model took no more of it and scored at least as well."
         )
     if len(both) == found.models:
         return "No model is dominated: each scores higher, as measured, than all that train or answer faster."

@@ -3,11 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.report.evidence.tests import Comparison
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.claims import Standing, standing
 from pipeline.report.words.english import join, number_word, opened
-from pipeline.report.words.phrases import accuracy_words, averaged, spoken_list, test_images
+from pipeline.report.words.numbers import percent, points
+from pipeline.report.words.phrases import (
+    MOST_NAMED,
+    accuracy_words,
+    averaged,
+    commonest,
+    spoken_list,
+    test_images,
+)
 from pipeline.report.words.prices import bill_evidence, price_of_one
 from pipeline.report.words.sentence import Sentence
 
@@ -18,6 +27,8 @@ class Half:
 
     model: Model
     standing: Standing  # of the model to the rest of its side
+    unlearned: Sequence[Model]  # models of the other side that learned nothing
+    chance: float  # share of the commonest class among the test images
     failed: Sequence[str]  # models of the other side, for sentences
     runs: int
     images: str
@@ -37,14 +48,66 @@ def sentences(study: Study) -> list[Sentence]:
     model = study.best_scratch or study.best_transfer
     if model is None:
         return _nothing_finished(_nothing(study))
+    if not study.learned:
+        return _nothing_learned(_chance(study))
     half = Half(
         model=model,
         standing=standing(study, model),
+        unlearned=[other for other in study.unlearned if other.pretrained != model.pretrained],
+        chance=commonest(study),
         failed=_failed(study, model),
         runs=len(study.records),
         images=test_images(study),
     )
     return [_missing(half), _known(half), _cost(half)]
+
+
+@dataclass(frozen=True)
+class Chance:
+    """Models none of which does better than always naming the commonest class."""
+
+    models: Mapping[Model, Comparison]  # each against the commonest class
+    chance: float
+    images: str
+    visible: float  # the smallest lead over chance that the test images could have shown
+
+
+def _chance(study: Study) -> Chance:
+    found = {model: study.beyond_chance[model.key] for model in study.models}
+    visible = max(one.smallest_visible for one in found.values())
+    return Chance(found, commonest(study), test_images(study), visible)
+
+
+def _nothing_learned(found: Chance) -> list[Sentence]:
+    """Say that no model learned anything, and recommend nothing."""
+    evidence = {
+        "chance": found.chance,
+        "models": {m.key: [one.difference, one.low, one.high] for m, one in found.models.items()},
+    }
+    start = f"None of the {number_word(len(found.models))} models has learned anything"
+    if len(found.models) == 1:
+        start = "The one model has not learned anything"
+    best = max(found.models, key=lambda model: model.accuracy.value)
+    text = (
+        f"{start} that can be told from chance: the most accurate on test, {best.spoken}, gets "
+        f"{percent(best.accuracy.value)} of the {found.images} right, and always naming the commonest class "
+        f"{percent(found.chance)}."
+    )
+    no_choice = (
+        "So these runs recommend nothing, and compare nothing: which of them scores higher is luck as far as "
+        "they show."
+    )
+    needed = (
+        f"A lead over chance of about {points(found.visible)} would have been seen with these test images; "
+        "what may be missing is more epochs, another learning rate, more images, or labels that the images "
+        "show."
+    )
+    references = ("tbl-headline", "fig-accuracy")
+    return [
+        Sentence(text, "answer.chance", evidence, references),
+        Sentence(no_choice, "answer.chance.no-choice", evidence, references),
+        Sentence(needed, "answer.chance.needed", {"smallest_visible": found.visible}),
+    ]
 
 
 def _failed(study: Study, model: Model) -> list[str]:
@@ -60,6 +123,16 @@ def _nothing(study: Study) -> Nothing:
 
 def _missing(half: Half) -> Sentence:
     pretrained = half.model.pretrained
+    if half.unlearned:
+        side = "was trained from scratch" if pretrained else "started from a pretrained network"
+        scores = join([f"{one.spoken} {percent(one.accuracy.value)}" for one in half.unlearned[:MOST_NAMED]])
+        text = (
+            f"One side learned nothing that can be told from chance: of what {side}, {scores} on test, where "
+            f"always naming the commonest class gets {percent(half.chance)}."
+        )
+        return Sentence(
+            text, "answer.one-side.unlearned", {"unlearned": half.unlearned, "chance": half.chance}
+        )
     if half.failed:
         side = "was to train from scratch" if pretrained else "was to start from a pretrained network"
         what = f"everything that {side} failed ({join(half.failed)})"
@@ -90,9 +163,12 @@ def _place(found: Standing) -> str:
     if not others:
         return ""
     if len(found.beaten) == len(others):
-        return f", and does better than {spoken_list(others)} beyond noise"
-    if found.level:
-        return f", though {spoken_list(found.level, 'or')} cannot be told from it"
+        scope = ", of these trained networks" if found.of_runs else ""
+        return f", and does better than {spoken_list(others)} beyond noise{scope}"
+    if found.undecided:
+        return f", though {spoken_list(found.undecided, 'or')} cannot be told from it"
+    if found.equivalent:
+        return f", and {spoken_list(found.equivalent)} is equivalent to it"
     return f", chosen on val from {number_word(len(others) + 1)}"
 
 
@@ -105,6 +181,8 @@ def _cost(half: Half) -> Sentence:
 
 
 def _next(half: Half) -> str:
+    if half.unlearned:
+        return "for the other half, give the other side more epochs, images or another learning rate"
     if half.failed:
         return "for the other half, mend the failed runs and start the experiment again"
     if half.model.pretrained:

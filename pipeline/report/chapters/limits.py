@@ -61,9 +61,7 @@ def facts(study: Study) -> Facts:
         apart=list(dict.fromkeys(study.spoken[record.run_id] for record in study.apart)),
         test_images=len(study.targets),
         half_width=max(((m.accuracy.high - m.accuracy.low) / 2 for m in study.models), default=0.0),
-        paired_half_width=max(
-            ((test.difference.high - test.difference.low) / 2 for test in study.tests), default=None
-        ),
+        paired_half_width=max(((test.high - test.low) / 2 for test in study.tests), default=None),
         train_images=_train_images(study),
         dataset=study.dataset,
         label_issues=len(study.label_issues),
@@ -135,8 +133,8 @@ def _seeds(found: Facts) -> Sentence:
         who = "Each model ran" if found.several else "The model ran"
         tail = ", so another seed may rank close models otherwise" if found.several else ""
         text = (
-            f"{who} once: the intervals cover the choice of test images, not the luck of initialisation, "
-            f"data order and augmentation{tail}."
+            f"{who} once: intervals and verdicts cover the choice of test images, not the luck of "
+            f"initialisation, data order and augmentation; they are of the trained networks{tail}."
         )
     return Sentence(text, "limits.seeds", seeds, ("tbl-runs",))
 
@@ -144,7 +142,7 @@ def _seeds(found: Facts) -> Sentence:
 def _repeated(found: Facts, few: int, many: int) -> str:
     seeds = "one seed" if few == 1 else f"{number_word(few)} seeds"
     which = f"{seeds} per model" if few == many else f"{seeds} for the least repeated model"
-    tail = "; models count as different only when their seeds do not overlap" if found.several else ""
+    tail = ", which the intervals of differences allow for" if found.several else ""
     return f"With {which}, the spread over seeds is itself only roughly known{tail}."
 
 

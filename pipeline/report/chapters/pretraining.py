@@ -98,8 +98,10 @@ def _tuning(said: Claim, it: str) -> Sentence:
     a, b = _figures(said)
     figures = f"{a} against {b}"
     text = {
-        "tie": f"Whether fine-tuning {it} adds to its frozen features these runs cannot tell: {figures}, "
+        "equivalent": f"Fine-tuning {it} and leaving its features frozen come out level: {figures}, "
         f"{said.why_level}.",
+        "undecided": f"Whether fine-tuning {it} adds to its frozen features these runs cannot tell: "
+        f"{figures}, {said.why_level}.",
         "gain": f"Fine-tuning {it} adds {said.size} to what its frozen features reach ({figures}; "
         f"{said.support}).",
         "loss": f"Fine-tuning {it} loses {said.size} against leaving its features frozen ({figures}; "

@@ -3,17 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
 from IPython.display import Markdown
 
 from pipeline.report.look import floats
 from pipeline.report.look.table import name, table
-from pipeline.report.model import Model
+from pipeline.report.model import Model, best
 from pipeline.report.study import Study
 from pipeline.report.words.claims import Claim, Standing, claim, standing
 from pipeline.report.words.english import opened, plural
-from pipeline.report.words.numbers import data_size, duration, latency, percent, quantity
-from pipeline.report.words.phrases import averaged, spoken_list
+from pipeline.report.words.numbers import data_size, duration, latency, percent, points, quantity
+from pipeline.report.words.phrases import averaged, best_on_val, commonest, spoken_list
 from pipeline.report.words.sentence import Sentence
 
 USEFUL = 0.5  # of the way from guessing to the best on val: cheaper models below are no bargain
@@ -36,6 +35,7 @@ class Facts:
 
     models: list[Model]
     best: Model  # on val
+    title: str  # what it is on val
     standing: Standing  # of the best to all others
     useful: list[Model]  # those that go half the way from blind guessing to the best
     sides: Claim | None  # the best pretrained model against the best from scratch
@@ -50,25 +50,31 @@ class Facts:
 def facts(study: Study) -> Facts | None:
     """Return what recommendations rest on; None without a model."""
     best = study.best
-    if best is None:
+    if best is None or not study.learned:
         return None
     own, transfer = study.best_scratch, study.best_transfer
     return Facts(
-        models=study.models,
+        models=study.learned,
         best=best,
+        title=best_on_val(study, best),
         standing=standing(study, best),
         useful=_useful(study, best),
         sides=claim(study, transfer, own) if own and transfer else None,
         train_images=study.dataset.split_sizes.get("train", 0) if study.dataset else None,
         classes=len(study.classes),
-        accounted=study.custom or study.best_scratch,
+        accounted=_accounted(study),
     )
 
 
 def _useful(study: Study, best: Model) -> list[Model]:
-    chance = float(np.bincount(study.targets).max() / len(study.targets))
+    chance = commonest(study)
     enough = chance + USEFUL * (best.accuracy.value - chance)
-    return [model for model in study.models if model.accuracy.value >= enough] or [best]
+    return [model for model in study.learned if model.accuracy.value >= enough] or [best]
+
+
+def _accounted(study: Study) -> Model | None:
+    custom = best([model for model in study.learned if model.is_custom])
+    return custom or best([model for model in study.learned if not model.pretrained])
 
 
 def recommendations(study: Study) -> list[Recommendation]:
@@ -104,11 +110,19 @@ def _most_accurate(found: Facts, said: set[Model]) -> Recommendation:
             f" and is the best on val, but test puts {spoken_list(others.ahead)} ahead of it beyond noise."
         )
         choice = NOT_SETTLED
-    elif others.level:
-        text += f" and is the best on val, though {spoken_list(others.level, 'or')} cannot be told from it."
+    elif others.undecided:
+        text += f" and is {found.title}, but {spoken_list(others.undecided, 'or')} cannot be told from it"
+        decides = next((c.what_decides for c in others.claims if c.outcome == "undecided"), "")
+        text += f"; {decides} would decide." if decides else "."
+        choice = NOT_SETTLED
+    elif others.equivalent:
+        verb = "is" if len(others.equivalent) == 1 else "are"
+        within = points(others.claims[0].test.margin)
+        text += f" and is {found.title}; {spoken_list(others.equivalent)} {verb} equivalent within {within}."
     elif others.beaten:
         rest = others.beaten[0].spoken if len(others.beaten) == 1 else "any other model"
-        text += f", more than {rest} does, beyond noise."
+        scope = " (of these trained networks)" if others.of_runs else ""
+        text += f", more than {rest} does, beyond noise{scope}."
     else:
         text += ", the only model to choose from."
     evidence = {"model": best, "tests": others.evidence}
@@ -124,7 +138,7 @@ def _few_images(found: Facts, said: set[Model]) -> Recommendation | None:
     better, worse = sides.ranked
     scope = f"With {plural(images, 'training image')}, about {round(images / found.classes):,} a class"
     both = f"{sides.first.spoken} and {sides.second.spoken}"
-    what = f"{both} cannot be told apart: {sides.why_level}"
+    what = f"neither of {both} is shown to be better: {sides.why_level}"
     if sides.settled:
         what = f"{better.spoken} is {sides.size} better than {worse.spoken} ({sides.support})"
     text = f"{scope}, {what}; what fewer would do, max_train_images can show."
@@ -174,7 +188,8 @@ def _at(found: Facts, choice: Model, said: set[Model]) -> str:
         return f"; at {reached} it is also the best on val"
     against = found.against_best(choice)
     words = {
-        "tie": f"cannot be told from {best.spoken}, the best on val",
+        "equivalent": f"is equivalent within {points(against.test.margin)} to {best.spoken}, the best on val",
+        "undecided": f"cannot be told from {best.spoken}, the best on val",
         "loss": f"does better on test than {best.spoken}, the best on val",
         "gain": f"gives up {against.size} against {best.spoken}",
     }

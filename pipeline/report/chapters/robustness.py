@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.report.evidence.interval import Interval
 from pipeline.report.evidence.robustness import Recount, Way
+from pipeline.report.evidence.tests import Comparison
 from pipeline.report.look.paragraph import Words
 from pipeline.report.model import Model
 from pipeline.report.study import Study
@@ -36,7 +36,7 @@ def facts(study: Study) -> Facts | None:
     if study.pair is None:
         return None
     said = claim(study, *study.pair)
-    first, second = study.pair if said.test.difference.value >= 0 else study.pair[::-1]
+    first, second = study.pair if said.test.difference >= 0 else study.pair[::-1]
     return Facts(first, second, said.settled, study.recounts)
 
 
@@ -50,7 +50,8 @@ def words(study: Study) -> Words:
         "first": found.first,
         "second": found.second,
         "ways": {
-            WAYS[r.way]: [r.difference.value, r.difference.low, r.difference.high] for r in found.recounts
+            WAYS[r.way]: [r.comparison.difference, r.comparison.low, r.comparison.high]
+            for r in found.recounts
         },
     }
     return Words(study, [Sentence(text, rule, evidence, ("tbl-duplicates", "tbl-label-errors"))])
@@ -58,12 +59,12 @@ def words(study: Study) -> Words:
 
 def _of_a_difference(found: Facts) -> tuple[str, str]:
     first, second = found.first.spoken, found.second.spoken
-    turned = [recount for recount in found.recounts if recount.difference.low <= 0]
+    turned = [recount for recount in found.recounts if recount.comparison.verdict != "first"]
     if not turned:
-        sizes = [f"{_size(r.difference, i)} {WAYS[r.way]}" for i, r in enumerate(found.recounts)]
+        sizes = [f"{_size(r.comparison, i)} {WAYS[r.way]}" for i, r in enumerate(found.recounts)]
         text = f"Counted otherwise, the result stands: {first} is ahead of {second} by {join(sizes)}."
         return text, "robustness.stands"
-    doubts = [f"{WAYS[recount.way]} ({_range(recount.difference)})" for recount in turned]
+    doubts = [f"{WAYS[recount.way]} ({_range(recount.comparison)})" for recount in turned]
     text = (
         f"The lead of {first} over {second} does not stand up to every way of counting: it is within noise "
         f"{join(doubts)}."
@@ -73,15 +74,15 @@ def _of_a_difference(found: Facts) -> tuple[str, str]:
 
 def _of_a_tie(found: Facts) -> tuple[str, str]:
     first, second = found.first.spoken, found.second.spoken
-    decided = [recount for recount in found.recounts if recount.difference.excludes_zero]
+    decided = [recount for recount in found.recounts if recount.comparison.distinguishable]
     if not decided:
         ways = [
-            f"{signed(r.difference.value)}{' points' if i == 0 else ''} {WAYS[r.way]}"
+            f"{signed(r.comparison.difference)}{' points' if i == 0 else ''} {WAYS[r.way]}"
             for i, r in enumerate(found.recounts)
         ]
-        text = f"Counted otherwise, {first} and {second} stay level within noise: {join(ways)}."
+        text = f"Counted otherwise, too, neither {first} nor {second} is better beyond noise: {join(ways)}."
         return text, "robustness.level"
-    sizes = [f"{_range(recount.difference)} {WAYS[recount.way]}" for recount in decided]
+    sizes = [f"{_range(recount.comparison)} {WAYS[recount.way]}" for recount in decided]
     text = (
         f"{opened(first)} and {second} part only by some ways of counting ({join(sizes)}), which one report "
         "should not be trusted to choose among."
@@ -89,9 +90,9 @@ def _of_a_tie(found: Facts) -> tuple[str, str]:
     return text, "robustness.depends"
 
 
-def _size(difference: Interval, place: int) -> str:
-    return points(difference.value) if place == 0 else f"{100 * difference.value:.1f}"
+def _size(found: Comparison, place: int) -> str:
+    return points(found.difference) if place == 0 else f"{100 * found.difference:.1f}"
 
 
-def _range(difference: Interval) -> str:
-    return points_range(difference.low, difference.high)
+def _range(found: Comparison) -> str:
+    return points_range(found.low, found.high)

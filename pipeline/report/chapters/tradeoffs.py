@@ -13,17 +13,15 @@ from IPython.display import Markdown
 from pipeline.report.evidence.costs import Cost, over_seeds, ratio_of
 from pipeline.report.evidence.interval import Interval
 from pipeline.report.evidence.learning import seconds_to
-from pipeline.report.evidence.significance import ClassDifference
 from pipeline.report.look import floats
 from pipeline.report.look.markup import raw
 from pipeline.report.look.paragraph import NOTHING, Words
 from pipeline.report.look.table import name, table
 from pipeline.report.model import Model
-from pipeline.report.study import Study
+from pipeline.report.study import ClassDifference, Study
 from pipeline.report.words.claims import Claim, claim, same_network
 from pipeline.report.words.english import escape_markdown, join, number_word, plural
 from pipeline.report.words.numbers import data_size, duration, energy, latency, percent, points, quantity
-from pipeline.report.words.phrases import sizes_differ
 from pipeline.report.words.prices import bill_evidence, compared
 from pipeline.report.words.sentence import Sentence
 
@@ -49,6 +47,7 @@ class Facts:
     speed: Speed | None
     classes: Sequence[str]
     differences: Sequence[ClassDifference]  # of recall, first minus second
+    more_honest: Model | None  # whose calibration error is smaller beyond noise
 
     @property
     def pair(self) -> tuple[Model, Model]:
@@ -71,8 +70,18 @@ def facts(study: Study) -> Facts | None:
         train_images=study.dataset.split_sizes.get("train", 0) if study.dataset else None,
         speed=_speeds(first, second),
         classes=study.classes,
-        differences=study.per_class(first, second),
+        differences=study.per_class,
+        more_honest=_more_honest(study),
     )
+
+
+def _more_honest(study: Study) -> Model | None:
+    test = study.calibration_test
+    if test is None or not test.distinguishable:
+        return None
+    honest, other = study.compared if test.difference < 0 else study.compared[::-1]
+    as_shown = honest.calibration.before.ece < other.calibration.before.ece  # of the chosen seeds
+    return honest if as_shown else None
 
 
 def _speeds(first: Model, second: Model) -> Speed | None:
@@ -139,9 +148,11 @@ def _data(found: Facts) -> Sentence | None:
     if said is None or images is None or not first.pretrained or second.pretrained:
         return None
     network, source = said.first.name, f"the same {images:,} training images"
-    size = " and another image size" if sizes_differ(said.first, said.second) else ""
+    size = f" and another {join(said.mixed_in)}" if said.mixed_in else ""
     start = f"Need of data: with its pretrained weights{size}, {network}"
-    text = f"{start} does not get more out of {source}: {said.why_level}."
+    text = f"{start} is not shown to get more out of {source}: {said.why_level}."
+    if said.equivalent:
+        text = f"{start} gets as much out of {source}: {said.why_level}."
     if said.settled:
         text = f"{start} gets {said.size} {said.more} out of {source} ({said.support})."
     favours = {"gain": first, "loss": second}.get(said.outcome)
@@ -177,34 +188,32 @@ def _cost(found: Facts) -> Iterator[Sentence]:
     first, second = found.pair
     if first.cost is None or second.cost is None:
         return
-    _, less, same = compared(first.cost, second.cost)
+    _, less, level = compared(first.cost, second.cost)
     _, less_of_second, _ = compared(second.cost, first.cost)
     evidence = bill_evidence(first, second)
     for model, phrases in ((first, less), (second, less_of_second)):
         if phrases:
             yield _point(f"Cost: it {join(phrases)}.", "cost", model, evidence, "tbl-cost", "fig-pareto")
-    if same:
-        verb = "is" if len(same) == 1 else "are"
-        yield _point(f"Cost: {join(same)} {verb} about the same.", "cost", None, evidence, "tbl-cost")
+    if level:
+        yield _point(f"Cost: {level}.", "cost", None, evidence, "tbl-cost")
 
 
 def _confidence(found: Facts) -> Sentence:
-    """Favour the model whose confidence is off by no more than chance, where the other's is."""
+    """Favour the model whose confidence is nearer the truth, where the test of both says so."""
     measured = {model: model.calibration.before for model in found.pair}
     error = {model: percent(one.ece) for model, one in measured.items()}
-    fair = [model for model, one in measured.items() if not one.miscalibrated]
-    if len(fair) == 1:
-        other = next(model for model in found.pair if model not in fair)
+    honest = found.more_honest
+    if honest is not None:
+        other = next(model for model in found.pair if model is not honest)
         text = (
-            f"Honest confidence: it is off by no more than chance (ECE {error[fair[0]]}), that of "
-            f"{other.spoken} by more ({error[other]})."
+            f"Honest confidence: its calibration error (ECE) is {error[honest]}, that of {other.spoken} "
+            f"{error[other]}, a difference beyond noise."
         )
     else:
-        whose = "those of both are" if fair else "that of neither is"
         each = ", ".join(f"{words} for {model.spoken}" for model, words in error.items())
-        text = f"Honest confidence: {whose} within chance of the truth (ECE {each})."
+        text = f"Honest confidence: no difference beyond noise in the calibration error (ECE {each})."
     evidence = {model: one.ece for model, one in measured.items()}
-    favours = fair[0] if len(fair) == 1 else None
+    favours = honest
     return _point(text, "confidence", favours, evidence, "tbl-calibration", "fig-calibration")
 
 
@@ -281,12 +290,9 @@ def _ahead(found: Facts) -> list[str]:
 
 
 def _eces(found: Facts) -> list[str]:
-    """Favour a model whose confidence can be trusted over one whose confidence cannot."""
-    measured = [model.calibration.before for model in found.pair]
-    fair = [model for model, one in zip(found.pair, measured, strict=True) if not one.miscalibrated]
-    words = {True: "", False: ", within chance"}
-    errors = [f"{percent(one.ece)}{words[one.miscalibrated]}" for one in measured]
-    return ["Error of its confidence (ECE)", *errors, _favoured(fair[0] if len(fair) == 1 else None)]
+    """Favour the model whose confidence is nearer the truth beyond noise."""
+    errors = [percent(model.calibration.before.ece) for model in found.pair]
+    return ["Error of its confidence (ECE)", *errors, _favoured(found.more_honest)]
 
 
 def _costs(first: Model, second: Model) -> Iterator[list[str]]:

@@ -13,7 +13,7 @@ from scipy.special import log_softmax
 
 from pipeline.record import SplitPredictions
 from pipeline.report.evidence.interval import BOOTSTRAP_SEED, RESAMPLES, Interval, wilson
-from pipeline.report.evidence.significance import ALPHA
+from pipeline.report.evidence.tests import ALPHA
 
 BINS = 15
 SMALLEST = 1e-12  # probabilities of 0 in float32 are taken for this

@@ -1,11 +1,11 @@
 """What each model costs, in several currencies (Dehghani et al. 2021, arXiv 2110.12894)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.record import RunRecord
+from pipeline.record import RunRecord, Timings
 from pipeline.report.evidence.interval import Interval
 
 CLOSE = 1.1  # times measured within a factor of this count as about the same
@@ -20,7 +20,7 @@ class Cost:
     macs: int
     input_size: int  # pixels a side
     train_seconds: Interval
-    latency_seconds: Interval  # median for one image
+    latency_seconds: Interval  # median for one image, from the lowest median to the highest p90
     throughput: Interval  # images per second
     throughput_batch_size: int
     peak_memory_bytes: Interval
@@ -59,13 +59,24 @@ def cost(records: Sequence[RunRecord], chosen: RunRecord) -> Cost | None:
         macs=model.macs,
         input_size=model.input_size,
         train_seconds=over_seeds([t.train_seconds for t in timings]),
-        latency_seconds=over_seeds([t.latency_seconds for t in timings]),
+        latency_seconds=_latency(timings),
         throughput=over_seeds([t.throughput_images_per_second for t in timings]),
         throughput_batch_size=timings[0].throughput_batch_size,
         peak_memory_bytes=over_seeds([t.peak_memory_bytes for t in timings]),
         energy_joules=over_seeds(joules) if len(joules) == len(timings) else None,
         energy_note=timings[0].energy_note,
     )
+
+
+def _latency(timings: Sequence[Timings]) -> Interval:
+    median = over_seeds([timing.latency_seconds for timing in timings])
+    slowest = [timing.latency_seconds_p90 for timing in timings if timing.latency_seconds_p90]
+    return replace(median, high=max([median.high, *slowest]))
+
+
+def about_equal(one: Interval, other: Interval) -> bool:
+    """Whether two measured quantities lie within a factor of 1.1, whatever their spread."""
+    return other.value > 0 and 1 / CLOSE < one.value / other.value < CLOSE
 
 
 def pareto_front(costs: Sequence[float], scores: Sequence[float]) -> list[bool]:

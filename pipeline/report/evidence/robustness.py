@@ -1,13 +1,13 @@
 """Whether a difference stands up to other ways of counting: other images left out, another score."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from pipeline.report.evidence.interval import Interval, percentiles, resamples
-from pipeline.report.evidence.significance import paired_difference
+from pipeline.report.evidence.per_image import f1_scores
+from pipeline.report.evidence.tests import MARGIN, Comparison, compare, compare_scores
 from pipeline.report.model import Model
 
 Way = Literal["without duplicates", "without doubted labels", "macro F1"]
@@ -15,18 +15,25 @@ Way = Literal["without duplicates", "without doubted labels", "macro F1"]
 
 @dataclass(frozen=True)
 class Recount:
-    """The difference of two models, first minus second, counted in one other way."""
+    """The comparison of two models counted in one other way."""
 
     way: Way
     images: int
-    difference: Interval
+    comparison: Comparison
 
 
-def recounts(first: Model, second: Model, twins: Sequence[int], doubted: Sequence[int]) -> list[Recount]:
-    """Count again without near-duplicates (``twins``), without ``doubted`` labels, and by macro F1.
+def recounts(
+    models: Sequence[Model],
+    first: Model,
+    second: Model,
+    twins: Sequence[int],
+    doubted: Sequence[int],
+    margin: float = MARGIN,
+) -> list[Recount]:
+    """Count again without duplicates (``twins``), without ``doubted`` labels, and by macro F1.
 
-    Both lists hold indices of test images; a way that leaves out none or all is left out itself.
-    Intervals are paired bootstraps over images at 95 %, of means over seeds.
+    Both lists hold indices of test images; a way that leaves out none or all is left out itself. The rule
+    is that of all comparisons, over all ``models``.
     """
     index = first.test[0].index
     ways: dict[Way, Sequence[int]] = {"without duplicates": twins, "without doubted labels": doubted}
@@ -34,20 +41,29 @@ def recounts(first: Model, second: Model, twins: Sequence[int], doubted: Sequenc
     for way, left_out in ways.items():
         kept = ~np.isin(index, left_out)
         if kept.any() and not kept.all():
-            a, b = (model.contestant.mean_correct for model in (first, second))
-            found.append(Recount(way, int(kept.sum()), _difference_on(kept, a, b)))
-    return [*found, Recount("macro F1", len(index), _f1_difference(first, second))]
+            on = _pair(lambda scores: compare(scores, margin), _kept(models, kept), first, second)
+            found.append(Recount(way, int(kept.sum()), on))
+    scores = {model.key: _f1(model) for model in models}
+    by_f1 = _pair(lambda scores: compare_scores(scores, margin), scores, first, second)
+    return [*found, Recount("macro F1", len(index), by_f1)]
 
 
-def _difference_on(kept: np.ndarray, a: np.ndarray, b: np.ndarray) -> Interval:
-    """Return the difference on the images ``kept``, resampled as all images are."""
-    if not np.any((a != b)[kept]):
-        return paired_difference(a[kept], b[kept])
-    drawn = resamples(len(kept))
-    low, high = percentiles((((a - b) * kept) @ drawn) / (kept.astype(np.float32) @ drawn))
-    return Interval(float(np.mean((a - b)[kept], dtype=float)), float(low), float(high))
+def _kept(models: Sequence[Model], kept: np.ndarray) -> dict[str, np.ndarray]:
+    return {model.key: model.correct[:, kept] for model in models}
 
 
-def _f1_difference(first: Model, second: Model) -> Interval:
-    low, high = percentiles(first.resampled_f1 - second.resampled_f1)
-    return Interval(first.f1_macro.value - second.f1_macro.value, float(low), float(high))
+def _f1(model: Model) -> np.ndarray:
+    predicted = np.stack([split.predicted for split in model.test])
+    return f1_scores(model.test[0].target, predicted, len(model.chosen.classes))
+
+
+def _pair(
+    compared: Callable[[Mapping[str, np.ndarray]], list[Comparison]],
+    scores: Mapping[str, np.ndarray],
+    first: Model,
+    second: Model,
+) -> Comparison:
+    """Return the comparison of the two among all, seen from ``first``."""
+    keys = {first.key, second.key}
+    found = next(one for one in compared(scores) if {one.first, one.second} == keys)
+    return found if found.first == first.key else found.reversed

@@ -61,6 +61,11 @@ class Comparison:
         return self.verdict != "undecided"
 
     @property
+    def distinguishable(self) -> bool:
+        """Whether one of the two may be called better."""
+        return self.better is not None
+
+    @property
     def better(self) -> str | None:
         """The name of the better model; None where neither is claimed to be."""
         return {"first": self.first, "second": self.second}.get(self.verdict)
@@ -110,6 +115,19 @@ def compare_scores(
     trainings = Trainings.pooled(list(scores.values()))
     pairs = [Pair(a, b, scores[a], scores[b], trainings) for a, b in combinations(scores, 2)]
     return _compared(pairs, margin, span)
+
+
+def compare_pairs(
+    pairs: Mapping[str, tuple[np.ndarray, np.ndarray]], margin: float = MARGIN
+) -> dict[str, Comparison]:
+    """Compare the two of each named pair, bool [seeds, images], as one family; first and second alike named.
+
+    For one model before and after a change: only such pairs are asked about.
+    """
+    scores = {name: tuple(Scores.of(np.asarray(side)) for side in sides) for name, sides in pairs.items()}
+    trainings = Trainings.pooled([side for sides in scores.values() for side in sides])
+    asked = [Pair(name, name, first, second, trainings) for name, (first, second) in scores.items()]
+    return dict(zip(scores, _compared(asked, margin, span=1.0), strict=True))
 
 
 def compare_classes(

@@ -1,19 +1,36 @@
 """A beats B, by how much, how sure: what may be claimed of two models' accuracies, and how it is said.
 
-Every sentence that compares accuracies asks ``claim`` here. It says "better" only where the test of the
-pair supports it, and otherwise why the two cannot be told apart.
+Every sentence that compares accuracies asks ``claim`` here. One of three is said: better, by how much at
+least; equivalent within the difference that matters; or undecided, and what would decide. Where each
+model ran once the same words say that they are of these two trained networks.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pipeline.report.evidence.significance import ALPHA, PairTest
+from pipeline.report.evidence.tests import ALPHA, Comparison
 from pipeline.report.model import Model, best
 from pipeline.report.study import Study
-from pipeline.report.words.numbers import p_value, percent, percent_range, points, points_range, signed
+from pipeline.report.words.english import join, plural
+from pipeline.report.words.numbers import p_value, percent, points, points_range, signed
+from pipeline.report.words.phrases import sizes_differ
 
-Outcome = Literal["gain", "loss", "tie"]
+Outcome = Literal["gain", "loss", "equivalent", "undecided"]
+NOISE = "beyond noise"
+RECIPE = {  # settings that may explain a difference as well
+    "epochs": "number of epochs",
+    "batch_size": "batch size",
+    "optimizer": "optimizer",
+    "learning_rate": "learning rate",
+    "schedule": "schedule",
+    "weight_decay": "weight decay",
+    "label_smoothing": "label smoothing",
+    "augmentation": "augmentation",
+    "patience": "early stopping",
+    "max_train_images": "number of training images",
+}
+RUNS = "for these two trained networks"
 
 
 @dataclass(frozen=True)
@@ -22,25 +39,37 @@ class Claim:
 
     first: Model
     second: Model
-    test: PairTest
-    corrected: bool  # over several pairs, by Holm's method
+    test: Comparison
+    pairs: int  # how many pairs the study compares
 
     @property
     def outcome(self) -> Outcome:
-        """Whether ``first`` is better ("gain"), worse ("loss") or not to be told from ``second``."""
-        if not self.test.distinguishable:
-            return "tie"
-        return "gain" if self.test.difference.value > 0 else "loss"
+        """Whether ``first`` is better ("gain"), worse ("loss"), equivalent to ``second``, or undecided."""
+        if self.test.verdict == "first":
+            return "gain"
+        if self.test.verdict == "second":
+            return "loss"
+        return self.test.verdict
 
     @property
     def settled(self) -> bool:
-        return self.outcome != "tie"
+        """Whether one of the two is better."""
+        return self.test.distinguishable
+
+    @property
+    def equivalent(self) -> bool:
+        """Whether the two are shown to differ by less than what matters."""
+        return self.test.verdict == "equivalent"
+
+    @property
+    def of_runs(self) -> bool:
+        """Whether this is of two trained networks only, not of the models."""
+        return self.test.scope == "runs"
 
     @property
     def ranked(self) -> tuple[Model, Model]:
         """The model that scored higher, and the other."""
-        ahead = self.test.difference.value > 0
-        return (self.first, self.second) if ahead else (self.second, self.first)
+        return (self.first, self.second) if self.test.difference > 0 else (self.second, self.first)
 
     @property
     def better(self) -> Model | None:
@@ -50,47 +79,62 @@ class Claim:
     @property
     def size(self) -> str:
         """10.0 points: how far apart the two are."""
-        return points(self.test.difference.value)
+        return points(self.test.difference)
 
     @property
     def signed_size(self) -> str:
         """+10.0: how far ``first`` is ahead, in points."""
-        return signed(self.test.difference.value)
+        return signed(self.test.difference)
 
     @property
     def more(self) -> str:
-        return "more" if self.test.difference.value > 0 else "less"
+        return "more" if self.test.difference > 0 else "less"
 
     @property
     def support(self) -> str:
-        """95 % interval 8.6 to 11.4 points, p < 0.001."""
-        low, high = self.test.difference.low, self.test.difference.high
-        if low > 0:
-            interval = f"{100 * low:.1f} to {points(high)}"
-        elif high < 0:
-            interval = f"{-100 * high:.1f} to {points(low)}"
-        else:
-            interval = points_range(low, high)
-        return f"95 % interval {interval}, {p_value(self.test.p_holm)}"
+        """95 % interval 8.6 to 11.4 points, p < 0.001; of these two trained networks, where it is."""
+        return f"{self._interval}, {p_value(self.test.p)}{f', {RUNS}' if self.of_runs else ''}"
 
     @property
-    def named_support(self) -> str:
-        """The same with the names of the test and its correction, for its first mention."""
-        return f"{self.support} by exact McNemar test{', Holm-corrected' if self.corrected else ''}"
+    def _interval(self) -> str:
+        low, high = self.test.low, self.test.high
+        if low > 0:
+            return f"95 % interval {100 * low:.1f} to {points(high)}"
+        if high < 0:
+            return f"95 % interval {-100 * high:.1f} to {points(low)}"
+        return f"95 % interval {points_range(low, high)}"
+
+    @property
+    def sure(self) -> str:
+        """10.0 points more (95 % interval ...), or why nobody can tell."""
+        return f"{self.size} {self.more} ({self.support})" if self.settled else self.why_level
 
     @property
     def why_level(self) -> str:
-        """Why the two cannot be told apart."""
-        test = self.test
-        if not test.significant:
-            if test.difference.excludes_zero:
-                return f"a difference that many comparisons make by chance ({self.support} Holm-corrected)"
-            return f"a difference within noise ({self.support})"
-        weak, strong = sorted((test.first_seeds, test.second_seeds), key=lambda s: sum(s) / len(s))
-        return (
-            f"a difference no larger than that between seeds, which overlap "
-            f"({percent_range(min(weak), max(weak))} against {percent_range(min(strong), max(strong))})"
-        )
+        """Why neither is called better: shown to be equivalent, or undecided."""
+        margin = points(self.test.margin)
+        scope = f", {RUNS}" if self.of_runs else ""
+        if self.equivalent:
+            shown = f"{self._interval}; two one-sided tests, {p_value(self.test.p_equivalent)}"
+            return f"a difference below the {margin} that matter here (equivalent: {shown}{scope})"
+        if self.test.corrected and self.test.p < ALPHA:
+            return (
+                f"a difference that chance makes among {plural(self.pairs, 'pair')} "
+                f"({self._interval}, {p_value(self.test.p)} alone, {_holm(self.test.p_holm)}{scope})"
+            )
+        return f"a difference within noise ({self._interval}, {p_value(self.test.p)}{scope})"
+
+    @property
+    def mixed_in(self) -> list[str]:
+        """What else differs between the two, by name: image size, epochs, learning rate, ..."""
+        return mixed_in(self.first, self.second)
+
+    @property
+    def what_decides(self) -> str:
+        """about 5,400 test images or 4 seeds of each, were the difference as it looks now; or nothing."""
+        ways = [f"{self.test.needed_images:,} test images"] if self.test.needed_images else []
+        ways += [f"{self.test.needed_seeds} seeds of each"] if self.test.needed_seeds else []
+        return f"about {join(ways, 'or')}" if ways else ""
 
     @property
     def scores(self) -> tuple[str, str]:
@@ -104,16 +148,33 @@ class Claim:
         return {
             "first": test.first,
             "second": test.second,
-            "difference": test.difference.value,
-            "low": test.difference.low,
-            "high": test.difference.high,
-            "only_first": test.only_first,
-            "only_second": test.only_second,
+            "verdict": test.verdict,
+            "scope": test.scope,
+            "difference": test.difference,
+            "low": test.low,
+            "high": test.high,
             "p": test.p,
             "p_holm": test.p_holm,
+            "p_equivalent": test.p_equivalent,
+            "margin": test.margin,
             "alpha": ALPHA,
+            "smallest_visible": test.smallest_visible,
+            "needed_images": test.needed_images,
+            "needed_seeds": test.needed_seeds,
+            "beats": test.beats,
             "distinguishable": test.distinguishable,
         }
+
+
+def mixed_in(first: Model, second: Model) -> list[str]:
+    """Return in words the settings of the recipe that have an effect in both models and differ."""
+    mine, theirs = first.settings.effective(), second.settings.effective()
+    found = [name for name in RECIPE if name in mine and name in theirs and mine[name] != theirs[name]]
+    return ["image size"] * sizes_differ(first, second) + [RECIPE[name] for name in found]
+
+
+def _holm(p: float) -> str:
+    return f"{p_value(p)} corrected for all by Holm\u2019s method"
 
 
 @dataclass(frozen=True)
@@ -123,8 +184,8 @@ class Standing:
     model: Model
     claims: Sequence[Claim]  # of ``model`` against each of the others
 
-    def _others(self, outcome: Outcome) -> list[Model]:
-        return [claim.second for claim in self.claims if claim.outcome == outcome]
+    def _others(self, *outcomes: Outcome) -> list[Model]:
+        return [claim.second for claim in self.claims if claim.outcome in outcomes]
 
     @property
     def beaten(self) -> list[Model]:
@@ -135,8 +196,17 @@ class Standing:
         return self._others("loss")
 
     @property
-    def level(self) -> list[Model]:
-        return self._others("tie")
+    def equivalent(self) -> list[Model]:
+        return self._others("equivalent")
+
+    @property
+    def undecided(self) -> list[Model]:
+        return self._others("undecided")
+
+    @property
+    def of_runs(self) -> bool:
+        """Whether what is said is of trained networks only, not of models."""
+        return any(claim.of_runs for claim in self.claims)
 
     @property
     def evidence(self) -> list[dict[str, Any]]:
@@ -145,18 +215,18 @@ class Standing:
 
 def claim(study: Study, first: Model, second: Model) -> Claim:
     """Return what may be claimed of two different models. Raises KeyError for one model."""
-    return Claim(first, second, study.test(first, second), len(study.tests) > 1)
+    return Claim(first, second, study.test(first, second), len(study.tests))
 
 
 def every_claim(study: Study) -> list[Claim]:
     """Return the claims of every pair once, in params order."""
     models = {model.key: model for model in study.models}
-    return [Claim(models[t.first], models[t.second], t, len(study.tests) > 1) for t in study.tests]
+    return [Claim(models[test.first], models[test.second], test, len(study.tests)) for test in study.tests]
 
 
 def standing(study: Study, model: Model) -> Standing:
-    """Return how a model stands to all others."""
-    others = [other for other in study.models if other is not model]
+    """Return how a model stands to all others that learned something."""
+    others = [other for other in study.models if other is not model and other not in study.unlearned]
     return Standing(model, [claim(study, model, other) for other in others])
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.english import join, number_word, plural
@@ -31,6 +33,12 @@ def of_one_seed(model: Model) -> str:
     return " (its chosen seed)" if len(model.records) > 1 else ""
 
 
+def best_on_val(study: Study, model: Model) -> str:
+    """Say what a model is on val: "the best on val", or "one of two equally good on val"."""
+    equal = sum(other.val_accuracy == model.val_accuracy for other in study.models) - 1
+    return f"one of {number_word(equal + 1)} equally good on val" if equal else "the best on val"
+
+
 def sizes_differ(first: Model, second: Model) -> bool:
     """Whether two models saw the images at different sizes."""
     sizes = {model.network.input_size for model in (first, second) if model.network}
@@ -42,6 +50,11 @@ def at_size(model: Model, other: Model) -> str:
     if model.network is None or not sizes_differ(model, other):
         return ""
     return f" at {model.network.input_size}{NBSP}pixels"
+
+
+def commonest(study: Study) -> float:
+    """Return what always naming the commonest class would score on test, a fraction."""
+    return float(np.bincount(study.targets).max() / len(study.targets))
 
 
 def test_images(study: Study) -> str:

@@ -14,8 +14,9 @@ from tests.report.conftest import StudyOf
 
 
 def test_a_difference_that_holm_does_not_grant_is_not_claimed(study_of: StudyOf) -> None:
-    text = said(study_of("two_classes"), "pretraining.linear_probe.tie")
-    assert "a difference that many comparisons make by chance (95 % interval 0.5 to 9.8 points" in text
+    text = said(study_of("two_classes"), "pretraining.linear_probe.undecided")
+    assert "a difference that chance makes among 10 pairs (95 % interval 0." in text
+    assert "corrected for all by Holm" in text
 
 
 def test_fine_tuning_may_lose_against_frozen_features(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_accuracy_favours_nobody_without_a_test_that_says_so(kind: str, study_of
     study = study_of(kind)
     if pair := study.pair:
         test = study.test(*pair)
-        better = pair[0] if test.difference.value > 0 else pair[1]
+        better = pair[0] if test.difference > 0 else pair[1]
         expected = better.key if test.distinguishable else None
         assert favoured(points_of(study), "accuracy") == [expected]
 
@@ -113,7 +113,10 @@ def test_equal_costs_favour_nobody(tmp_path: Path) -> None:
     study = Study.from_records(*write_experiment(tmp_path, "made", DATA, models))
     found = points_of(study)
     assert favoured(found, "cost") == [None]
-    assert told(found, "cost") == "Cost: training time, time per image and size are about the same."
+    assert (
+        told(found, "cost")
+        == "Cost: training time, time per image and size are within a tenth of each other."
+    )
 
 
 def test_time_to_an_accuracy_counts_epochs_and_features(study_of: StudyOf) -> None:

@@ -37,7 +37,7 @@ def test_a_standing_sorts_all_other_models(study_of: StudyOf) -> None:
     best = study.best
     assert best is not None
     found = standing(study, best)
-    sorted_ = [*found.beaten, *found.level, *found.ahead]
+    sorted_ = [*found.beaten, *found.equivalent, *found.undecided, *found.ahead]
     assert set(sorted_) == set(study.models) - {best}
     assert len(sorted_) == len(study.models) - 1
 
@@ -49,23 +49,46 @@ def test_a_difference_within_noise_has_its_interval_and_p(study_of: StudyOf) -> 
     assert "p = " in words
 
 
-def test_seeds_that_overlap_are_the_reason_where_they_are(tmp_path: Path) -> None:
+def test_seeds_far_apart_leave_a_difference_undecided(tmp_path: Path) -> None:
     models = [Made(accuracy=0.80, seeds=(0, 1, 2), seed_step=0.05),
               Made("resnet18", "fine_tune", 0.86, seeds=(0, 1, 2), seed_step=0.05)]  # fmt: skip
     [found] = every_claim(study_with(tmp_path, *models, data=replace(DATA, test=3000)))
-    assert found.outcome == "tie"
-    assert found.why_level.startswith("a difference no larger than that between seeds, which overlap")
+    assert found.outcome == "undecided"
+    assert found.test.low < 0 < found.test.high
+    assert "seeds of each" in found.what_decides
 
 
-def test_the_correction_is_named_only_where_there_are_several_pairs(study_of: StudyOf) -> None:
-    [alone] = every_claim(study_of("tie"))
-    assert alone.named_support.endswith("by exact McNemar test")
-    assert every_claim(study_of("one_seed"))[0].named_support.endswith("Holm-corrected")
+def test_one_seed_each_speaks_of_the_trained_networks_in_the_same_words(study_of: StudyOf) -> None:
+    for kind, of_runs in (("tie", True), ("one_seed", True), ("transfer_wins", False)):
+        for found in every_claim(study_of(kind)):
+            assert found.of_runs == of_runs
+            assert ("these two trained networks" in found.sure) == of_runs
+
+
+def test_the_correction_is_named_only_where_it_changes_the_outcome(study_of: StudyOf) -> None:
+    for kind in KINDS:
+        for found in every_claim(study_of(kind)):
+            assert ("Holm" in found.sure) == (found.test.corrected and found.test.p < 0.05)
+
+
+def test_equal_models_are_equivalent_only_where_the_interval_says_so(study_of: StudyOf) -> None:
+    [found] = every_claim(study_of("perfect"))
+    assert found.outcome == "equivalent"
+    assert -found.test.margin < found.test.low < found.test.high < found.test.margin
+    words = found.why_level.replace(NBSP, " ")
+    assert words.startswith("a difference below the 1.0 points that matter here")
+
+
+def test_what_else_differs_is_named(tmp_path: Path) -> None:
+    models = (Made("resnet18", "fine_tune", 0.9, input_size=128, settings={"epochs": 3}),
+              Made("resnet18", "scratch", 0.6, settings={"epochs": 9}))  # fmt: skip
+    [found] = every_claim(study_with(tmp_path, *models))
+    assert found.mixed_in == ["image size", "number of epochs"]
 
 
 def test_evidence_is_that_of_the_test(study_of: StudyOf) -> None:
     found: Claim = every_claim(study_of("one_seed"))[0]
-    assert found.evidence["difference"] == found.test.difference.value
+    assert found.evidence["difference"] == found.test.difference
     assert found.evidence["distinguishable"] == found.settled
     assert (found.evidence["first"], found.evidence["second"]) == (found.first.key, found.second.key)
 

@@ -1,0 +1,153 @@
+"""A sceptic reads every sentence of every made study: what is claimed, the records show."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.report.chapters.recommendations import NOT_SETTLED, recommendations
+from pipeline.report.study import Study
+from pipeline.report.words.claims import every_claim
+from pipeline.report.words.sentence import Sentence
+from tests.made_records import KINDS, Made, MadeData, write_experiment
+from tests.report.chapters.tools import every_sentence
+from tests.report.conftest import StudyOf
+
+FEW = MadeData(train=400, val=200, test=400, near_duplicates=0, label_errors=0)
+SCRATCH, TUNED = Made(accuracy=0.8), Made("resnet18", "fine_tune", 0.9)
+MORE: dict[str, tuple[MadeData, tuple[Made, ...]]] = {
+    "random_labels": (replace(FEW, classes=("a", "b", "c", "d", "e")),
+                      (replace(SCRATCH, accuracy=0.21), replace(TUNED, accuracy=0.2))),
+    "one_side_at_chance": (FEW, (replace(SCRATCH, accuracy=0.1), TUNED)),
+    "leak_by_copies": (replace(FEW, near_duplicates=200), (SCRATCH, TUNED)),
+    "ten_seeds": (FEW, tuple(replace(made, seeds=tuple(range(10))) for made in (SCRATCH, TUNED))),
+    "24_test_images": (replace(FEW, test=24), (SCRATCH, TUNED)),
+    "300_classes": (replace(FEW, train=900, val=600, test=900, classes=tuple(f"class {k}" for k in range(300))),
+                    (replace(SCRATCH, accuracy=0.5), replace(TUNED, accuracy=0.6))),
+    "one_failed_of_five": (FEW, tuple(replace(made, seeds=(0, 1, 2, 3, 4), failed_seeds=(3,))
+                                      for made in (SCRATCH, TUNED))),
+    "equal_models": (replace(FEW, test=4000), tuple(replace(made, accuracy=0.85, seeds=(0, 1, 2))
+                                                   for made in (SCRATCH, TUNED))),
+    "probe_below_scratch": (FEW, (SCRATCH, Made("resnet18", "linear_probe", 0.6))),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def read(study_of: StudyOf, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    kept: dict[str, Study] = {}
+
+    def study(kind: str) -> Study:
+        if kind in KINDS:
+            return study_of(kind)
+        if kind not in kept:
+            folder: Path = tmp_path_factory.mktemp(kind)
+            kept[kind] = Study.from_records(*write_experiment(folder, kind, *MORE[kind]))
+        return kept[kind]
+
+    return study
+
+
+def numbers(value: Any) -> Iterator[float]:
+    """Yield every number of a sentence's evidence."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for one in value:
+            yield from numbers(one)
+    elif isinstance(value, int | float | np.number) and not isinstance(value, bool):
+        yield float(value)
+
+
+def comparisons(evidence: Any) -> Iterator[dict[str, Any]]:
+    """Yield every comparison of two models that a sentence rests on."""
+    if isinstance(evidence, dict):
+        if {"first", "second", "verdict", "scope"} <= evidence.keys():
+            yield evidence
+        for one in evidence.values():
+            yield from comparisons(one)
+    elif isinstance(evidence, list | tuple):
+        for one in evidence:
+            yield from comparisons(one)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *MORE])
+def test_every_sentence_can_be_written_and_rests_on_finite_facts(kind: str, read: Any) -> None:
+    for sentence in every_sentence(read(kind)):
+        assert sentence.text.endswith("."), sentence
+        assert "nan" not in sentence.text.split(), sentence
+        assert np.isfinite(list(numbers(sentence.evidence))).all(), sentence
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *MORE])
+def test_a_comparison_in_a_sentence_is_that_of_the_study(kind: str, read: Any) -> None:
+    study = read(kind)
+    for sentence in every_sentence(study):
+        for found in comparisons(sentence.evidence):
+            test = study.test(study.model(found["first"]), study.model(found["second"]))
+            assert found["verdict"] == test.verdict
+            assert (found["verdict"] in ("first", "second")) == (test.p_holm < 0.05)
+            assert found["scope"] == ("models" if any(len(m.records) > 1 for m in study.models) else "runs")
+            assert found["low"] <= found["difference"] <= found["high"]
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *MORE])
+def test_nothing_is_recommended_that_is_not_shown(kind: str, read: Any) -> None:
+    """Accuracy above all is settled only where no other model could be the better one."""
+    study = read(kind)
+    for one in recommendations(study):
+        if one.sentence.rule == "recommend.accuracy":
+            verdicts = [test["verdict"] for test in one.sentence.evidence["tests"]]
+            settled = all(verdict in ("first", "equivalent") for verdict in verdicts)
+            assert (one.choice == NOT_SETTLED) == (not settled)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *MORE])
+def test_the_answer_begins_with_what_the_verdict_allows(kind: str, read: Any) -> None:
+    study = read(kind)
+    first = next(s for s in every_sentence(study) if s.rule.startswith("answer."))
+    if not first.rule.startswith("answer.accuracy."):
+        return
+    verdict = first.evidence["verdict"]
+    opening = first.text.partition(":")[0]
+    expected = {"equivalent": "Accuracy does not decide it", "undecided": "Not settled"}
+    if verdict in expected:
+        assert opening == expected[verdict]
+    else:
+        ahead = study.model(first.evidence[verdict])
+        assert opening == ("Start from a pretrained network" if ahead.pretrained else "Train your own")
+
+
+def test_models_that_learned_nothing_are_not_recommended(read: Any) -> None:
+    study = read("random_labels")
+    assert study.learned == []
+    assert recommendations(study) == []
+    answer = [s for s in every_sentence(study) if s.rule.startswith("answer.")]
+    assert [s.rule for s in answer] == ["answer.chance", "answer.chance.no-choice", "answer.chance.needed"]
+    assert answer[0].evidence["chance"] == pytest.approx(np.bincount(study.targets).max() / 400)
+
+
+def test_a_side_that_learned_nothing_is_not_compared(read: Any) -> None:
+    study = read("one_side_at_chance")
+    assert [model.name for model in study.learned] == ["resnet18"]
+    assert study.best_scratch is None
+    assert study.best is study.learned[0]
+    rules = {s.rule for s in every_sentence(study)}
+    assert "answer.one-side.unlearned" in rules
+    assert {one.choice for one in recommendations(study)} <= {study.learned[0].spoken, NOT_SETTLED}
+
+
+def test_more_seeds_do_not_hide_what_is_plain(read: Any) -> None:
+    for kind in ("ten_seeds", "one_failed_of_five"):
+        [found] = every_claim(read(kind))
+        assert found.better is found.first or found.better is found.second
+        assert found.test.scope == "models"
+
+
+def test_few_test_images_are_no_proof_of_equality(read: Any) -> None:
+    [found] = every_claim(read("24_test_images"))
+    assert found.outcome != "equivalent"
+    said: list[Sentence] = every_sentence(read("24_test_images"))
+    assert not [s for s in said if "at their word" in s.text or "at its word" in s.text]
