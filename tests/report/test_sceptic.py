@@ -17,6 +17,7 @@ from tests.report.chapters.tools import every_sentence
 from tests.report.conftest import StudyOf
 
 FEW = MadeData(train=400, val=200, test=400, near_duplicates=0, label_errors=0)
+THREE_HUNDRED = tuple(f"class {k}" for k in range(300))
 SCRATCH, TUNED = Made(accuracy=0.8), Made("resnet18", "fine_tune", 0.9)
 MORE: dict[str, tuple[MadeData, tuple[Made, ...]]] = {
     "random_labels": (replace(FEW, classes=("a", "b", "c", "d", "e")),
@@ -25,7 +26,7 @@ MORE: dict[str, tuple[MadeData, tuple[Made, ...]]] = {
     "leak_by_copies": (replace(FEW, near_duplicates=200), (SCRATCH, TUNED)),
     "ten_seeds": (FEW, tuple(replace(made, seeds=tuple(range(10))) for made in (SCRATCH, TUNED))),
     "24_test_images": (replace(FEW, test=24), (SCRATCH, TUNED)),
-    "300_classes": (replace(FEW, train=900, val=600, test=900, classes=tuple(f"class {k}" for k in range(300))),
+    "300_classes": (replace(FEW, train=900, val=600, test=900, classes=THREE_HUNDRED),
                     (replace(SCRATCH, accuracy=0.5), replace(TUNED, accuracy=0.6))),
     "one_failed_of_five": (FEW, tuple(replace(made, seeds=(0, 1, 2, 3, 4), failed_seeds=(3,))
                                       for made in (SCRATCH, TUNED))),

@@ -142,8 +142,8 @@ def _fair(some: Sequence[Calibrated], who: str) -> str:
     limit = percent(max(one.found.before.ece_limit for one in some))
     return (
         f"{who} {do} no miscalibration that these images could reveal: the calibration error (ECE) of "
-        f"{_eces(some)} is what chance gives a perfectly calibrated model on so many images, which may show up "
-        f"to {limit}."
+        f"{_eces(some)} is what chance gives a perfectly calibrated model on so many images, which may "
+        f"show up to {limit}."
     )
 
 

@@ -38,7 +38,6 @@ def test_a_way_that_leaves_nothing_out_is_left_out(study_of: StudyOf) -> None:
     study = study_of("tie")
     found = recounts(study.models, *study.models, twins=[], doubted=range(400))
     assert [r.way for r in found] == ["macro F1"]
-    ]
 
 
 def test_a_large_difference_stands(study_of: StudyOf) -> None:
