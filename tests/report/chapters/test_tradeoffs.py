@@ -1,5 +1,4 @@
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -136,12 +135,14 @@ def test_both_reach_the_accuracy_that_is_compared(study_of: StudyOf) -> None:
     assert all(seconds_to(record, level) < float("inf") for record in records)
 
 
-def test_confidence_favours_the_model_that_can_be_taken_at_its_word(study_of: StudyOf) -> None:
-    study = study_of("transfer_wins")
-    first, second = study.pair  # type: ignore[misc]
-    for wrong in ((True, False), (False, True), (True, True), (False, False)):
-        for model, is_wrong in zip((first, second), wrong, strict=True):
-            before = replace(model.calibration.before, p=0.001 if is_wrong else 0.9)
-            model.__dict__["calibration"] = replace(model.calibration, before=before)
-        expected = None if wrong[0] == wrong[1] else second.key if wrong[0] else first.key
-        assert favoured(points_of(study), "confidence") == [expected]
+@pytest.mark.parametrize("kind", KINDS)
+def test_confidence_favours_the_smaller_error_where_the_test_says_so(kind: str, study_of: StudyOf) -> None:
+    study = study_of(kind)
+    if study.pair is None:
+        return
+    test = study.calibration_test
+    assert test is not None
+    errors = [model.calibration.before.ece for model in study.pair]
+    smaller, larger = (0, 1) if test.difference < 0 else (1, 0)
+    sure = test.distinguishable and errors[smaller] < errors[larger]
+    assert favoured(points_of(study), "confidence") == [study.pair[smaller].key if sure else None]
