@@ -161,7 +161,7 @@ def test_a_fault_of_ours_is_not_blamed_on_the_file(tmp_path: Path, monkeypatch: 
         raise KeyError("ours")
 
     first, second = written(tmp_path, "a", CUSTOM), written(tmp_path, "b", replace(CUSTOM, accuracy=0.9))
-    monkeypatch.setattr("pipeline.report.diff.tested", broken)
+    monkeypatch.setattr("pipeline.report.diff.compare_pairs", broken)
     with pytest.raises(KeyError, match="ours"):
         diff(first, second)
 
