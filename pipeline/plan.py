@@ -1,6 +1,9 @@
 """What a run_id is made of: everything that can change a run's results, and nothing else."""
 
+import ctypes
+import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -8,7 +11,7 @@ from pathlib import Path
 
 from pipeline.errors import RecordError
 from pipeline.experiment import Experiment, RunSettings
-from pipeline.files import digest
+from pipeline.files import CACHE, digest, kept
 from pipeline.record import RunRecord, run_id
 from pipeline.source import code_hash
 
@@ -77,11 +80,34 @@ def _hashes(settings: RunSettings, fingerprint: str) -> dict[str, str]:
 
 
 def hardware(settings: RunSettings) -> str:
-    """Return what a run computes on here, as "cpu bf16"."""
-    from pipeline.learn.device import choose
+    """Return what a run computes on here, as "cpu bf16".
 
-    found = choose(settings)
-    return f"{found.device.type} {found.precision}"
+    PyTorch says it; on a machine without a GPU its answer is kept, since importing it takes seconds.
+    """
+
+    def found() -> str:
+        from pipeline.learn.device import choose
+
+        chosen = choose(settings)
+        return f"{chosen.device.type} {chosen.precision}"
+
+    processor = _processor_alone()
+    if processor is None:
+        return found()
+    asked = digest([settings.device, settings.precision, version("torch"), processor])[:16]
+    return str(kept(CACHE / f"hardware-{asked}.json", found))
+
+
+@cache
+def _processor_alone() -> str | None:
+    """Return what the processor says it can do, or None where there may be a GPU or it says nothing."""
+    if sys.platform != "linux" or Path("/dev/kfd").exists():  # AMD's driver
+        return None
+    with suppress(OSError):
+        ctypes.CDLL("libcuda.so.1")  # NVIDIA's
+        return None
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    return next((line for line in lines if line.startswith(("flags", "Features"))), None)
 
 
 @cache

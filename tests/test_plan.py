@@ -207,3 +207,29 @@ def test_hash_of_the_code_does_not_depend_on_the_process() -> None:
     done = subprocess.run([sys.executable, "-c", says], capture_output=True, text=True, check=True, cwd=ROOT)
 
     assert done.stdout.strip() == source_hash()
+
+
+def test_planning_again_without_a_gpu_does_not_import_pytorch(workplace: Path) -> None:
+    if plan._processor_alone() is None:
+        pytest.skip("a GPU may be here, or the processor does not say what it can do")
+    Path("x.yaml").write_text("dataset: digits\nmodels: [{model: custom_cnn}]\n", encoding="utf-8")
+    asked = (
+        "import sys; from pipeline.experiment import Experiment; from pipeline.plan import plan; "
+        "print(plan(Experiment.from_yaml('x.yaml'))[0].hashes['hardware'], 'torch' in sys.modules)"
+    )
+    command = [sys.executable, "-c", asked]
+    first, again = (subprocess.check_output(command, text=True).split() for _ in range(2))
+    assert first[:2] == again[:2]
+    assert (first[2], again[2]) == ("True", "False")
+
+
+def test_kept_hardware_is_asked_again_of_another_pytorch_or_processor(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "_processor_alone", lambda: "flags: made up")
+    plan.hardware(RunSettings())
+    monkeypatch.setattr(plan, "version", lambda _: "9.9.9")
+    plan.hardware(RunSettings())
+    monkeypatch.setattr(plan, "_processor_alone", lambda: "flags: others")
+    plan.hardware(RunSettings())
+    assert len(list(Path("cache").glob("hardware-*.json"))) == 3

@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hypothesis_numpy
 
 from pipeline.errors import RecordError
 from pipeline.experiment import RunSettings
+from pipeline.files import digest
 from pipeline.record import (
     Failure,
     RunDetails,
@@ -52,6 +53,20 @@ def test_whole_run_is_read_back(whole_run: RunRecord) -> None:
     assert test.probability.dtype == np.float32
     assert (np.diff(test.index) > 0).all()
     assert set(whole_run.predictions["split"]) == {"val", "test"}
+
+
+def test_record_from_before_a_setting_came_is_not_damaged(copied_run: Path) -> None:
+    path = copied_run / "record.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    del content["settings"]["patience"]
+    sealed = {**content, "checksum": digest({**content, "checksum": ""})}
+    path.write_text(json.dumps(sealed), encoding="utf-8")
+
+    assert RunRecord.read(copied_run).settings.patience is None
+
+    path.write_text(json.dumps({**sealed, "best_epoch": 99}), encoding="utf-8")
+    with pytest.raises(RecordError, match="its checksum does not match"):
+        RunRecord.read(copied_run)
 
 
 @pytest.mark.parametrize("name", ["history.csv", "predictions.parquet", "gallery.parquet"])
