@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import save_model
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from torch import Tensor, nn
 
@@ -16,6 +15,7 @@ from pipeline.experiment import RunSettings
 from pipeline.learn import gallery, memory, models, train
 from pipeline.learn.device import Hardware, environment
 from pipeline.learn.features import FeatureData, evaluation_batch
+from pipeline.learn.models import trained
 from pipeline.record import RunFolder, SplitPredictions, Timings
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def save(
     run.write_history(fitted.history)
     run.write_predictions(predictions)
     run.write_gallery(gallery.gallery(images, predictions, settings))
-    run.write_weights(lambda path: save_model(network, str(path)))
+    run.write_weights(lambda path: trained.save(network, images, path))
     run.write_results(
         classes=images.classes,
         dataset=images.info,

@@ -120,10 +120,13 @@ def weights_hash(settings: RunSettings) -> str | None:
     return _published(settings).hash
 
 
-def build(settings: RunSettings, classes: list[str], preprocessing: Preprocessing) -> "nn.Module":
+def build(
+    settings: RunSettings, classes: list[str], preprocessing: Preprocessing, load_weights: bool = True
+) -> "nn.Module":
     """Return the network that a run trains; its random weights depend on ``settings.seed`` alone.
 
-    ``preprocessing`` is the data's resolved one. Raises ModelError for weights that cannot be used.
+    ``preprocessing`` is the data's resolved one. Without ``load_weights`` the network is the same but for
+    its weights, which are random. Raises ModelError for weights that cannot be used.
     """
     import torch
 
@@ -134,7 +137,7 @@ def build(settings: RunSettings, classes: list[str], preprocessing: Preprocessin
             from pipeline.learn.models.custom_cnn import CustomCNN
 
             return CustomCNN(len(classes), settings.widths, settings.depth, settings.dropout, image_size)
-        return _transfer_network(settings, len(classes), image_size)
+        return _transfer_network(settings, len(classes), image_size, load_weights)
 
 
 def _known_size(preprocessing: Preprocessing) -> int:
@@ -145,14 +148,16 @@ def _known_size(preprocessing: Preprocessing) -> int:
     return preprocessing.image_size
 
 
-def _transfer_network(settings: RunSettings, classes: int, image_size: int) -> "nn.Module":
+def _transfer_network(
+    settings: RunSettings, classes: int, image_size: int, load_weights: bool
+) -> "nn.Module":
     import torch
 
     from pipeline.learn.models.transfer import TransferNetwork
 
     family = _family(settings.model)
     content = None
-    if settings.pretrained:
+    if settings.pretrained and load_weights:
         file = str(settings.weights) if weights.is_file_name(settings.weights) else None
         content = weights.read_state(Path(file)) if file else family.state(settings)
     backbone, features = family.create(settings, image_size, content)

@@ -9,6 +9,7 @@ from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline.calibration import SURE
 from pipeline.report.evidence.calibration import Calibration, Coverage, Meaning
 from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
@@ -22,7 +23,7 @@ from pipeline.report.words.phrases import each_or_span, of_one_seed, spoken_list
 from pipeline.report.words.sentence import Sentence
 
 REFERENCES = ("fig-calibration", "tbl-calibration")
-THRESHOLD = 0.9
+THRESHOLD = SURE
 MOST_TWO_LINES = 6  # names at the lines' ends that have room for two lines each
 FEWEST_IMAGES = 20  # below which the accuracy of those left is mostly noise
 

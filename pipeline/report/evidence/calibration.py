@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 
+from pipeline.calibration import SMALLEST, fit_temperature, scale
 from pipeline.record import SplitPredictions
 from pipeline.report.evidence.interval import BOOTSTRAP_SEED, RESAMPLES, Interval, wilson
 from pipeline.report.evidence.tests import ALPHA
 
 BINS = 15
-SMALLEST = 1e-12  # probabilities of 0 in float32 are taken for this
 NEAR = 0.05  # half width of "a confidence of about 0.9"
 
 
@@ -83,25 +81,6 @@ def calibrate(val: SplitPredictions, test: SplitPredictions) -> Calibration:
     scaled = scale(test, temperature)
     gain = _log_losses(test) - _log_losses(scaled)
     return Calibration(reliability(test), reliability(scaled), temperature, _mean_interval(gain))
-
-
-def fit_temperature(split: SplitPredictions) -> float:
-    """Return the temperature, 1/20 to 20, that minimises the log loss of ``split``."""
-    logits = np.log(np.maximum(split.probability, SMALLEST, dtype=np.float64))
-    rows = np.arange(len(logits))
-
-    def log_loss(log_temperature: float) -> float:
-        return -float(log_softmax(logits / np.exp(log_temperature), axis=1)[rows, split.target].mean())
-
-    limit = np.log(20.0)
-    return float(np.exp(minimize_scalar(log_loss, bounds=(-limit, limit), method="bounded").x))
-
-
-def scale(split: SplitPredictions, temperature: float) -> SplitPredictions:
-    """Return the same predictions with probabilities sharpened (below 1) or softened (above 1)."""
-    logits = np.log(np.maximum(split.probability, SMALLEST, dtype=np.float64))
-    probability = np.exp(log_softmax(logits / temperature, axis=1))
-    return SplitPredictions(split.index, split.target, probability)
 
 
 def reliability(split: SplitPredictions) -> Reliability:

@@ -1,0 +1,5 @@
+"""What comes after the report: one whole run is read, and its network put to use."""
+
+from pipeline.inference.predictor import Predictor
+
+__all__ = ["Predictor"]
