@@ -65,12 +65,12 @@ def _system_error(error: OSError) -> str:
 class Argument:
     """One argument of a command, as argparse takes it."""
 
-    name: str
+    names: tuple[str, ...]
     options: dict[str, Any]
 
 
-def argument(name: str, **options: Any) -> Argument:
-    return Argument(name, options)
+def argument(*names: str, **options: Any) -> Argument:
+    return Argument(names, options)
 
 
 def _count(text: str) -> int:
@@ -97,6 +97,17 @@ DIFFING = (
 CLEANING = (
     argument("params", nargs="*", help="params files to keep the runs of (default: all in params/)"),
     argument("--yes", action="store_true", help="remove without asking"),
+)
+SOURCE = (
+    argument("source", help="a run's folder, a report's folder or its results.json"),
+    argument("--model", help="of a report: which model, by name (default: the best on val)"),
+    argument("--runs", metavar="FOLDER", help="where a report's runs lie (default: runs, beside reports)"),
+)
+PREDICTING = (
+    argument("images", nargs="+", help="image files, folders, or tables with a column file"),
+    argument("-o", "--output", default="predictions.csv", help=".csv or .parquet (default: %(default)s)"),
+    argument("--all", action="store_true", help="also second and third, and each class's probability"),
+    argument("--precision", choices=("fp32", "bf16"), help="default: as the run was evaluated"),
 )
 ALWAYS = (
     argument("--offline", action="store_true", help="forbid every connection; say what would be fetched"),
@@ -218,6 +229,20 @@ def doctor(options: argparse.Namespace) -> int:
     return 0 if all(finding.ok for finding in findings) else 1
 
 
+def predict(options: argparse.Namespace) -> int:
+    """``headstart predict``."""
+    from pipeline.inference import source
+    from pipeline.inference.predict import check_output, predict
+    from pipeline.inference.predictor import Predictor
+
+    check_output(Path(options.output))
+    record = source.find(options.source, options.model, options.runs)
+    predictor = Predictor.of(record, options.precision)
+    for line in predict(predictor, options.images, Path(options.output), options.all):
+        print(line)
+    return 0
+
+
 def _formats(text: str) -> tuple[str, ...]:
     formats = tuple(part.strip() for part in text.split(","))
     if unknown := [part for part in formats if part not in ("html", "pdf")]:
@@ -241,6 +266,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, tuple[Argume
     "diff": (diff, "compare two reports: settings, and paired differences", DIFFING),
     "clean": (clean, "list and remove runs that no params file refers to", CLEANING),
     "doctor": (doctor, "check this machine, and say what to do about it", (PARAMS,)),
+    "predict": (predict, "ask a report's network about other images", (*SOURCE, *PREDICTING)),
 }
 
 
@@ -254,5 +280,5 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(command=call)
         for each in (*ALWAYS, *arguments):
-            command.add_argument(each.name, **each.options)
+            command.add_argument(*each.names, **each.options)
     return parser

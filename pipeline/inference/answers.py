@@ -43,7 +43,7 @@ class Answers:
 
     @property
     def unsure(self) -> np.ndarray:
-        """Whether the probability is below the one from which on the report would act on answers, bool [n]."""
+        """Whether the probability is below the one from which the report acts on answers, bool [n]."""
         return self.probability.max(axis=1) < SURE
 
     def table(self, files: Sequence[str], every: bool = False) -> pd.DataFrame:
@@ -79,9 +79,15 @@ class Answers:
             values = [getattr(part, name) for part in parts]
             return None if values[0] is None else np.concatenate(values)
 
-        names = ("position", "uncalibrated", "probability", "unlike_training", "nearest")
-        unreadable = {k: why for part in parts for k, why in part.unreadable.items()}
-        return cls(parts[0].classes, *map(along, names), unreadable)
+        return cls(
+            classes=parts[0].classes,
+            position=along("position"),
+            uncalibrated=along("uncalibrated"),
+            probability=along("probability"),
+            unlike_training=along("unlike_training"),
+            nearest=along("nearest"),
+            unreadable={k: why for part in parts for k, why in part.unreadable.items()},
+        )
 
     @classmethod
     def none(cls, classes: list[str], compared: bool, unreadable: dict[int, str]) -> "Answers":

@@ -43,7 +43,11 @@ def predict(predictor: Predictor, given: Sequence[str], output: Path, every: boo
         first = next(iter(answers.unreadable.items()))
         raise InputError(f"{inputs.files[first[0]]}: {first[1]}. None of the images can be read.")
     write(output, answers, inputs, every)
-    return [*_said(predictor, answers, output), *_unreadable(answers, inputs), *scores(answers, inputs.labels)]
+    return [
+        *_said(predictor, answers, output),
+        *_unreadable(answers, inputs),
+        *scores(answers, inputs.labels),
+    ]
 
 
 def _answered(predictor: Predictor, inputs: Inputs) -> Answers:
@@ -76,7 +80,9 @@ def _explained(output: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"{output}: cannot be written: {error.strerror or error}. Make room there.") from None
+        raise InputError(
+            f"{output}: cannot be written: {error.strerror or error}. Make room there."
+        ) from None
 
 
 def _said(predictor: Predictor, answers: Answers, output: Path) -> list[str]:

@@ -140,6 +140,7 @@ class Predictor:
         self, pixels: Tensor, position: np.ndarray | None = None, unreadable: dict[int, str] | None = None
     ) -> Answers:
         """Return what the network says of images that are squares already, uint8 [n, S, S, 3]."""
+        pixels = pixels.to(self.hardware.device)
         looks = [self.look(part) for part in pixels.split(self.batch_size)]
         answers = torch.cat([look.log_probabilities for look in looks])
         features = torch.cat([look.features for look in looks])
@@ -148,7 +149,7 @@ class Predictor:
             position=np.arange(len(pixels)) if position is None else position,
             uncalibrated=answers.exp().cpu().numpy(),
             probability=(answers / self.temperature).softmax(dim=1).cpu().numpy(),
-            unlike_training=self.likeness.unlike(features) if self.likeness else None,
+            unlike_training=self.likeness.unlike(features, pixels) if self.likeness else None,
             nearest=self.likeness.nearest(features) if self.likeness else None,
             unreadable=unreadable or {},
         )

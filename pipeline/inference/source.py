@@ -62,9 +62,7 @@ def _chosen(path: Path, results: dict[str, Any], wanted: str | None) -> str:
             raise InputError(f"{path}: no model {key!r}.{did_you_mean(key, names)} It has {known}.")
         return str(names[key]["chosen"])
     except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path}: damaged (lacks {one_line(error, 80)}). Render the report again."
-        ) from None
+        raise InputError(f"{path}: damaged (lacks {one_line(error, 80)}). Render the report again.") from None
 
 
 def _run_folder(results: Path, run_id: str, runs: str | Path | None) -> Path:
@@ -75,8 +73,8 @@ def _run_folder(results: Path, run_id: str, runs: str | Path | None) -> Path:
             return place / run_id
     where = ", ".join(str(place) for place in places[:2])
     raise InputError(
-        f"{results}: its run {run_id} is gone (looked in {where}). Run the experiment again, or say where its "
-        "runs lie with --runs."
+        f"{results}: its run {run_id} is gone (looked in {where}). Run the experiment again, or say with "
+        "--runs where its runs lie."
     )
 
 
