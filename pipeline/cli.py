@@ -109,6 +109,11 @@ PREDICTING = (
     argument("--all", action="store_true", help="also second and third, and each class's probability"),
     argument("--precision", choices=("fp32", "bf16"), help="default: as the run was evaluated"),
 )
+EXPORTING = (
+    argument("--to", choices=("onnx", "torch"), default="onnx", help="ONNX (default), or torch.export"),
+    argument("-o", "--output", help="the file to write (default: model.onnx or model.pt2)"),
+    argument("--int8", action="store_true", help="weights and activations of 8 bits; says what it costs"),
+)
 ALWAYS = (
     argument("--offline", action="store_true", help="forbid every connection; say what would be fetched"),
     argument("--debug", action="store_true", help="show the traceback of an error"),
@@ -243,6 +248,21 @@ def predict(options: argparse.Namespace) -> int:
     return 0
 
 
+def export(options: argparse.Namespace) -> int:
+    """``headstart export``."""
+    from pipeline.inference import source
+    from pipeline.inference.export import SUFFIXES, check_output, export
+    from pipeline.inference.predictor import Predictor
+
+    output = Path(options.output or f"model{SUFFIXES[options.to]}")
+    check_output(output, options.to)
+    record = source.find(options.source, options.model, options.runs)
+    predictor = Predictor.of(record, "fp32", likeness=False)
+    for line in export(predictor, output, options.to, options.int8):
+        print(line)
+    return 0
+
+
 def _formats(text: str) -> tuple[str, ...]:
     formats = tuple(part.strip() for part in text.split(","))
     if unknown := [part for part in formats if part not in ("html", "pdf")]:
@@ -267,6 +287,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, tuple[Argume
     "clean": (clean, "list and remove runs that no params file refers to", CLEANING),
     "doctor": (doctor, "check this machine, and say what to do about it", (PARAMS,)),
     "predict": (predict, "ask a report's network about other images", (*SOURCE, *PREDICTING)),
+    "export": (export, "write a report's network to one file for elsewhere", (*SOURCE, *EXPORTING)),
 }
 
 

@@ -1,0 +1,260 @@
+"""The command ``export``: a network in one file for elsewhere, checked against PyTorch before it is written.
+
+ONNX opset and graph are PyTorch's own (``torch.onnx.export``); int8 is ONNX Runtime's static quantisation,
+calibrated on val images.
+"""
+
+import io
+import json
+import logging
+import statistics
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from statsmodels.stats.contingency_tables import mcnemar
+from torch import Tensor
+
+from pipeline import __version__
+from pipeline.errors import HeadstartError, InputError, RunError
+from pipeline.files import replacing
+from pipeline.inference.dataset import about
+from pipeline.inference.predictor import Predictor
+from pipeline.inference.whole_network import WholeNetwork
+from pipeline.learn.evaluate import seconds
+
+SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
+LEAST_AGREEMENT = 0.999  # share of images with the same answer, without which nothing is written
+MADE_UP = 256  # images to check with where the data are gone
+MOST_CALIBRATION = 512
+BATCH = 64
+
+Run = Callable[[np.ndarray], np.ndarray]  # images uint8 [n, S, S, 3] to probabilities float32 [n, K]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Images uint8 [n, S, S, 3] to check with, their classes int64 [n] where known, and what they are."""
+
+    images: np.ndarray
+    target: np.ndarray | None
+    what: str
+
+
+def check_output(path: Path, to: str) -> None:
+    """Raise InputError for what cannot be written, or not be made without packages that are missing."""
+    if path.suffix != SUFFIXES[to]:
+        raise InputError(f"{path}: a file for --to {to} must end in {SUFFIXES[to]}.")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{path}: no such folder to write to.")
+    if to == "onnx":
+        try:
+            import onnx  # noqa: F401
+            import onnxruntime  # noqa: F401
+            import onnxscript  # noqa: F401
+        except ImportError as error:
+            raise InputError(
+                f"--to onnx needs {error.name}; install it with: pip install 'headstart[export]'."
+            ) from None
+
+
+def export(predictor: Predictor, output: Path, to: str = "onnx", int8: bool = False) -> list[str]:
+    """Write a network to one file; return lines on how it was checked and how fast it is.
+
+    ``predictor`` answers in fp32. Raises RunError when the file would answer otherwise than the network.
+    """
+    check_output(output, to)
+    if int8 and to != "onnx":
+        raise InputError("--int8 is for --to onnx alone.")
+    network, checked = WholeNetwork(predictor), _images(predictor)
+    expected = _in_batches(_ours(predictor), checked.images)
+    content, run = _onnx(network, predictor) if to == "onnx" else _torch(network, predictor)
+    found = _in_batches(run, checked.images)
+    lines = [_parity(output, checked, expected, found)]
+    if int8:
+        content = _quantised(content, predictor, network.stored_side)
+        run = _session(content)
+        lines.append(_cost(checked, expected, _in_batches(run, checked.images)))
+    lines.append(_latency(predictor, run, checked.images[:1], "int8" if int8 else to))
+    write(output, content)
+    return [f"{output}: {len(content) / 1e6:,.1f} MB", *lines]
+
+
+def write(output: Path, content: bytes) -> None:
+    """Write a file, whole or not at all. Raises InputError on a full disk."""
+    try:
+        with replacing(output, "wb") as file:
+            file.write(content)
+    except OSError as error:
+        raise InputError(
+            f"{output}: cannot be written: {error.strerror or error}. Make room there."
+        ) from None
+
+
+def metadata(predictor: Predictor) -> dict[str, str]:
+    """Return what stands in the file besides the network, as text."""
+    record, prepared = predictor.record, predictor.prepared
+    side, size = prepared.stored_side, prepared.preprocessing.image_size
+    return {
+        "classes": json.dumps(predictor.classes, ensure_ascii=False),
+        "run_id": record.run_id,
+        "model": f"{record.settings.model}, {record.settings.mode}",
+        "data": about(record).name,
+        "data_fingerprint": about(record).fingerprint,
+        "input": f"images: uint8 [N, {side}, {side}, 3], RGB; the network sees {size} x {size} pixels",
+        "input_height": str(side),
+        "input_width": str(side),
+        "resize": f"{record.settings.resize}, {prepared.preprocessing.interpolation}",
+        "output": "probabilities: float32 [N, K], calibrated",
+        "temperature": repr(predictor.temperature),
+        "val_accuracy": repr(float(record.split("val").correct.mean())),
+        "test_accuracy": repr(float(record.split("test").correct.mean())),
+        "made_by": f"headstart {__version__}, torch {torch.__version__}",
+    }
+
+
+def _images(predictor: Predictor) -> Checked:
+    """Return all test images; where the data are gone, made-up ones."""
+    try:
+        test = predictor.data.test
+        images = test.pixels.cpu().numpy()
+        return Checked(images, test.targets.cpu().numpy(), f"all {len(images):,} test images")
+    except HeadstartError:
+        side = predictor.prepared.stored_side
+        made = np.random.default_rng(0).integers(0, 256, (MADE_UP, side, side, 3), dtype=np.uint8)
+        return Checked(made, None, f"{MADE_UP} made-up images, as the run's data are gone")
+
+
+def _in_batches(run: Run, images: np.ndarray) -> np.ndarray:
+    return np.concatenate([run(images[i : i + BATCH]) for i in range(0, len(images), BATCH)])
+
+
+def _ours(predictor: Predictor) -> Run:
+    return lambda images: predictor.answer(torch.from_numpy(np.ascontiguousarray(images))).probability
+
+
+def _program(network: WholeNetwork) -> torch.export.ExportedProgram:
+    side = network.stored_side
+    example = torch.zeros((2, side, side, 3), dtype=torch.uint8)
+    count = torch.export.Dim("N", min=1)
+    with torch.no_grad():
+        return torch.export.export(network, (example,), dynamic_shapes={"images": {0: count}})
+
+
+def _torch(network: WholeNetwork, predictor: Predictor) -> tuple[bytes, Run]:
+    with _quiet():
+        program, file = _program(network), io.BytesIO()
+        torch.export.save(program, file, extra_files={"metadata.json": json.dumps(metadata(predictor))})
+        again = torch.export.load(io.BytesIO(file.getvalue())).module()
+    return file.getvalue(), lambda images: _numpy(again(torch.from_numpy(np.ascontiguousarray(images))))
+
+
+def _numpy(answers: Tensor) -> np.ndarray:
+    return answers.detach().numpy()
+
+
+def _onnx(network: WholeNetwork, predictor: Predictor) -> tuple[bytes, Run]:
+    with _quiet():
+        made = torch.onnx.export(
+            _program(network),
+            input_names=["images"],
+            output_names=["probabilities"],
+            dynamo=True,
+            verbose=False,
+        )
+    assert made is not None
+    proto = made.model_proto
+    for key, value in metadata(predictor).items():
+        proto.metadata_props.add(key=key, value=value)
+    content = proto.SerializeToString()
+    return content, _session(content)
+
+
+def _session(content: bytes) -> Run:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return lambda images: session.run(["probabilities"], {"images": images})[0]
+
+
+def _quantised(content: bytes, predictor: Predictor, side: int) -> bytes:
+    """Return the network with weights and activations of 8 bits, whose ranges are those on val images."""
+    from onnxruntime import quantization
+
+    val = predictor.data.val.pixels.cpu().numpy()
+    chosen = val[np.linspace(0, len(val) - 1, min(len(val), MOST_CALIBRATION)).round().astype(int)]
+
+    class Reader(quantization.CalibrationDataReader):
+        def __init__(self) -> None:
+            self.batches: Iterator[dict[str, Any]] = (
+                {"images": chosen[i : i + BATCH]} for i in range(0, len(chosen), BATCH)
+            )
+
+        def get_next(self) -> dict[str, Any] | None:
+            return next(self.batches, None)
+
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        before, after = Path(folder) / "before.onnx", Path(folder) / "after.onnx"
+        before.write_bytes(content)
+        quantization.quantize_static(
+            before, after, Reader(), per_channel=True, op_types_to_quantize=["Conv", "Gemm", "MatMul"]
+        )
+        return after.read_bytes()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Within the block, the remarks of exporters on their own internals are not heard."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _parity(output: Path, checked: Checked, expected: np.ndarray, found: np.ndarray) -> str:
+    """Say how far two sets of probabilities agree. Raises RunError when they do not."""
+    same = float((expected.argmax(axis=1) == found.argmax(axis=1)).mean())
+    largest = float(np.abs(expected - found).max())
+    text = f"the same answer as PyTorch on {100 * same:.2f} % of {checked.what}"
+    if not same >= LEAST_AGREEMENT:
+        raise RunError(f"{output}: not written: {text}, and {100 * LEAST_AGREEMENT} % are needed.")
+    return f"Checked: {text}; the largest difference of a probability is {largest:.1e}."
+
+
+def _cost(checked: Checked, before: np.ndarray, after: np.ndarray) -> str:
+    """Say what 8 bits cost: by the paired differences, with McNemar's exact test, on the same images."""
+    if checked.target is None:
+        same = (before.argmax(axis=1) == after.argmax(axis=1)).mean()
+        return f"int8: the same answer on {100 * same:.1f} % of {checked.what}."
+    right, still = (p.argmax(axis=1) == checked.target for p in (before, after))
+    gain = still.astype(float) - right
+    error = 1.96 * gain.std() / np.sqrt(len(gain))
+    counts = [[int((a & b).sum()) for b in (still, ~still)] for a in (right, ~right)]
+    p = float(mcnemar(counts, exact=True).pvalue)
+    return (
+        f"int8: accuracy {100 * still.mean():.2f} % instead of {100 * right.mean():.2f} % on {checked.what} "
+        f"({100 * gain.mean():+.2f} points, 95 % interval {100 * (gain.mean() - error):+.2f} to "
+        f"{100 * (gain.mean() + error):+.2f}; McNemar's exact test: p = {p:.2g})."
+    )
+
+
+def _latency(predictor: Predictor, run: Run, image: np.ndarray, name: str) -> str:
+    """Say what one image alone takes, from pixels to probabilities, here and now."""
+    ours, theirs = (_milliseconds(ask, image, predictor) for ask in (_ours(predictor), run))
+    return f"One image takes {theirs:.2f} ms ({name}); with PyTorch here {ours:.2f} ms."
+
+
+def _milliseconds(ask: Run, image: np.ndarray, predictor: Predictor) -> float:
+    return 1000 * statistics.median(seconds(lambda: ask(image), predictor.hardware))
