@@ -18,15 +18,18 @@ class WholeNetwork(nn.Module):
 
     mean: Tensor
     std: Tensor
+    enlarging: Tensor
 
     def __init__(self, predictor: Predictor) -> None:
         super().__init__()
         self.network = copy.deepcopy(predictor.network).cpu().float().eval()
         about = predictor.prepared.preprocessing
         self.stored_side = predictor.prepared.stored_side
-        self.size, self.interpolation = about.image_size or self.stored_side, about.interpolation
+        self.size = about.image_size or self.stored_side
         self.register_buffer("mean", 255 * torch.tensor(about.mean)[:, None, None])
         self.register_buffer("std", 255 * torch.tensor(about.std)[:, None, None])
+        enlarging, self.unit = _enlarging(self.stored_side, self.size, about.interpolation)
+        self.register_buffer("enlarging", enlarging)
         self.temperature = predictor.temperature
         self.mirrored = predictor.settings.flip_at_test
 
@@ -39,8 +42,26 @@ class WholeNetwork(nn.Module):
         return (answers / self.temperature).softmax(dim=1)
 
     def _enlarged(self, x: Tensor) -> Tensor:
-        """Return images [N, 3, S, S] at the size that the network sees; whole grey levels, as in training."""
+        """Return images [N, 3, S, S] at the size that the network sees: each row first, then each column."""
         if self.size == self.stored_side:
             return x
-        size = (self.size, self.size)
-        return F.interpolate(x, size, mode=self.interpolation, align_corners=False).round().clamp(0, 255)
+        wide = self._whole_levels(x @ self.enlarging.T)
+        return self._whole_levels(self.enlarging @ wide)
+
+    def _whole_levels(self, sums: Tensor) -> Tensor:
+        return ((sums + self.unit / 2) / self.unit).floor().clamp(0, 255)
+
+
+def _enlarging(stored: int, size: int, interpolation: str) -> tuple[Tensor, float]:
+    """Return the matrix float [size, stored] that resizes a column of pixels, and what stands for 1 in it.
+
+    It holds whole numbers, as PyTorch's kernels for bytes compute with (15 bits and a sign), so that the
+    result is theirs in every runtime; for resizing as such, runtimes have filters of their own.
+    """
+    column = torch.eye(stored, dtype=torch.float64)[None, None]
+    weights = F.interpolate(column, (size, stored), mode=interpolation, antialias=True)[0, 0]
+    bits = 0
+    while bits < 22 and int(0.5 + float(weights.max()) * 2 ** (bits + 1)) < 2**15:
+        bits += 1
+    whole = (weights * 2**bits).abs().add(0.5).floor() * weights.sign()
+    return whole.float(), float(2**bits)

@@ -55,15 +55,21 @@ def test_torch_export_answers_as_the_network(tmp_path: Path) -> None:
     assert json.loads(extra["metadata.json"])["run_id"] == "run"
 
 
-def test_enlarging_and_mirroring_are_in_the_file(tmp_path: Path) -> None:
-    folder = trained_run(tmp_path, image_size=16, flip_at_test=True, epochs=2)
-    predictor = Predictor.from_run(folder, likeness=False)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"image_size": 16, "flip_at_test": True},
+        {"model": "efficientnet_lite0", "mode": "linear_probe", "image_size": 40, "max_train_images": 100},
+    ],
+)
+def test_enlarging_and_mirroring_are_in_the_file(tmp_path: Path, changes: dict[str, Any]) -> None:
+    predictor = Predictor.from_run(trained_run(tmp_path, epochs=2, **changes), likeness=False)
     export.export(predictor, tmp_path / "model.onnx")
     pixels = predictor.data.test.pixels
     side = predictor.prepared.stored_side
-    assert (side, predictor.prepared.preprocessing.image_size) == (8, 16)
+    assert (side, predictor.prepared.preprocessing.image_size) == (8, changes["image_size"])
     found = _asked(tmp_path / "model.onnx", pixels.numpy())
-    assert np.abs(found - predictor.answer(pixels).probability).max() < 0.01
+    assert np.abs(found - predictor.answer(pixels).probability).max() < 0.001
 
 
 def test_int8_says_what_it_costs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
