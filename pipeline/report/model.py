@@ -18,6 +18,7 @@ from pipeline.report.evidence.costs import Cost
 from pipeline.report.evidence.errors import Mistake, WithoutDuplicates
 from pipeline.report.evidence.interval import Score
 from pipeline.report.evidence.learning import Learning
+from pipeline.report.evidence.score_interval import f1_macro_interval
 from pipeline.report.evidence.scores import ConfusedPair, Metrics
 
 
@@ -144,17 +145,14 @@ class Model:
 
     @cached_property
     def accuracy(self) -> Score:
-        return interval.accuracy(self.mean_correct, self.test_accuracies.tolist())
+        return interval.accuracy(self.correct)
 
     @cached_property
     def f1_macro(self) -> Score:
-        per_seed = [metrics.f1_macro for metrics in self.metrics_per_seed]
-        return interval.f1_macro(self.resampled_f1, per_seed, len(self.chosen_test.target))
-
-    @cached_property
-    def resampled_f1(self) -> np.ndarray:
-        """Macro F1 in each bootstrap resample of the test images, mean over seeds, float [resamples]."""
-        return interval.resampled_f1(self.test)
+        per_seed = tuple(metrics.f1_macro for metrics in self.metrics_per_seed)
+        split, predicted = self.chosen_test, np.stack([one.predicted for one in self.test])
+        low, high = f1_macro_interval(split.target, predicted, split.probability.shape[1])
+        return Score(float(np.mean(per_seed)), low, high, "delta", len(split.target), per_seed)
 
     @cached_property
     def calibration(self) -> Calibration:

@@ -165,7 +165,7 @@ def _model(model: Model) -> dict[str, Any]:
 def _score(score: Score) -> dict[str, Any]:
     """Return a score with, in words, which variation its interval covers."""
     seeds = len(score.per_seed)
-    what = f"for the mean of {seeds} seeds" if seeds > 1 else "not of the seed (one run)"
+    what = f"and of the seed (mean of {seeds})" if seeds > 1 else "not of the seed (one run)"
     return {**plain(score), "covers": f"the choice of test images, {what}"}
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.report.evidence.costs import pareto_front, ratio_of
+from pipeline.report.evidence.costs import Measured, over_seeds, pareto_front, ratio_of, relation
 from pipeline.report.evidence.interval import Interval
 from tests.report.conftest import StudyOf
 
@@ -33,7 +33,7 @@ def test_costs_are_means_over_seeds(study_of: StudyOf) -> None:
     group = study_of("transfer_wins").models[0]
     cost = group.cost
     assert cost is not None
-    assert cost.train_seconds == Interval(96.0, 95.0, 97.0)
+    assert cost.train_seconds == Measured(96.0, 95.0, 97.0, spread_known=True)
     assert cost.parameter_bytes == 4 * cost.total_parameters
     assert cost.energy_joules is None
 
@@ -43,3 +43,25 @@ def test_pareto_of_a_study_marks_the_front(study_of: StudyOf) -> None:
     on = {group.key: kept for group, _, kept in study.pareto(lambda cost: cost.train_seconds.value)}
     assert on["efficientnet_lite0-fine_tune"]
     assert not on["resnet18-scratch"]
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "expected"),
+    [
+        ([75.0], [176.0], "less"),  # more than twice as long, once each
+        ([75.0], [140.0], "open"),  # one run each: nothing tells their spread
+        ([100.0], [101.0], "open"),
+        ([100.0, 102.0], [101.0, 103.0], "same"),
+        ([100.0, 180.0], [120.0, 150.0], "open"),  # they overlap: that is no proof of equality
+        ([200.0, 210.0], [100.0, 102.0], "more"),
+    ],
+)
+def test_times_are_the_same_only_where_that_is_shown(
+    mine: list[float], theirs: list[float], expected: str
+) -> None:
+    assert relation(over_seeds(mine), over_seeds(theirs)) == expected
+
+
+def test_one_run_each_gives_no_ratio() -> None:
+    assert ratio_of(over_seeds([400.0]), over_seeds([100.0])) is None
+    assert ratio_of(over_seeds([400.0, 410.0]), over_seeds([100.0, 101.0])) == pytest.approx(4.03, abs=0.01)

@@ -70,10 +70,27 @@ def test_val_loss_that_is_higher_for_a_moment_shows_nothing(record: RunRecord, l
     assert found.fit != "overfitting"
 
 
-def test_two_epochs_that_still_improve_are_unfinished(record: RunRecord) -> None:
-    found = learning(with_history(record, made_history("underfit", 0.5, 0).iloc[:2]))
+def test_one_falling_step_is_not_still_learning(record: RunRecord) -> None:
+    for epochs, fit in ((2, "underfitting"), (3, "unfinished")):
+        found = learning(with_history(record, made_history("underfit", 0.5, 0).iloc[:epochs]))
+        assert found is not None
+        assert found.fit == fit
+
+
+def test_a_loss_no_lower_than_that_of_chance_is_not_still_learning(record: RunRecord) -> None:
+    history = made_history("unfinished", 0.5, 0)
+    history["val_loss"] += 2.0
+    found = learning(with_history(record, history))
     assert found is not None
-    assert found.fit == "unfinished"
+    assert found.fit != "unfinished"
+
+
+def test_train_far_below_val_is_not_underfitting(record: RunRecord) -> None:
+    history = made_history("underfit", 0.7, 0)
+    history["train_accuracy"] -= 0.2  # as strong augmentation does
+    found = learning(with_history(record, history))
+    assert found is not None
+    assert found.fit == "balanced"
 
 
 def test_figures_are_of_the_recorded_best_epoch(record: RunRecord) -> None:

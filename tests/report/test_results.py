@@ -22,7 +22,7 @@ def test_every_kind_of_study_is_written_as_plain_json(kind: str, study_of: Study
     assert "Infinity" not in text
     content = json.loads(text)
     assert (content["schema_version"], content["engine"], content["experiment"]) == (1, "embedded", kind)
-    assert len(content["answer"]) == 3
+    assert 3 <= len(content["answer"]) <= 7
 
 
 def test_runs_stand_in_params_order_with_the_failed_ones(study_of: StudyOf) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.report.chapters import images
 from pipeline.report.chapters.recommendations import NOT_SETTLED, recommendations
 from pipeline.report.study import Study
 from pipeline.report.words.claims import every_claim
@@ -152,3 +153,60 @@ def test_few_test_images_are_no_proof_of_equality(read: Any) -> None:
     assert found.outcome != "equivalent"
     said: list[Sentence] = every_sentence(read("24_test_images"))
     assert not [s for s in said if "at their word" in s.text or "at its word" in s.text]
+
+
+def test_what_sets_an_answer_in_doubt_stands_in_the_answer(read: Any) -> None:
+    rules = {kind: {s.rule for s in every_sentence(read(kind))} for kind in ("leak_by_copies", "ten_seeds")}
+    assert "answer.leak" in rules["leak_by_copies"]
+    assert "answer.leak" not in rules["ten_seeds"]
+    mixed = [s for s in every_sentence(read("one_seed")) if s.rule == "answer.mixed-in"]
+    assert mixed[0].evidence["differs"] == ["image size"]
+    probe = next(s for s in every_sentence(read("probe_below_scratch")) if s.rule.startswith("answer.acc"))
+    assert probe.rule == "answer.accuracy.scratch"
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *MORE])
+def test_ratios_of_time_are_only_told_of_times_whose_spread_is_known(kind: str, read: Any) -> None:
+    study = read(kind)
+    for sentence in every_sentence(study):
+        if sentence.rule in ("cost.training", "answer.cost.winner") and "as long to train" in sentence.text:
+            assert all(len(model.records) > 1 for model in study.pair or study.models)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *MORE])
+def test_the_commonest_confusion_is_named_only_where_there_is_one(kind: str, read: Any) -> None:
+    study = read(kind)
+    for sentence in every_sentence(study):
+        if sentence.rule == "errors.confused":
+            matrix = study.best.metrics.confusion_matrix.copy()
+            np.fill_diagonal(matrix, 0)
+            assert (matrix == sentence.evidence["count"]).sum() == 1
+
+
+def test_the_answer_of_one_common_class_is_set_against_it(read: Any) -> None:
+    study = read("two_classes")
+    [found] = [s for s in every_sentence(study) if s.rule == "answer.commonest"]
+    assert found.evidence["share"] == np.bincount(study.targets).max() / len(study.targets)
+
+
+def test_augmentation_is_not_claimed_of_features_that_were_cached(tmp_path: Path) -> None:
+    flipped = {"augmentation": ["flip"]}
+    models = (Made(settings=flipped), Made("resnet18", "linear_probe", 0.7, settings=flipped))
+    study = Study.from_records(*write_experiment(tmp_path, "x", FEW, models))
+    said = images.augmentation_words(study).data
+    assert "of the custom CNN, images are changed" in said
+    assert "the other models saw them as they are" in said
+    alone = Study.from_records(*write_experiment(tmp_path / "probe", "x", FEW, models[1:]))
+    assert images.augmentation_words(alone).data == "The training images were used as they are."
+
+
+def test_a_rising_loss_with_answers_as_good_is_confidence(tmp_path: Path) -> None:
+    study = Study.from_records(*write_experiment(tmp_path, "x", FEW, (Made(learning="overfit"),)))
+    record = study.models[0].chosen
+    history = record.history.copy()
+    history["train_accuracy"] = history["val_accuracy"]
+    history.loc[8:, "val_loss"] += 0.5
+    record.__dict__["history"] = history
+    [found] = [s for s in every_sentence(study) if s.rule == "learning.overfitting"]
+    assert found.evidence["custom_cnn-scratch"]["fit"] == "overfitting"
+    assert "too sure of itself" in found.text

@@ -49,14 +49,14 @@ def facts(study: Study) -> Facts | None:
         title=best_on_val(study, study.best),
         unlearned=study.unlearned,
         margin=study.margin,
-        claims=every_claim(study),
+        claims=[one for one in every_claim(study) if {one.first, one.second} <= set(study.learned)],
     )
 
 
 def words(study: Study) -> Words:
-    """Say how accurate the models are: range, chance, leader, ties, macro F1, seeds."""
+    """Say how accurate the models are: chance first, range, leader, ties, luck, macro F1, seeds."""
     found = facts(study)
-    say = (_range, _chance, _leader, _ties, _macro_f1, _seeds)
+    say = (_chance, _range, _leader, _ties, _trained_again, _macro_f1, _seeds)
     told = ("fig-accuracy", "tbl-tests", "tbl-headline")
     return Words(study, [one(found) for one in say] if found else [], told)
 
@@ -165,6 +165,20 @@ def _named(tied: Sequence[Claim]) -> str:
     return "; ".join([*names, plural(more, "other pair")] if more else names)
 
 
+def _trained_again(found: Facts) -> Sentence | None:
+    """Say how probably the leader would win again with other trainings, against the nearest model."""
+    known = [one for one in found.leader.claims if one.test.beats]
+    if not known:
+        return None
+    nearest = min(known, key=lambda one: abs(one.test.difference))
+    ahead, behind = nearest.ranked
+    text = (
+        f"Another training of {ahead.spoken} would do better on these images than another of {behind.spoken} "
+        f"with a probability of about {nearest.luck}."
+    )
+    return Sentence(text, "accuracy.trained-again", nearest.evidence, ("tbl-tests",))
+
+
 def _macro_f1(found: Facts) -> Sentence | None:
     """Point at the model whose macro F1 is furthest from its accuracy, where that is far."""
     gaps = {model: score.value - found.accuracy[model].value for model, score in found.f1_macro.items()}
@@ -189,7 +203,7 @@ def _seeds(found: Facts) -> Sentence | None:
     low, high = several[widest].spread
     text = (
         f"From seed to seed, accuracy moves by {points(high - low)} at most ({widest.spoken}, "
-        f"{percent_range(low, high)}); the intervals allow for other test images, but not for that."
+        f"{percent_range(low, high)}); the intervals of models with several seeds allow for that too."
     )
     evidence = {model: list(score.per_seed) for model, score in several.items()}
     return Sentence(text, "accuracy.seeds", evidence, ("fig-accuracy",))

@@ -14,11 +14,12 @@ from pipeline.report.look.theme import letters
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.claims import Claim, claim, same_network
-from pipeline.report.words.english import join, number_word
-from pipeline.report.words.numbers import duration, latency, percent, quantity
-from pipeline.report.words.phrases import at_size, averaged, test_images
-from pipeline.report.words.prices import bill, bill_evidence, deciding_bill
+from pipeline.report.words.english import join, number_word, opened
+from pipeline.report.words.numbers import duration, latency, percent, points, quantity
+from pipeline.report.words.phrases import at_size, averaged, spoken_list, test_images
+from pipeline.report.words.prices import bill, bill_evidence, open_bill
 from pipeline.report.words.sentence import Sentence
+from pipeline.report.words.warnings import small_input, warnings
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Facts:
     images: str  # as "2,000 test images"
     rivals: Mapping[str, Sequence[Model]]  # key of each of the two → the models that it is the best of
     modes: Mapping[str, str]  # key of each model → its mode
+    worse: Sequence[Model]  # pretrained models that do worse than the best from scratch
+    unlearned: Sequence[Model]  # models that were not shown to have learned anything
 
 
 def facts(study: Study) -> Facts | None:
@@ -41,17 +44,23 @@ def facts(study: Study) -> Facts | None:
         claim=claim(study, transfer, own),
         same_network=same_network(study),
         images=test_images(study),
-        rivals={own.key: study.scratch, transfer.key: study.transfer},
+        rivals={
+            own.key: [model for model in study.learned if not model.pretrained],
+            transfer.key: [model for model in study.learned if model.pretrained],
+        },
         modes={model.key: model.mode for model in study.models},
+        worse=[model for model in study.transfer if claim(study, model, own).outcome == "loss"],
+        unlearned=study.unlearned,
     )
 
 
 def words(study: Study) -> Words:
-    """Answer the report's question in three sentences, or say in three why these runs cannot."""
+    """Answer the report's question, or say why these runs cannot; then what a reader must know beside it."""
     found = facts(study)
     if found is None or not study.learned:
-        return Words(study, half_answer.sentences(study))
-    return Words(study, [_accuracy(found), _cost(found), _pretraining(found)])
+        return Words(study, [*half_answer.sentences(study), *warnings(study)])
+    said = [_accuracy(found), _cost(found), _pretraining(found), _mixed_in(found)]
+    return Words(study, [*said, small_input(found.claim.first), _unlearned(found), *warnings(study)])
 
 
 def stated(study: Study) -> Markdown:
@@ -71,9 +80,21 @@ def _accuracy(found: Facts) -> Sentence:
     text = (
         f"{start}: {better.spoken} gets {percent(better.accuracy.value)} of the {found.images} right{seeds}, "
         f"{said.size} more than {other.spoken}{_best_of(found.rivals[other.key])} at "
-        f"{percent(other.accuracy.value)} ({said.support})."
+        f"{percent(other.accuracy.value)} ({said.support}){_small_gain(said)}{_not_all(found, better)}."
     )
     return _sentence(text, "transfer" if better.pretrained else "scratch", said)
+
+
+def _small_gain(said: Claim) -> str:
+    return f", less than the {points(said.test.margin)} that matter here" if said.test.within_margin else ""
+
+
+def _not_all(found: Facts, better: Model) -> str:
+    """Say that other pretrained models do worse than the best from scratch, where they do."""
+    if not better.pretrained or not found.worse:
+        return ""
+    does = "does" if len(found.worse) == 1 else "do"
+    return f"; but {spoken_list(found.worse)} {does} worse than {found.claim.second.spoken}"
 
 
 def _sentence(text: str, outcome: str, said: Claim) -> Sentence:
@@ -95,17 +116,20 @@ def _tie(found: Facts, seeds: str) -> str:
 
 def _best_of(models: Sequence[Model]) -> str:
     """Say what the model that was just named is the best of; nothing when it is the only one."""
-    if len(models) == 1:
+    if len(models) < 2:
         return ""
     kind = "pretrained networks" if models[0].pretrained else "trained from scratch"
-    return f", the best on val of the {number_word(len(models))} {kind},"
+    val = [model.val_accuracy for model in models]
+    best = "one of the best" if val.count(max(val)) > 1 else "the best"
+    return f", {best} on val of the {number_word(len(models))} {kind},"
 
 
 def _cost(found: Facts) -> Sentence:
     said = found.claim
     evidence, references = bill_evidence(said.first, said.second), ("tbl-cost", "fig-pareto")
     if not said.settled:
-        return Sentence(deciding_bill(said.first, said.second), "answer.cost.tie", evidence, references)
+        text = open_bill(said.first, said.second, equal=said.equivalent)
+        return Sentence(text, f"answer.cost.{said.outcome}", evidence, references)
     return Sentence(bill(*said.ranked), "answer.cost.winner", evidence, references)
 
 
@@ -128,9 +152,10 @@ def _pretraining(found: Facts) -> Sentence:
 
 
 def _nothing_mixed_in(said: Claim) -> Sentence:
+    does = "is what pretraining itself does here" if said.settled else "compares pretraining itself"
     text = (
-        "Both are the same network with and without its pretrained weights, so this is what pretraining "
-        "itself does here, with no difference of architecture mixed in."
+        "Both are the same network with and without its pretrained weights, so this "
+        f"{does}, with no difference of architecture mixed in."
     )
     if said.mixed_in:
         text = (
@@ -159,6 +184,32 @@ def _gain(said: Claim) -> Sentence:
         )
     references = ("fig-three-ways", "tbl-tests")
     return Sentence(text, f"answer.pretraining.{said.outcome}", said.evidence, references)
+
+
+def _mixed_in(found: Facts) -> Sentence | None:
+    """Name all that differs between two networks beside weights and architecture, where something does."""
+    first, second = found.claim.first, found.claim.second
+    mixed = found.claim.mixed_in
+    if first.name == second.name or not mixed:
+        return None
+    text = (
+        f"Not only weights and architecture differ between {first.spoken} and {second.spoken}: what "
+        f"separates the two may also be {join(mixed, 'or')}."
+    )
+    evidence = {"first": first, "second": second, "differs": mixed}
+    return Sentence(text, "answer.mixed-in", evidence, ("tbl-models",))
+
+
+def _unlearned(found: Facts) -> Sentence | None:
+    others = found.unlearned
+    if not others:
+        return None
+    does, it_is = ("does", "it is") if len(others) == 1 else ("do", "they are")
+    text = (
+        f"{opened(spoken_list(others))} {does} not beat always naming the commonest class beyond noise; "
+        f"{it_is} compared with none."
+    )
+    return Sentence(text, "answer.unlearned", {"models": others}, ("tbl-headline",))
 
 
 @floats.table("tbl-headline", models=False)

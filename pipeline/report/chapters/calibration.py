@@ -154,7 +154,7 @@ def _eces(some: Sequence[Calibrated]) -> str:
 
 def _meaning(found: Facts) -> Sentence | None:
     meaning = found.meaning
-    if meaning is None:
+    if meaning is None or meaning.images < FEWEST_IMAGES:
         return None
     right = meaning.accuracy
     text = (
@@ -305,5 +305,12 @@ def _score(model: Model) -> list[str]:
         signed(found.before.gap.value),
         f"{found.temperature:.2f}",
         percent(found.after.ece),
-        f"{percent(meaning.accuracy.value, 0)} of {meaning.images}" if meaning else NONE,
+        _about(meaning) if meaning else NONE,
     ]
+
+
+def _about(meaning: Meaning) -> str:
+    """90 % of 120; of few images their count alone: 1 of 1."""
+    if meaning.images < FEWEST_IMAGES:
+        return f"{round(meaning.accuracy.value * meaning.images)} of {meaning.images}"
+    return f"{percent(meaning.accuracy.value, 0)} of {meaning.images}"

@@ -197,7 +197,8 @@ def f1(study: Study) -> Markdown:
     rows = []
     for k in listed_classes(study):
         found = [float(model.metrics.f1[k]) for model in shown]
-        cells = [bold(percent(score), len(shown) > 1 and score == max(found)) for score in found]
+        worth = max(found) > min(found)  # of equals, as of a row of zeros, none is the best
+        cells = [bold(percent(score), worth and score == max(found)) for score in found]
         rows.append([name(study.classes[k]), *cells])
     return table(["Class", *(marks[model.key] for model in shown)], rows, "l" + "r" * len(shown))
 

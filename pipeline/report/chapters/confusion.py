@@ -18,13 +18,15 @@ from pipeline.report.look.table import NONE, name, table
 from pipeline.report.look.theme import letters, short, two_lines
 from pipeline.report.model import Model
 from pipeline.report.study import Study
-from pipeline.report.words.english import flat, number_word, opened, plural
+from pipeline.report.words.english import flat, join, number_word, opened, plural
 from pipeline.report.words.numbers import percent
 from pipeline.report.words.sentence import Sentence
 
 SECTION = "errors"  # its name in results.json
 SURE = 0.9  # a mistake made with at least this confidence is a confident one
 MOST_PAIRS = 10  # confusions listed
+MOST_CONSIDERED = 1000  # confusions among which equals are looked for
+MOST_TIED = 3  # equally common confusions that are named
 MOST_NUMBERS = 12  # classes up to which the matrices are drawn large
 SMALLEST_CELL = 0.16  # inches from which a cell holds its count
 MOST_NAMES = 30  # classes up to which rows and columns are named
@@ -37,7 +39,7 @@ class Facts:
 
     best: Model
     classes: Sequence[str]
-    pair: ConfusedPair | None  # its commonest confusion
+    pairs: Sequence[ConfusedPair]  # its commonest confusions: several where they tie
     others: int  # other models
     sharing: int  # of these, models whose commonest confusion is the same
     errors: int
@@ -51,26 +53,29 @@ def facts(study: Study) -> Facts | None:
         return None
     split = best.chosen_test
     others = [model for model in study.models if model is not best]
-    pair = _commonest(best)
+    pairs = _commonest(best)
     return Facts(
         best=best,
         classes=study.classes,
-        pair=pair,
+        pairs=pairs,
         others=len(others),
-        sharing=sum(_same(_commonest(other), pair) for other in others),
+        sharing=sum(_same(_commonest(other), pairs) for other in others),
         errors=int((~split.correct).sum()),
         confident=int((~split.correct & (split.probability.max(axis=1) >= SURE)).sum()),
     )
 
 
-def _commonest(model: Model) -> ConfusedPair | None:
-    return next(iter(model.most_confused(1)), None)
+def _commonest(model: Model) -> list[ConfusedPair]:
+    """Return the confusion of most images, and those that are as common."""
+    found = model.most_confused(MOST_CONSIDERED)
+    return [pair for pair in found if pair.count == found[0].count]
 
 
-def _same(one: ConfusedPair | None, other: ConfusedPair | None) -> bool:
-    if one is None or other is None:
+def _same(one: Sequence[ConfusedPair], other: Sequence[ConfusedPair]) -> bool:
+    """Whether both have one commonest confusion, and the same."""
+    if len(one) != 1 or len(other) != 1:
         return False
-    return (one.true, one.predicted) == (other.true, other.predicted)
+    return (one[0].true, one[0].predicted) == (other[0].true, other[0].predicted)
 
 
 def words(study: Study) -> Words:
@@ -81,10 +86,13 @@ def words(study: Study) -> Words:
 
 
 def _confused(found: Facts) -> Sentence:
-    best, pair = found.best, found.pair
-    if pair is None:
+    best = found.best
+    if not found.pairs:
         text = f"{opened(best.spoken)} makes no error on the test images."
         return Sentence(text, "errors.none", {"model": best})
+    if len(found.pairs) > 1:
+        return _tied(found)
+    pair = found.pairs[0]
     true, predicted = found.classes[pair.true], found.classes[pair.predicted]
     text = (
         f"{opened(best.spoken)} errs most often by taking “{true}” for “{predicted}”: "
@@ -94,6 +102,19 @@ def _confused(found: Facts) -> Sentence:
         "model": best, "true": true, "predicted": predicted, "count": pair.count, "share": pair.share
     }  # fmt: skip
     return Sentence(text, "errors.confused", evidence, ("tbl-confused", "fig-confusion"))
+
+
+def _tied(found: Facts) -> Sentence:
+    """Say that no confusion is the commonest."""
+    count, many = found.pairs[0].count, len(found.pairs)
+    quoted = [f"“{found.classes[pair.true]}” for “{found.classes[pair.predicted]}”" for pair in found.pairs]
+    what = f": {join(quoted)}" if many <= MOST_TIED else ""
+    text = (
+        f"No confusion of {found.best.spoken} is commonest: {number_word(many)} pairs of classes tie, with "
+        f"{plural(count, 'image')} each{what}."
+    )
+    evidence = {"model": found.best, "pairs": many, "count": count}
+    return Sentence(text, "errors.confused.tied", evidence, ("tbl-confused", "fig-confusion"))
 
 
 def _too(found: Facts) -> str:

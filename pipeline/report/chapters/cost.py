@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import Locator, LogLocator, MaxNLocator, NullLocator
 
-from pipeline.report.evidence.costs import Cost, about_equal, ratio_of
+from pipeline.report.evidence.costs import Cost, ratio_of, relation
 from pipeline.report.evidence.interval import Interval
 from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
@@ -50,11 +50,20 @@ class Facts:
     training_front: Sequence[Model]
     latency_front: Sequence[Model]
 
-    def extremes(self, of: Callable[[Cost], Interval]) -> tuple[Model, Model, float | None]:
-        """Return the cheapest and the dearest model, and the ratio of their prices unless it is noise."""
+    def extremes(self, of: Callable[[Cost], Interval]) -> tuple[Model, Model, str]:
+        """Return the cheapest and the dearest model, and how their prices compare, as words."""
         ranked = sorted(self.costs, key=lambda model: of(self.costs[model]).value)
         cheap, dear = ranked[0], ranked[-1]
-        return cheap, dear, ratio_of(of(self.costs[dear]), of(self.costs[cheap]))
+        return cheap, dear, _apart(of(self.costs[dear]), of(self.costs[cheap]))
+
+
+def _apart(dear: Interval, cheap: Interval) -> str:
+    """Say how many times as long, where the spread allows it, or why nobody can tell."""
+    ratio = ratio_of(dear, cheap)
+    if ratio is not None:
+        return f", {times(ratio)} as long"
+    told = {"same": ", about the same", "open": "; whether these differ the runs cannot tell"}
+    return told.get(relation(dear, cheap), ", measured once each")
 
 
 def facts(study: Study) -> Facts | None:
@@ -94,46 +103,24 @@ def words(study: Study) -> Words:
 
 
 def _training(found: Facts) -> Sentence:
-    fast, slow, ratio = found.extremes(lambda cost: cost.train_seconds)
+    fast, slow, apart = found.extremes(lambda cost: cost.train_seconds)
     seconds = {model: cost.train_seconds.value for model, cost in found.costs.items()}
     least, most = duration(seconds[fast]), duration(seconds[slow])
     if fast is slow:
         text = f"Training {fast.spoken} took {least}."
-    elif ratio is None:
-        text = f"All took {_span(least, most)} to train, {_level(found, fast, slow, 'train_seconds')}."
     else:
-        text = (
-            f"Training took from {least} ({fast.spoken}) to {most} ({slow.spoken}), {times(ratio)} as long."
-        )
+        text = f"Training took from {least} ({fast.spoken}) to {most} ({slow.spoken}){apart}."
     return Sentence(text, "cost.training", seconds, ("tbl-cost",))
 
 
-def _span(low: str, high: str) -> str:
-    return low if low == high else f"{low} to {high}"
-
-
-def _level(found: Facts, fast: Model, slow: Model, what: str) -> str:
-    """Say why no model is called faster: measured alike, or unlike but overlapping."""
-    one, other = (getattr(found.costs[model], what) for model in (fast, slow))
-    if about_equal(one, other):
-        return "within a tenth of each other"
-    return "and the times of their runs overlap"
-
-
 def _inference(found: Facts) -> Sentence:
-    fast, slow, ratio = found.extremes(lambda cost: cost.latency_seconds)
+    fast, slow, apart = found.extremes(lambda cost: cost.latency_seconds)
     seconds = {model: cost.latency_seconds.value for model, cost in found.costs.items()}
     least, most = latency(seconds[fast]), latency(seconds[slow])
     if fast is slow:
         text = f"It answers for one image in {least}."
-    elif ratio is None:
-        level = _level(found, fast, slow, "latency_seconds")
-        text = f"All answer for one image in {_span(least, most)}, {level}."
     else:
-        text = (
-            f"For one image at a time {fast.spoken} needs {least} and {slow.spoken} {most}, {times(ratio)} "
-            "as long."
-        )
+        text = f"For one image at a time {fast.spoken} needed {least} and {slow.spoken} {most}{apart}."
     return Sentence(text, "cost.inference", seconds, ("tbl-cost", "fig-pareto"))
 
 
@@ -158,8 +145,7 @@ def _frozen(found: Facts) -> Sentence | None:
     seconds = f"{duration(frozen.probe.value)} against {duration(frozen.tuned.value)}"
     text = (
         f"Freezing the backbone of {frozen.network} makes training {times(frozen.ratio)} faster than tuning "
-        f"it ({seconds}), since it reads each image once; in use the two are one network: "
-        "what their times per image differ by is not of the models."
+        f"it ({seconds})."
     )
     return Sentence(text, "cost.frozen", {"ratio": frozen.ratio}, ("tbl-cost",))
 

@@ -75,7 +75,7 @@ def _all_miss(found: Facts) -> Sentence:
     about = "fewer than one" if expected < 0.5 else f"about {round(expected):,}"
     text = (
         f"{opened(all_of(found.models))} miss the same {plural(missed, 'image')} "
-        f"({percent(missed / together.images)}), where {about} would be expected if they erred "
+        f"({percent(missed / together.images)} of all), where {about} would be expected if they erred "
         f"independently{_hard_for_all(found)}."
     )
     return Sentence(text, "errors.all-miss", evidence, ("fig-all-miss", "tbl-all-miss"))

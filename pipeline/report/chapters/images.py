@@ -14,8 +14,10 @@ from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import NOTHING, Words
 from pipeline.report.look.sheet import Picture, Row, sheet
 from pipeline.report.look.theme import short
+from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.english import escape_markdown, join, plural
+from pipeline.report.words.phrases import spoken_list
 from pipeline.report.words.sentence import Sentence
 
 SECTION = "data"  # its name in results.json
@@ -72,14 +74,35 @@ def balance_words(study: Study) -> Words:
 
 
 def augmentation_words(study: Study) -> Markdown:
-    """Say what is done to training images, if anything."""
-    asked = {tuple(model.settings.augmentation) for model in study.models}
-    if not any(asked):
-        return Markdown("The training images were used as they are." if asked else NOTHING)
-    kinds = list(dict.fromkeys(kind.replace("_", " ") for found in asked for kind in found))
-    some = "" if all(asked) else " for some of the models"
-    text = f"In training each image is changed at random every time it is shown ({join(kinds)}){some}."
-    return Markdown(escape_markdown(text))
+    """Say what was done to training images, and for which models and epochs."""
+    if not study.models:
+        return Markdown(NOTHING)
+    changed = [model for model in study.models if _shows_changed(model)]
+    if not changed:
+        return Markdown("The training images were used as they are.")
+    kinds = list(
+        dict.fromkeys(kind.replace("_", " ") for model in changed for kind in model.settings.augmentation)
+    )
+    who = "" if len(changed) == len(study.models) else f" of {spoken_list(changed)}"
+    text = f"In training{who}, images are changed each time they are shown ({join(kinds)})"
+    if len(changed) < len(study.models):
+        text += "; the other models saw them as they are"
+    heads = [model for model in changed if model.mode == "fine_tune" and model.settings.head_epochs]
+    if heads:
+        text += (
+            "; the first epochs of fine-tuning, of the new last layer alone, use features of unchanged ones"
+        )
+    return Markdown(escape_markdown(f"{text}."))
+
+
+def _shows_changed(model: Model) -> bool:
+    """Whether some epoch showed changed images: a probe of one view learns from features computed once."""
+    recorded = model.chosen.history.get("augmented")
+    if recorded is not None and recorded.notna().any():
+        return bool(recorded.fillna(False).astype(bool).any())
+    settings = model.settings
+    cached = settings.mode == "linear_probe" and settings.feature_views == 1
+    return bool(settings.augmentation) and not cached
 
 
 def _sizes(found: Facts) -> Sentence:
@@ -152,7 +175,7 @@ def samples(study: Study) -> Figure:
 
 
 def _augmented(study: Study) -> pd.DataFrame:
-    model = next((model for model in study.models if model.settings.augmentation), study.models[0])
+    model = next((model for model in study.models if _shows_changed(model)), study.models[0])
     return model.chosen.gallery
 
 

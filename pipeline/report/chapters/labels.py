@@ -20,7 +20,6 @@ from pipeline.report.words.phrases import all_of
 from pipeline.report.words.sentence import Sentence
 
 SECTION = "errors"  # its name in results.json
-CARRIES = 0.005  # a change of accuracy without near-duplicates that is worth attention
 MOST_LISTED = 12  # images in the table
 MOST_DRAWN = 10  # images in the figure
 
@@ -72,7 +71,7 @@ def _labels(found: Facts) -> Sentence:
         warning = "So many doubts speak for weak models rather than for wrong labels."
     text = (
         f"Confident learning doubts the label of {plural(issues, 'test image')} "
-        f"({percent(issues / images)}){agreeing}. {warning}"
+        f"({percent(issues / images)} of all){agreeing}. {warning}"
     )
     return Sentence(text, "errors.labels", evidence, ("tbl-label-errors",))
 
@@ -90,16 +89,15 @@ def _duplicates(found: Facts) -> Sentence | None:
     without, best = found.duplicates, found.best
     if without is None:
         return None
-    change = without.accuracy - best.accuracy.value
     has, it = ("has", "it") if without.removed == 1 else ("have", "them")
     before, after = percent(best.accuracy.value), percent(without.accuracy)
     moved = f"stays at {after}" if before == after else f"is {after} instead of {before}"
     text = (
         f"{opened(plural(without.removed, 'test image'))} "
-        f"({percent(without.removed / (without.removed + without.images))}) {has} a near-duplicate in train; "
-        f"without {it} the accuracy of {best.spoken} {moved}"
+        f"({percent(without.removed / (without.removed + without.images))} of all) {has} a near-duplicate in "
+        f"train; without {it} the accuracy of {best.spoken} {moved}"
     )
-    text += ", so they do not carry the result." if abs(change) < CARRIES else f", {points(change)} apart."
+    text += "." if before == after else f", {points(without.accuracy - best.accuracy.value)} apart."
     evidence = {
         "model": best,
         "near_duplicates": without.removed,

@@ -80,6 +80,8 @@ def words(study: Study) -> Words:
         _underfitting(found.of("underfitting")),
         _balanced(found.of("balanced"), models),
         _stopping([one for one in found.learners if one.curve.stopped_early], models),
+        _of_the_head([one for one in found.learners if one.model.mode == "fine_tune"]),
+        _kept(found.learners),
     ]
     return Words(study, sentences, told=REFERENCES)
 
@@ -113,7 +115,9 @@ def _verb(learners: Sequence[Learner], one: str, many: str) -> str:
 def _overfitting(learners: Sequence[Learner]) -> Sentence | None:
     by_gap = [one for one in learners if one.curve.gap > GAP]
     by_loss = [one for one in learners if one.curve.gap <= GAP]
-    parts = [part for part in (_gap_words(by_gap), _loss_words(by_loss)) if part]
+    worse = [one for one in by_loss if one.curve.last_val_accuracy < one.curve.val_accuracy]
+    surer = [one for one in by_loss if one not in worse]
+    parts = [part for part in (_gap_words(by_gap), _loss_words(worse), _surer_words(surer)) if part]
     return _said(f"{opened('; '.join(parts))}.", "overfitting", learners) if parts else None
 
 
@@ -137,6 +141,19 @@ def _loss_words(learners: Sequence[Learner]) -> str:
     return f"{_names(learners)} {overfits}: after {after} rose by {rises} while the train loss fell"
 
 
+def _surer_words(learners: Sequence[Learner]) -> str:
+    """Say what a rising val loss is where the answers on val did not get worse: confidence."""
+    if not learners:
+        return ""
+    rises = each_or_span([one.curve.rise for one in learners], lambda rise: percent(rise, 0))
+    grows = _verb(learners, "grows too sure of itself", "grow too sure of themselves")
+    its = _verb(learners, "its", "their")
+    return (
+        f"{_names(learners)} {grows}: after the kept epoch {its} val loss rose by {rises} while {its} val "
+        "accuracy did not fall, so the answers stayed as good and the confidence in wrong ones grew"
+    )
+
+
 def _unfinished(learners: Sequence[Learner], models: int) -> Sentence | None:
     if not learners:
         return None
@@ -144,7 +161,7 @@ def _unfinished(learners: Sequence[Learner], models: int) -> Sentence | None:
     if len(learners) == models > 2:
         start = f"None of the {number_word(models)} models had finished learning"
     text = (
-        f"{start}: the val loss was still falling at the last epoch, so more epochs might give "
+        f"{start}: the val loss was still falling in the last epochs, so more epochs might give "
         f"{_verb(learners, 'it', 'them')} more."
     )
     return _said(text, "unfinished", learners)
@@ -156,9 +173,9 @@ def _underfitting(learners: Sequence[Learner]) -> Sentence | None:
     reached = each_or_span([one.curve.train_accuracy for one in learners], percent)
     text = (
         f"{opened(_names(learners))} {_verb(learners, 'underfits', 'underfit')}: even on the training images "
-        f"{_verb(learners, 'it reaches', 'they reach')} only {reached}, hardly more than on val, the usual "
-        "sign of too little freedom to learn (frozen layers, few parameters, strong augmentation or "
-        "regularisation)."
+        f"{_verb(learners, 'it reaches', 'they reach')} only {reached}, about as on val. Frozen layers, few "
+        "parameters, too few epochs, strong augmentation or regularisation may be why; the curves do not "
+        "tell which."
     )
     return _said(text, "underfitting", learners)
 
@@ -190,6 +207,32 @@ def _stopping(stopped: Sequence[Learner], models: int) -> Sentence | None:
         ]
         text = f"Early stopping ended {join(each)}."
     return _said(text, "early-stopping", stopped)
+
+
+def _of_the_head(learners: Sequence[Learner]) -> Sentence | None:
+    """Say where the kept epoch of fine-tuning is one in which only the new last layer learned."""
+    some = [one for one in learners if one.curve.best_stage == "head"]
+    if not some:
+        return None
+    is_ = _verb(some, "is", "are each")
+    text = (
+        f"The kept epoch of {_names(some)} {is_} one in which only the new last layer learned: what was kept "
+        f"is a linear probe, and tuning the rest did not lower the val loss."
+    )
+    return _said(text, "head-kept", some)
+
+
+def _kept(learners: Sequence[Learner]) -> Sentence | None:
+    """Say by what epochs are kept and models chosen."""
+    if not learners:
+        return None
+    text = (
+        "The weights kept are those of the epoch with the lowest val loss, which tells epochs apart where "
+        "their val accuracy ties"
+    )
+    if len(learners) > 1:
+        text += "; models are chosen by val accuracy, which is what they are compared in on test"
+    return _said(f"{text}.", "kept", learners)
 
 
 @floats.figure("fig-curves")

@@ -160,9 +160,11 @@ def _choice(found: Facts) -> Sentence | None:
     sizes = found.dataset.split_sizes if found.dataset else {}
     if not found.several or "val" not in sizes:
         return None
+    seeds = ", seed" if any(len(model.records) > 1 for model in found.models) else ""
     text = (
-        f"The best epoch, seed and model were chosen on {plural(sizes['val'], 'val image')}: the choice does "
-        "not flatter the test figures, but other val images might have chosen otherwise among close models."
+        f"The best epoch{seeds} and model were chosen on {plural(sizes['val'], 'val image')}: the choice "
+        "does not flatter the test figures, but other val images might have chosen otherwise among close "
+        "models."
     )
     return Sentence(text, "limits.val-choice", {"val_images": sizes["val"]})
 

@@ -14,9 +14,9 @@ from pipeline.report.words.english import escape_markdown, join, number_word
 from pipeline.report.words.numbers import quantity
 
 WAYS = {
-    "scratch": "from scratch, that is from random weights",
+    "scratch": "from scratch, that is without pretrained weights",
     "linear_probe": "as a linear probe, where a pretrained network stays as it is below a new last layer",
-    "fine_tune": "fine-tuned, where a pretrained network gets a new last layer and all of it learns on",
+    "fine_tune": "fine-tuned, where a pretrained network gets a new last layer and the rest may learn on too",
 }
 MOST_LAYERS = 30
 
@@ -66,7 +66,8 @@ def listed(study: Study) -> Markdown:
 
 def _model(model: Model) -> list[str]:
     info, settings = model.network, model.settings
-    start = (info and info.weights_name) or ("pretrained weights" if model.pretrained else "random weights")
+    unnamed = "pretrained weights" if model.pretrained else "no pretrained weights"
+    start = (info and info.weights_name) or getattr(info, "initialisation", None) or unnamed
     recipe = f"{settings.optimizer} {settings.learning_rate:g}, batch {settings.batch_size}"
     return [
         name(model.label),

@@ -105,7 +105,7 @@ def _tuning(said: Claim, it: str) -> Sentence:
         "gain": f"Fine-tuning {it} adds {said.size} to what its frozen features reach ({figures}; "
         f"{said.support}).",
         "loss": f"Fine-tuning {it} loses {said.size} against leaving its features frozen ({figures}; "
-        f"{said.support}): it unlearned more than it learned.",
+        f"{said.support}).",
     }[said.outcome]
     return Sentence(text, f"pretraining.tuning.{said.outcome}", said.evidence, REFERENCES)
 
@@ -143,8 +143,10 @@ def figure(study: Study) -> Figure:
     for number, ways in enumerate(study.three_ways.values()):
         shift = 0.06 * (number - (len(study.three_ways) - 1) / 2)
         _draw_ways(axes, ways, shift, styles)
-    axes.set_xticks(range(3), list(MODE_WORDS.values()))
-    axes.set(xlim=(-0.3, 2.9), ylabel="test accuracy")
+    ran = [mode for mode in MODE_WORDS if any(mode in ways for ways in study.three_ways.values())]
+    places = [list(MODE_WORDS).index(mode) for mode in ran]  # no place for a way in which nothing ran
+    axes.set_xticks(places, [MODE_WORDS[mode] for mode in ran])
+    axes.set(xlim=(min(places) - 0.3, max(places) + 0.9), ylabel="test accuracy")
     axes.margins(y=0.12)
     theme.percent(axes.yaxis)
     axes.grid(axis="y")

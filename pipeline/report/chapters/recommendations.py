@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from IPython.display import Markdown
 
+from pipeline.report.evidence.costs import relation
 from pipeline.report.look import floats
 from pipeline.report.look.table import name, table
 from pipeline.report.model import Model, best
@@ -149,13 +150,17 @@ def _few_images(found: Facts, said: set[Model]) -> Recommendation | None:
 
 
 def _little_time(found: Facts, said: set[Model]) -> Recommendation | None:
-    """Recommend the useful model that trained fastest."""
-    timed = [(model, model.cost.train_seconds.value) for model in found.useful if model.cost]
+    """Recommend the useful model that trained fastest, where others were shown to take longer."""
+    timed = [(model, model.cost.train_seconds) for model in found.useful if model.cost]
     if not timed:
         return None
-    choice, seconds = min(timed, key=lambda pair: (pair[1], -pair[0].val_accuracy))
-    text = f"{opened(choice.spoken)} trained in {duration(seconds)}{_at(found, choice, said)}."
-    return _by_cost("Little time to train", "recommend.training-time", choice, text, seconds)
+    choice, seconds = min(timed, key=lambda pair: (pair[1].value, -pair[0].val_accuracy))
+    near = [model for model, other in timed if model is not choice and relation(seconds, other) != "less"]
+    text = f"{opened(choice.spoken)} trained in {duration(seconds.value)}{_at(found, choice, said)}"
+    if near:
+        text += f"; whether {spoken_list(near, 'or')} takes longer these runs cannot tell"
+    made = _by_cost("Little time to train", "recommend.training-time", choice, f"{text}.", seconds.value)
+    return replace(made, choice=NOT_SETTLED) if near else made
 
 
 def _small_device(found: Facts, said: set[Model]) -> Recommendation | None:
@@ -185,7 +190,7 @@ def _at(found: Facts, choice: Model, said: set[Model]) -> str:
         return f"; it reaches {reached}"
     said.add(choice)
     if best is choice:
-        return f"; at {reached} it is also the best on val"
+        return f"; at {reached} it is also {found.title}"
     against = found.against_best(choice)
     words = {
         "equivalent": f"is equivalent within {points(against.test.margin)} to {best.spoken}, the best on val",
@@ -228,8 +233,8 @@ def _must_explain(found: Facts, said: set[Model]) -> Recommendation:
     choice, situation = found.accounted, "Must be accounted for"
     if choice is None:
         text = (
-            "Every model here learned from images outside this data set as well, which no reader of this "
-            "report can inspect."
+            "Every model here that learned something knows images outside this data set as well, which no "
+            "reader of this report can inspect."
         )
         sentence = Sentence(text, "recommend.explain.none", {"pretrained": found.models}, ("tbl-models",))
         return Recommendation(situation, NOT_SETTLED, sentence)

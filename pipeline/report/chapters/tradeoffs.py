@@ -10,7 +10,7 @@ from typing import Any
 
 from IPython.display import Markdown
 
-from pipeline.report.evidence.costs import Cost, over_seeds, ratio_of
+from pipeline.report.evidence.costs import Cost, over_seeds, relation
 from pipeline.report.evidence.interval import Interval
 from pipeline.report.evidence.learning import seconds_to
 from pipeline.report.look import floats
@@ -96,7 +96,7 @@ def _speeds(first: Model, second: Model) -> Speed | None:
 def words(study: Study) -> Words:
     """Weigh the report's two models against each other; nothing for fewer than two."""
     found = facts(study)
-    if found is None:
+    if found is None or set(found.pair) & set(study.unlearned):
         return Words(study, [])
     points_ = [_accuracy(found), _data(found), _speed(found), *_cost(found), _confidence(found)]
     return Words(study, [*points_, *_classes(found), _past(found)])
@@ -104,7 +104,7 @@ def words(study: Study) -> Words:
 
 def two_sides(study: Study) -> Markdown:
     """Return the sentences by whom they favour, and those that leave the point open."""
-    if study.pair is None:
+    if study.pair is None or set(study.pair) & set(study.unlearned):
         return Markdown(NOTHING)
     sentences = list(words(study))
     both_sides = study.pair[0].pretrained != study.pair[1].pretrained
@@ -165,15 +165,21 @@ def _speed(found: Facts) -> Sentence | None:
     speed, (first, second) = found.speed, found.pair
     if speed is None:
         return None
-    ratio, level = ratio_of(speed.first, speed.second), percent(speed.val_accuracy)
-    short, long = sorted((speed.first.value, speed.second.value))
-    favours = None
-    text = f"Time to a given accuracy: both reach {level} on val after about {duration(short)} of training."
-    if ratio is not None:
-        favours, slow = (first, second) if ratio < 1 else (second, first)
+    how, level = relation(speed.first, speed.second), percent(speed.val_accuracy)
+    mine, theirs = duration(speed.first.value), duration(speed.second.value)
+    favours = {"less": first, "more": second}.get(how)
+    text = (
+        f"Time to a given accuracy: both reach {level} on val, after {mine} ({first.spoken}) and {theirs} "
+        f"({second.spoken}) of training"
+    )
+    text += ", about the same." if how == "same" else "; whether these differ the runs cannot tell."
+    if favours:
+        slow = second if favours is first else first
+        short, long = (mine, theirs) if favours is first else (theirs, mine)
+        once = "" if min(len(first.records), len(second.records)) > 1 else " (measured once)"
         text = (
-            f"Time to a given accuracy: it reaches {level} on val after {duration(short)} of training, "
-            f"{slow.spoken} after {duration(long)}."
+            f"Time to a given accuracy: it reaches {level} on val after {short} of training, "
+            f"{slow.spoken} after {long}{once}."
         )
     evidence = {
         "val_accuracy": speed.val_accuracy,
@@ -188,14 +194,18 @@ def _cost(found: Facts) -> Iterator[Sentence]:
     first, second = found.pair
     if first.cost is None or second.cost is None:
         return
-    _, less, level = compared(first.cost, second.cost)
-    _, less_of_second, _ = compared(second.cost, first.cost)
+    mine, theirs = compared(first.cost, second.cost), compared(second.cost, first.cost)
     evidence = bill_evidence(first, second)
-    for model, phrases in ((first, less), (second, less_of_second)):
+    for model, phrases in ((first, mine.less), (second, theirs.less)):
         if phrases:
             yield _point(f"Cost: it {join(phrases)}.", "cost", model, evidence, "tbl-cost", "fig-pareto")
-    if level:
-        yield _point(f"Cost: {level}.", "cost", None, evidence, "tbl-cost")
+    if mine.same:
+        verb = "is" if len(mine.same) == 1 else "are"
+        yield _point(f"Cost: {join(mine.same)} {verb} about the same.", "cost", None, evidence, "tbl-cost")
+    if mine.open:
+        verb = "differs" if len(mine.open) == 1 else "differ"
+        text = f"Cost: whether {join(mine.open)} {verb} these runs cannot tell."
+        yield _point(text, "cost-open", None, evidence, "tbl-cost")
 
 
 def _confidence(found: Facts) -> Sentence:
@@ -300,9 +310,9 @@ def _costs(first: Model, second: Model) -> Iterator[list[str]]:
         return
     for what, price, show in _costs_known(first.cost, second.cost):
         mine, theirs = (_measured(price(cost)) for cost in (first.cost, second.cost))
-        ratio = ratio_of(mine, theirs)
-        favoured = None if ratio is None else first if ratio < 1 else second
-        yield [what, show(mine.value), show(theirs.value), _favoured(favoured)]
+        how = relation(mine, theirs)
+        named = {"less": name(first.label), "more": name(second.label), "open": "cannot be told"}
+        yield [what, show(mine.value), show(theirs.value), named.get(how, LEVEL)]
 
 
 def _costs_known(first: Cost, second: Cost) -> Iterator[Row]:

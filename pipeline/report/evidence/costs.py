@@ -1,26 +1,38 @@
 """What each model costs, in several currencies (Dehghani et al. 2021, arXiv 2110.12894)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from pipeline.record import RunRecord, Timings
 from pipeline.report.evidence.interval import Interval
 
-CLOSE = 1.1  # times measured within a factor of this count as about the same
+CLOSE = 1.1  # within a factor of this, costs count as about the same
+FAR = 2.0  # by which one run of each must differ to be told apart, since nothing tells their spread
+
+Relation = Literal["more", "less", "same", "open"]
+
+
+@dataclass(frozen=True)
+class Measured(Interval):
+    """The mean of a quantity over runs, from the lowest to the highest (of a latency, to its p90)."""
+
+    spread_known: bool  # whether it was measured more than once
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds, bytes, joules (from the lowest to the highest seed) and counts; a multiply-add is one MAC."""
+    """Seconds, bytes, joules over seeds, and counts; a multiply-add is one MAC."""
 
     total_parameters: int
     trainable_parameters: int
     macs: int
     input_size: int  # pixels a side
     train_seconds: Interval
-    latency_seconds: Interval  # median for one image, from the lowest median to the highest p90
+    latency_seconds: Interval  # median for one image, up to the 90th percentile
+    runs: int
     throughput: Interval  # images per second
     throughput_batch_size: int
     peak_memory_bytes: Interval
@@ -33,17 +45,47 @@ class Cost:
         return 4 * self.total_parameters
 
 
-def over_seeds(values: Sequence[float]) -> Interval:
+def over_seeds(values: Sequence[float]) -> Measured:
     """Return the mean of one measured quantity between its lowest and its highest seed."""
-    return Interval(float(np.mean(values)), float(min(values)), float(max(values)))
+    return Measured(float(np.mean(values)), float(min(values)), float(max(values)), len(values) > 1)
+
+
+def _latency(timings: Sequence[Timings]) -> Measured:
+    """Return the mean of the medians; within one run, too, answers vary, up to the 90th percentile."""
+    medians = [timing.latency_seconds for timing in timings]
+    slow = [timing.latency_seconds_p90 for timing in timings if timing.latency_seconds_p90 is not None]
+    known = len(medians) > 1 or bool(slow)
+    return Measured(float(np.mean(medians)), float(min(medians)), float(max([*medians, *slow])), known)
+
+
+def relation(one: Interval, other: Interval) -> Relation:
+    """Return whether ``one`` costs more, less or as much as ``other``; "open" where the runs cannot tell.
+
+    Apart are quantities whose ranges do not overlap, or single runs a factor of FAR apart. The same are
+    those all of whose values lie within a factor of CLOSE and that were measured more than once.
+    """
+    lowest, highest = min(one.low, other.low), max(one.high, other.high)
+    if lowest <= 0:
+        return "open"
+    known = _known(one) and _known(other)
+    if highest / lowest < CLOSE:
+        return "same" if known else "open"
+    ratio = one.value / other.value
+    overlap = one.low <= other.high and other.low <= one.high
+    if overlap or 1 / CLOSE < ratio < CLOSE or (not known and 1 / FAR < ratio < FAR):
+        return "open"
+    return "more" if ratio > 1 else "less"
 
 
 def ratio_of(one: Interval, other: Interval) -> float | None:
-    """Return how many times ``other`` ``one`` is; None where that is noise: close, or seeds overlap."""
-    if min(one.low, other.low) <= 0 or (one.low <= other.high and other.low <= one.high):
+    """Return how many times ``other`` ``one`` is; None where their spread is unknown or does not allow it."""
+    if not (_known(one) and _known(other)) or relation(one, other) not in ("more", "less"):
         return None
-    times = one.value / other.value
-    return None if 1 / CLOSE < times < CLOSE else times
+    return one.value / other.value
+
+
+def _known(measured: Interval) -> bool:
+    return measured.spread_known if isinstance(measured, Measured) else True
 
 
 def cost(records: Sequence[RunRecord], chosen: RunRecord) -> Cost | None:
@@ -60,23 +102,13 @@ def cost(records: Sequence[RunRecord], chosen: RunRecord) -> Cost | None:
         input_size=model.input_size,
         train_seconds=over_seeds([t.train_seconds for t in timings]),
         latency_seconds=_latency(timings),
+        runs=len(timings),
         throughput=over_seeds([t.throughput_images_per_second for t in timings]),
         throughput_batch_size=timings[0].throughput_batch_size,
         peak_memory_bytes=over_seeds([t.peak_memory_bytes for t in timings]),
         energy_joules=over_seeds(joules) if len(joules) == len(timings) else None,
         energy_note=timings[0].energy_note,
     )
-
-
-def _latency(timings: Sequence[Timings]) -> Interval:
-    median = over_seeds([timing.latency_seconds for timing in timings])
-    slowest = [timing.latency_seconds_p90 for timing in timings if timing.latency_seconds_p90]
-    return replace(median, high=max([median.high, *slowest]))
-
-
-def about_equal(one: Interval, other: Interval) -> bool:
-    """Whether two measured quantities lie within a factor of 1.1, whatever their spread."""
-    return other.value > 0 and 1 / CLOSE < one.value / other.value < CLOSE
 
 
 def pareto_front(costs: Sequence[float], scores: Sequence[float]) -> list[bool]:

@@ -1,23 +1,25 @@
-"""How sure a score is: 95 % intervals over test images, and the spread over seeds apart from them.
+"""How sure a score is: 95 % intervals over test images, and over trainings where there are several.
 
-An interval here always covers the choice of test images: what other images of the same kind would
-have given. Seeds vary initialisation, data order and augmentation together (Bouthillier et al.
-2021, arXiv 2103.03098); their spread is stated beside the interval, never mixed into it.
+Seeds vary initialisation, data order and augmentation together (Bouthillier et al. 2021, arXiv
+2103.03098). The interval of one run covers the choice of test images alone: what other images of the
+same kind would have given.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from scipy.sparse import csr_array
+from scipy.special import ndtri, stdtrit
 from statsmodels.stats.proportion import proportion_confint
 
 from pipeline.record import SplitPredictions
+from pipeline.report.evidence.variance import Scores
 
 RESAMPLES = 1000
-BLOCK = 50  # resamples drawn at a time: a divisor of RESAMPLES
 LEVEL = 0.95
+TAIL = (1 - LEVEL) / 2
+Z = float(ndtri(1 - TAIL))
 BOOTSTRAP_SEED = 20210301
 
 
@@ -41,9 +43,9 @@ class Interval:
 
 @dataclass(frozen=True)
 class Score(Interval):
-    """A score between 0 and 1: the mean over seeds, and its 95 % interval over test images."""
+    """A score between 0 and 1: the mean over seeds, and its 95 % interval over images and trainings."""
 
-    method: str  # "Wilson" or "bootstrap"
+    method: str  # "Wilson" or "delta"
     images: int
     per_seed: tuple[float, ...]
 
@@ -67,95 +69,32 @@ def wilson(right: float | np.ndarray, images: float | np.ndarray) -> tuple[np.nd
     return np.where(np.equal(right, 0), 0.0, low), np.where(np.equal(right, images), 1.0, high)
 
 
-def accuracy(correct: np.ndarray, per_seed: Sequence[float]) -> Score:
-    """Return the mean accuracy of seeds that saw the same images, with its interval.
+def accuracy(correct: np.ndarray) -> Score:
+    """Return the mean accuracy over seeds with its interval; ``correct`` bool [seeds, images].
 
-    ``correct`` is the share of seeds that got each image right, float32 [images]; ``per_seed`` holds
-    their accuracies.
-
-    One seed: Wilson. Several: percentile bootstrap over images, each drawn with its results in all
-    seeds; where that is degenerate (every image alike), Wilson for one seed.
+    Wilson's interval of as many images as would give a proportion the same variance: over images, and
+    where there are several seeds over trainings too, with Satterthwaite's degrees of freedom for these.
     """
-    if len(per_seed) == 1 or np.ptp(correct) == 0:
-        return _wilson_score(per_seed, len(correct))
-    return _bootstrap_score(per_seed, len(correct), resampled_mean(correct))
+    scores = Scores.of(correct)
+    value, per_seed = float(scores.mean.mean()), tuple(float(one) for one in correct.mean(axis=1))
+    images = correct.shape[1]
+    effective = images if scores.seeds == 1 or np.ptp(scores.mean) == 0 else _effective(scores, value)
+    low, high = wilson(value * effective, effective)
+    return Score(value, min(float(low), value), max(float(high), value), "Wilson", images, per_seed)
 
 
-def f1_macro(drawn: np.ndarray, per_seed: Sequence[float], images: int) -> Score:
-    """Return the mean macro F1 of seeds with its interval; ``per_seed`` holds the scores.
-
-    ``drawn`` is ``resampled_f1`` of the seeds. Where every resample scores alike (all right), Wilson.
-    """
-    if np.ptp(drawn) == 0:
-        return _wilson_score(per_seed, images)
-    return _bootstrap_score(per_seed, images, drawn)
-
-
-def _wilson_score(per_seed: Sequence[float], images: int) -> Score:
-    value = float(np.mean(per_seed))
-    low, high = wilson(value * images, images)
-    return Score(value, float(low), float(high), "Wilson", images, tuple(map(float, per_seed)))
-
-
-def _bootstrap_score(per_seed: Sequence[float], images: int, drawn: np.ndarray) -> Score:
-    low, high = percentiles(drawn)
-    value = float(np.mean(per_seed))
-    return Score(value, float(low), float(high), "bootstrap", images, tuple(map(float, per_seed)))
+def _effective(scores: Scores, value: float) -> float:
+    over_images = float(scores.mean.var()) / len(scores.mean)
+    trainings = max(0.0, scores.between - scores.residual) / scores.seeds
+    total = over_images + trainings
+    df = total**2 * (scores.seeds - 1) / trainings**2 if trainings else np.inf
+    wider = (stdtrit(max(1.0, df), 1 - TAIL) if np.isfinite(df) else Z) / Z
+    return value * (1 - value) / (total * wider**2)
 
 
 def mean_correct(splits: Sequence[SplitPredictions]) -> np.ndarray:
     """Return the share of seeds that got each image right, float32 [images]."""
     return np.stack([split.correct for split in splits]).mean(axis=0, dtype=np.float32)
-
-
-@lru_cache(maxsize=2)
-def resamples(images: int) -> np.ndarray:
-    """Return how often each image is drawn in each bootstrap resample, float32 [images, RESAMPLES].
-
-    The same numbers for the same count of images: every score and every difference in a report uses
-    the same resamples, so differences are paired.
-    """
-    rng = np.random.default_rng(BOOTSTRAP_SEED)
-    counts = np.empty((images, RESAMPLES), np.float32)
-    for start in range(0, RESAMPLES, BLOCK):
-        draws = [np.bincount(rng.integers(0, images, images), minlength=images) for _ in range(BLOCK)]
-        counts[:, start : start + BLOCK] = np.array(draws, np.float32).T
-    counts.setflags(write=False)
-    return counts
-
-
-def resampled_mean(values: np.ndarray) -> np.ndarray:
-    """Return the mean of one value per image in each bootstrap resample, float [RESAMPLES]."""
-    sums = values.astype(np.float32) @ resamples(len(values))
-    return sums.astype(np.float64) / len(values)
-
-
-def percentiles(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the 2.5th and 97.5th percentile over the last axis."""
-    tail = 100 * (1 - LEVEL) / 2
-    low, high = np.percentile(drawn, [tail, 100 - tail], axis=-1)
-    return low, high
-
-
-def resampled_f1(splits: Sequence[SplitPredictions]) -> np.ndarray:
-    """Return macro F1 in each bootstrap resample, mean over seeds, float [RESAMPLES].
-
-    Images are drawn with their results in all seeds. scikit-learn's rule holds in each resample: a
-    class that is neither drawn nor predicted is left out.
-    """
-    return np.mean([_resampled_f1(split) for split in splits], axis=0)
-
-
-def _resampled_f1(split: SplitPredictions) -> np.ndarray:
-    classes = split.probability.shape[1]
-    cells, cell_of = np.unique(split.target * classes + split.predicted, return_inverse=True)
-    truth, guess = cells // classes, cells % classes  # the cells of the confusion matrix that are filled
-    drawn = grouped_sums(cell_of, None, len(cells)) @ resamples(len(split.target))
-    right = grouped_sums(truth, truth == guess, classes) @ drawn
-    cases = grouped_sums(truth, None, classes) @ drawn + grouped_sums(guess, None, classes) @ drawn
-    present = cases > 0
-    scores = np.divide(2 * right, cases, out=np.zeros_like(right), where=present)
-    return scores.sum(axis=0, dtype=np.float64) / present.sum(axis=0)
 
 
 def grouped_sums(kind: np.ndarray, values: np.ndarray | None, kinds: int) -> csr_array:

@@ -17,6 +17,7 @@ GAP = 0.05  # train minus val accuracy, at the chosen epoch, from which a run ov
 RISE = 0.05  # by which the val loss must have risen after its best epoch, as a share of it ...
 LASTING = 2  # ... in each of so many last epochs: a single one may be a chance
 STILL_FALLING = 0.01  # val loss over the last three epochs, as a share, that says "not done yet"
+STEPS = 2  # so many last steps of the val loss must each have fallen for that
 LOW = 0.90  # train accuracy below which a model without a gap may lack capacity or freedom
 
 Fit = Literal["overfitting", "unfinished", "underfitting", "balanced"]
@@ -35,6 +36,8 @@ class Learning:
     val_accuracy: float
     best_val_loss: float
     last_val_loss: float
+    last_val_accuracy: float
+    best_stage: str | None  # head or network: what learned in the kept epoch; None where nothing tells
 
     @property
     def gap(self) -> float:
@@ -56,7 +59,7 @@ def learning(record: RunRecord) -> Learning | None:
     best = history[chosen].iloc[-1] if chosen.any() else history.iloc[int(history["val_loss"].argmin())]
     val_images = len(record.split("val").index)
     return Learning(
-        fit=_fit(history, best, val_images),
+        fit=_fit(history, best, val_images, _chance_loss(record)),
         best_epoch=int(best["epoch"]),
         last_epoch=int(history["epoch"].max()),
         planned_epochs=record.settings.epochs,
@@ -65,7 +68,26 @@ def learning(record: RunRecord) -> Learning | None:
         val_accuracy=float(best["val_accuracy"]),
         best_val_loss=float(best["val_loss"]),
         last_val_loss=float(history["val_loss"].iloc[-1]),
+        last_val_accuracy=float(history["val_accuracy"].iloc[-1]),
+        best_stage=_stage(record),
     )
+
+
+def _chance_loss(record: RunRecord) -> float:
+    """Return the loss of always answering with the shares of the classes among the val images, nats."""
+    shares = np.bincount(record.split("val").target) / max(1, len(record.split("val").target))
+    return float(-sum(share * np.log(share) for share in shares if share > 0))
+
+
+def _stage(record: RunRecord) -> str | None:
+    """Return what learned in the kept epoch, as recorded, or as planned where no epoch was left out."""
+    recorded: str | None = getattr(record.details, "best_stage", None)
+    settings, best = record.settings, record.details.best_epoch
+    if recorded or settings.mode != "fine_tune" or best is None:
+        return recorded
+    if len(record.history) != settings.head_epochs + settings.epochs:
+        return None
+    return "head" if best <= settings.head_epochs else "network"
 
 
 def stopped_early(record: RunRecord) -> bool:
@@ -86,22 +108,22 @@ def seconds_to(record: RunRecord, level: float) -> float:
     return float(epochs.sum()) + (timings.feature_seconds if timings else 0.0)
 
 
-def _fit(history: pd.DataFrame, best: pd.Series, val_images: int) -> Fit:
+def _fit(history: pd.DataFrame, best: pd.Series, val_images: int, chance_loss: float) -> Fit:
     """Apply the rules in order: the first that holds names the run.
 
     overfitting: train is ahead of val by 5 points and by more than val images can show by chance, or
     each of the last two epochs, after the best one, lies 5 % above it in val loss while the train loss
-    fell. unfinished: the best epoch is the last one and the val loss was still falling. underfitting: no
-    gap, and train accuracy itself below 90 %.
+    fell. unfinished: the best epoch is the last one, and the val loss, below that of chance, fell in each of
+    the last two steps. underfitting: train and val alike, and train accuracy itself below 90 %.
     """
     low, high = wilson(best["val_accuracy"] * val_images, max(val_images, 1))
     noise = float(high - low) / 2
     gap = best["train_accuracy"] - best["val_accuracy"]
     if gap > max(GAP, noise) or _diverged(history, best):
         return "overfitting"
-    if best["epoch"] == history["epoch"].max() and _still_falling(history):
+    if best["epoch"] == history["epoch"].max() and _still_falling(history, chance_loss):
         return "unfinished"
-    return "underfitting" if best["train_accuracy"] < LOW and gap < noise else "balanced"
+    return "underfitting" if best["train_accuracy"] < LOW and abs(gap) < noise else "balanced"
 
 
 def _diverged(history: pd.DataFrame, best: pd.Series) -> bool:
@@ -110,7 +132,8 @@ def _diverged(history: pd.DataFrame, best: pd.Series) -> bool:
     return bool(len(since) == LASTING and risen and since["train_loss"].iloc[-1] < best["train_loss"])
 
 
-def _still_falling(history: pd.DataFrame) -> bool:
-    losses = history["val_loss"].to_numpy()[-4:]
-    usable = len(losses) > 1 and bool(np.all(np.isfinite(losses)))
-    return usable and bool(losses[-1] < (1 - STILL_FALLING) * losses[0])
+def _still_falling(history: pd.DataFrame, chance_loss: float) -> bool:
+    losses = history["val_loss"].to_numpy()[-(STEPS + 1) :]
+    if len(losses) <= STEPS or not np.all(np.isfinite(losses)) or losses[-1] >= chance_loss:
+        return False
+    return bool(np.all(np.diff(losses) < 0) and losses[-1] < (1 - STILL_FALLING) * losses[0])

@@ -13,7 +13,7 @@ from pipeline.report.evidence.tests import ALPHA, Comparison
 from pipeline.report.model import Model, best
 from pipeline.report.study import Study
 from pipeline.report.words.english import join, plural
-from pipeline.report.words.numbers import p_value, percent, points, points_range, signed
+from pipeline.report.words.numbers import p_value, percent, percent_range, points, points_range, signed
 from pipeline.report.words.phrases import sizes_differ
 
 Outcome = Literal["gain", "loss", "equivalent", "undecided"]
@@ -135,6 +135,15 @@ class Claim:
         ways = [f"{self.test.needed_images:,} test images"] if self.test.needed_images else []
         ways += [f"{self.test.needed_seeds} seeds of each"] if self.test.needed_seeds else []
         return f"about {join(ways, 'or')}" if ways else ""
+
+    @property
+    def luck(self) -> str:
+        """97 % (95 % interval 80.0 to 99.0 %): the chance that the one ahead wins with other trainings."""
+        beats = self.test.beats
+        if beats is None:
+            return ""
+        found = beats if self.test.difference > 0 else beats.reversed
+        return f"{percent(found.value, 0)} (95 % interval {percent_range(found.low, found.high)})"
 
     @property
     def scores(self) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.report.evidence.costs import Cost, about_equal, ratio_of
+from pipeline.report.evidence.costs import Cost, ratio_of, relation
 from pipeline.report.evidence.interval import Interval
 from pipeline.report.model import Model
 from pipeline.report.words.english import join
@@ -13,11 +13,13 @@ from pipeline.report.words.numbers import data_size, duration, latency, quantity
 
 @dataclass(frozen=True)
 class Currency:
-    """One thing to pay with, and how to say that it is more or less, by which ratio."""
+    """One thing to pay with, and how to say that it is more or less, with and without a ratio."""
 
     name: str
     more: str
     less: str
+    longer: str
+    shorter: str
     of: Callable[[Cost], Interval]
     show: Callable[[float], str]
 
@@ -31,6 +33,8 @@ CURRENCIES = (
         name="training time",
         more="takes {ratio} as long to train ({mine} against {theirs})",
         less="trains {ratio} faster ({mine} against {theirs})",
+        longer="took longer to train ({mine} against {theirs}, one run each)",
+        shorter="trained in less time ({mine} against {theirs}, one run each)",
         of=lambda cost: cost.train_seconds,
         show=duration,
     ),
@@ -38,6 +42,8 @@ CURRENCIES = (
         name="time per image",
         more="needs {ratio} as long per image ({mine} against {theirs})",
         less="answers {ratio} faster ({mine} against {theirs} per image)",
+        longer="took longer per image ({mine} against {theirs}, measured once each)",
+        shorter="took less time per image ({mine} against {theirs}, measured once each)",
         of=lambda cost: cost.latency_seconds,
         show=latency,
     ),
@@ -45,77 +51,95 @@ CURRENCIES = (
         name="size",
         more="has {ratio} the parameters ({mine} against {theirs})",
         less="is {ratio} smaller ({mine} against {theirs} parameters)",
+        longer="",
+        shorter="",
         of=lambda cost: _exact(cost.total_parameters),
         show=quantity,
     ),
 )
 
 
-def bill(first: Model, second: Model) -> str:
-    """Return a sentence on what ``first``, the more accurate, costs against ``second``."""
-    if first.cost is None or second.cost is None:
-        return "What each of them costs these runs did not record."
-    more, less, level = compared(first.cost, second.cost)
-    against = f"against {second.spoken}, {first.spoken}"
-    tail = f"; {level}" if level else ""
-    tail += once(first, second) if more or less else ""
-    if more and not less:
-        return f"That accuracy has a price: {against} {join(more)}{tail}."
-    if less and not more:
-        return f"It is the cheaper choice as well: {against} {join(less)}{tail}."
-    if level and not more:
-        return f"No higher price was measured than for {second.spoken}: {level}."
-    return f"Its costs are mixed: {against} {join(less)}, but {join(more)}{tail}."
+@dataclass(frozen=True)
+class Bill:
+    """What one model costs against another, sorted: phrases for more and for less, names of the rest."""
 
+    more: list[str]
+    less: list[str]
+    same: list[str]
+    open: list[str]
 
-def deciding_bill(first: Model, second: Model) -> str:
-    """Return a sentence that lets cost choose between two models of like accuracy."""
-    if first.cost is None or second.cost is None:
-        return "Cost cannot decide it either, since these runs did not record what each of them costs."
-    more, less, level = compared(first.cost, second.cost)
-    tail = f"; {level}" if level else ""
-    tail += once(first, second)
-    if more and less:
-        return (
-            f"Cost decides by what matters more to you: against {second.spoken}, {first.spoken} "
-            f"{join(less)}, but {join(more)}{tail}."
-        )
-    if not more and not less:
-        return f"Cost does not decide it either: {level}."
-    if more:
-        return f"Cost does, and speaks for {second.spoken}: {first.spoken} {join(more)}{tail}."
-    return f"Cost does, and speaks for {first.spoken}: it {join(less)}{tail}."
-
-
-def once(first: Model, second: Model) -> str:
-    """Say that times come of single runs, whose spread nobody knows; nothing of several."""
-    return " (times of one run each)" if len(first.records) == len(second.records) == 1 else ""
-
-
-def compared(first: Cost, second: Cost) -> tuple[list[str], list[str], str]:
-    """Sort the currencies into phrases for more and for less, and a clause on those that are neither."""
-    more: list[str] = []
-    less: list[str] = []
-    same: list[str] = []
-    unknown: list[str] = []
-    for currency in CURRENCIES:
-        mine, theirs = currency.of(first), currency.of(second)
-        ratio = ratio_of(mine, theirs)
-        if ratio is None:
-            (same if about_equal(mine, theirs) else unknown).append(currency.name)
-            continue
-        figures = {"mine": currency.show(mine.value), "theirs": currency.show(theirs.value)}
-        if ratio > 1:
-            more.append(currency.more.format(ratio=times(ratio), **figures))
-        else:
-            less.append(currency.less.format(ratio=times(1 / ratio), **figures))
-    parts = [f"{_are(same)} within a tenth of each other"] if same else []
-    parts += [f"{_are(unknown)} not to be told apart in these runs, whose times overlap"] if unknown else []
-    return more, less, join(parts)
+    @property
+    def tail(self) -> str:
+        """Name what is about the same and what these runs cannot tell apart, after a semicolon each."""
+        same = f"; {_are(self.same)} about the same" if self.same else ""
+        return same + (f"; {_unknown(self.open)}" if self.open else "")
 
 
 def _are(names: list[str]) -> str:
     return f"{join(names)} {'is' if len(names) == 1 else 'are'}"
+
+
+def _unknown(names: list[str]) -> str:
+    return f"whether {join(names)} {'differs' if len(names) == 1 else 'differ'} these runs cannot tell"
+
+
+def bill(first: Model, second: Model) -> str:
+    """Return a sentence on what ``first``, the more accurate, costs against ``second``."""
+    if first.cost is None or second.cost is None:
+        return "What each of them costs these runs did not record."
+    found = compared(first.cost, second.cost)
+    against = f"against {second.spoken}, {first.spoken}"
+    if found.more and not found.less:
+        return f"That accuracy has a price: {against} {join(found.more)}{found.tail}."
+    if found.less and not found.more:
+        cheaper = "It is the cheaper choice as well" if not found.open else "It is cheaper in part"
+        return f"{cheaper}: {against} {join(found.less)}{found.tail}."
+    if found.more:
+        return f"Its costs are mixed: {against} {join(found.less)}, but {join(found.more)}{found.tail}."
+    return _neither(first, second, found)
+
+
+def open_bill(first: Model, second: Model, equal: bool) -> str:
+    """Return a sentence on costs where accuracy names no winner: equal, or not settled."""
+    if first.cost is None or second.cost is None:
+        return "What each of them costs these runs did not record."
+    found = compared(first.cost, second.cost)
+    start = "So cost may decide" if equal else "Cost is known better"
+    against = f"{start}: against {second.spoken}, {first.spoken}"
+    if found.more and found.less:
+        return f"{against} {join(found.less)}, but {join(found.more)}{found.tail}."
+    if found.more or found.less:
+        return f"{against} {join([*found.less, *found.more])}{found.tail}."
+    return _neither(first, second, found)
+
+
+def _neither(first: Model, second: Model, found: Bill) -> str:
+    if not found.open:
+        return f"In cost {first.spoken} and {second.spoken} are about the same: {join(found.same)}."
+    unknown = _unknown(found.open)
+    same = f"; {_are(found.same)} about the same" if found.same else ""
+    return f"{unknown[0].upper()}{unknown[1:]}{same}."
+
+
+def compared(first: Cost, second: Cost) -> Bill:
+    """Sort what ``first`` costs against ``second``."""
+    found = Bill([], [], [], [])
+    for currency in CURRENCIES:
+        mine, theirs = currency.of(first), currency.of(second)
+        how = relation(mine, theirs)
+        said = currency.name if how in ("same", "open") else _phrase(currency, mine, theirs, how)
+        getattr(found, how).append(said)
+    return found
+
+
+def _phrase(currency: Currency, mine: Interval, theirs: Interval, how: str) -> str:
+    figures = {"mine": currency.show(mine.value), "theirs": currency.show(theirs.value)}
+    ratio = ratio_of(mine, theirs)
+    if ratio is None:
+        return (currency.longer if how == "more" else currency.shorter).format(**figures)
+    if how == "more":
+        return currency.more.format(ratio=times(ratio), **figures)
+    return currency.less.format(ratio=times(1 / ratio), **figures)
 
 
 def price_of_one(model: Model) -> str:

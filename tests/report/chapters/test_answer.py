@@ -27,8 +27,8 @@ from tests.report.conftest import StudyOf
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_answer_has_three_sentences_for_every_kind_of_study(kind: str, study_of: StudyOf) -> None:
-    assert len(list(answer.words(study_of(kind)))) == 3
+def test_the_answer_has_a_few_sentences_for_every_kind_of_study(kind: str, study_of: StudyOf) -> None:
+    assert len(list(answer.words(study_of(kind)))) in range(3, 7)
 
 
 def test_transfer_wins(study_of: StudyOf) -> None:
@@ -57,7 +57,7 @@ def test_a_tie_is_said_as_a_tie(study_of: StudyOf) -> None:
     assert text.startswith("Not settled")
     assert "within noise (95 % interval −" in text
     assert "test images would decide it" in text
-    assert "speaks for the custom CNN" in said(study, "answer.cost.tie")
+    assert said(study, "answer.cost.undecided").startswith("Cost is known better")
     assert "accuracy.leader" in rules(study)
     assert "cannot be told from" in said(study, "accuracy.leader")
 
