@@ -190,7 +190,7 @@ def test_the_answer_of_one_common_class_is_set_against_it(read: Any) -> None:
 
 
 def test_augmentation_is_not_claimed_of_features_that_were_cached(tmp_path: Path) -> None:
-    flipped = {"augmentation": ["flip"]}
+    flipped: dict[str, object] = {"augmentation": ["flip"]}
     models = (Made(settings=flipped), Made("resnet18", "linear_probe", 0.7, settings=flipped))
     study = Study.from_records(*write_experiment(tmp_path, "x", FEW, models))
     said = images.augmentation_words(study).data
