@@ -13,7 +13,7 @@ from pipeline.report.look.table import NONE, bold, name, table
 from pipeline.report.look.theme import letters
 from pipeline.report.model import Model
 from pipeline.report.study import Study
-from pipeline.report.words.claims import Claim, claim, same_network
+from pipeline.report.words.claims import IF_IT_STAYS, Claim, claim, same_network
 from pipeline.report.words.english import join, number_word, opened
 from pipeline.report.words.numbers import duration, latency, percent, points, quantity
 from pipeline.report.words.phrases import at_size, averaged, spoken_list, test_images
@@ -110,7 +110,7 @@ def _tie(found: Facts, seeds: str) -> str:
     if a == b:
         scores = f"{transfer} and {own} both get {a} right{seeds}"
     start = "Accuracy does not decide it" if said.equivalent else "Not settled"
-    decides = f"; {said.what_decides} would decide it" if said.what_decides else ""
+    decides = f"; {said.what_decides} would decide it{IF_IT_STAYS}" if said.what_decides else ""
     return f"{start}: of the {found.images}, {scores}, {said.why_level}{decides}."
 
 

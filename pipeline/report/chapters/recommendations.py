@@ -10,7 +10,7 @@ from pipeline.report.look import floats
 from pipeline.report.look.table import name, table
 from pipeline.report.model import Model, best
 from pipeline.report.study import Study
-from pipeline.report.words.claims import Claim, Standing, claim, standing
+from pipeline.report.words.claims import IF_IT_STAYS, Claim, Standing, claim, standing
 from pipeline.report.words.english import opened, plural
 from pipeline.report.words.numbers import data_size, duration, latency, percent, points, quantity
 from pipeline.report.words.phrases import averaged, best_on_val, commonest, spoken_list
@@ -114,7 +114,7 @@ def _most_accurate(found: Facts, said: set[Model]) -> Recommendation:
     elif others.undecided:
         text += f" and is {found.title}, but {spoken_list(others.undecided, 'or')} cannot be told from it"
         decides = next((c.what_decides for c in others.claims if c.outcome == "undecided"), "")
-        text += f"; {decides} would decide." if decides else "."
+        text += f"; {decides} would decide it{IF_IT_STAYS}." if decides else "."
         choice = NOT_SETTLED
     elif others.equivalent:
         verb = "is" if len(others.equivalent) == 1 else "are"

@@ -31,6 +31,7 @@ RECIPE = {  # settings that may explain a difference as well
     "max_train_images": "number of training images",
 }
 RUNS = "for these two trained networks"
+IF_IT_STAYS = ", were the difference as large as it looks now"
 
 
 @dataclass(frozen=True)
