@@ -55,7 +55,7 @@ def needed_seeds(pairs: Sequence[Pair], now: Spread, alpha: np.ndarray, margin: 
         now,
         images=np.maximum(now.images - now.residual + residual, 1e-18),
         residual=residual,
-        trainings=np.array([pair.factor for pair in pairs]) * residual,
+        trainings=np.array([pair.between_of_one for pair in pairs]) / seeds,
         df=np.where(now.df > 0, now.df + np.maximum(2 * seeds - spent, 0), 0),
     )
     enough = _decided(pairs, then, alpha, margin) & (seeds > had) & (now.df > 0)
@@ -75,11 +75,13 @@ def chance(pair: Pair) -> Chance | None:
 
     The standardised difference has a noncentral t distribution; its exact interval.
     """
-    residual = sum(pair.residual)
     if pair.df <= 0:
         return None
-    shrink = np.sqrt(residual / pair.residual_of_one)  # from the difference of means to that of two runs
-    t = pair.difference / np.sqrt(max(pair.factor * residual, 1e-18))
+    between = max(pair.between, 1e-18)
+    shrink = np.sqrt(
+        between / max(pair.between_of_one, 1e-18)
+    )  # from the difference of means to that of two runs
+    t = pair.difference / np.sqrt(between)
     upper = (np.arange(STEPS) + 0.5) / STEPS
     stretched = t * np.sqrt(chdtri(pair.df, upper) / pair.df)
     bounds = np.full(2, -3 * abs(t) - 10.0), np.full(2, 3 * abs(t) + 10.0)

@@ -14,6 +14,7 @@ from scipy.special import ndtri, stdtrit
 
 STEPS, ROUNDS = 48, 4  # of a search: 34 halved 22 times
 SMALLEST_P = 1e-15
+FEW_DISPUTED = 10  # images: a residual that rests on so few counts half
 SPAN_WEIGHT = 0.3  # of the span, beside differences that were seen: fitted to intervals of 30 images
 
 
@@ -25,6 +26,7 @@ class Scores:
     seeds: int
     between: float  # variance of the seeds' mean scores, n - 1; 0 of one seed
     residual: float  # the part of it that the residual of seeds × images explains
+    disputed: float = 0.0  # about on how many images the seeds differ
 
     @classmethod
     def of(cls, scores: np.ndarray) -> "Scores":
@@ -39,7 +41,14 @@ class Scores:
         between = float(of_seed.var(ddof=1))
         squares = float(_squares(scores) - seeds * np.dot(mean, mean)) / (seeds - 1)  # within images
         within = max(0.0, squares - images * between) / max(1, images - 1)
-        return cls(mean, seeds, between, within / images)
+        return cls(mean, seeds, between, within / images, _disputed(scores, mean))
+
+
+def _disputed(scores: np.ndarray, mean: np.ndarray) -> float:
+    """Return about how many images share the spread over seeds: all alike count whole."""
+    spread = mean * (1 - mean) if scores.dtype == bool else scores.var(axis=0, dtype=np.float64)
+    squares = float(spread @ spread)
+    return float(spread.sum()) ** 2 / squares if squares > 0 else 0.0
 
 
 def _squares(scores: np.ndarray) -> float:
@@ -52,23 +61,41 @@ def _squares(scores: np.ndarray) -> float:
 class Trainings:
     """How much a training matters, over all models of a study that have several seeds."""
 
-    factor: float  # variance between seeds over the residual's: 1 where trainings differ by noise alone
+    level: float  # variance between seeds over what ``scale`` expects of the models' residuals
+    effect: float  # how fast that grows with a residual, counted in images: 0 where noise is all there is
     df: float  # degrees of freedom (Satterthwaite); 0 where nothing tells
     share: float  # residual, times images, over p (1 - p): for models of one seed
 
     @classmethod
     def pooled(cls, models: Sequence[Scores]) -> "Trainings":
-        """Pool the mean squares; each model's own residual gives the scale, so unlike models can share."""
+        """Pool the ratios of variance between seeds to residual, so that unlike models can share.
+
+        Each counts by its degrees of freedom, and less where its residual rests on few images. What moves
+        all images on a latent scale (probit, logit) moves the mean the more, the more images are in
+        doubt: the excess of the ratio over one grows with the residual, which ``effect`` allows for.
+        """
         several = [model for model in models if model.seeds > 1]
         df = np.array([model.seeds - 1 for model in several], float)
         residual = np.array([model.residual for model in several], float)
         between = np.array([model.between for model in several], float)
         total = float(df @ residual)
         if total <= 0:
-            return cls(1.0, 0.0, 0.0)
+            return cls(1.0, 0.0, 0.0, 0.0)
         scatter = float(df @ np.array([_scatter(model) for model in several]))
         share = total / scatter if scatter > 0 else 0.0
-        return cls(float(df @ between) / total, total**2 / float(df @ residual**2), share)
+        disputed = np.array([model.disputed for model in several])
+        weight = df * disputed / (disputed + FEW_DISPUTED)
+        ratio = np.divide(between, residual, out=np.zeros(len(df)), where=residual > 0)
+        doubt = residual * np.array([len(model.mean) for model in several]) ** 2
+        effect = max(0.0, float(weight @ (ratio - 1) / (weight @ doubt)))
+        level = float(weight @ (ratio / (1 + effect * doubt)) / weight.sum())
+        return cls(level, effect, float(weight.sum() ** 2 / np.sum(weight**2 / df)), share)
+
+    def between(self, model: Scores) -> float:
+        """Return the variance that trainings give the mean over a model's seeds, its residual included."""
+        residual = self.residual(model)
+        doubt = residual * model.seeds * len(model.mean) ** 2
+        return self.level * (1 + self.effect * doubt) * residual
 
     def residual(self, model: Scores) -> float:
         """Return the variance that the residual gives the mean over a model's seeds."""
@@ -177,8 +204,18 @@ class Pair:
         return self.residual[0] * self.a.seeds + self.residual[1] * self.b.seeds
 
     @property
-    def factor(self) -> float:
-        return self.trainings.factor if self.trainings else 1.0
+    def between(self) -> float:
+        """The variance of the difference over trainings, the residual included."""
+        if self.trainings is None:
+            return 0.0
+        return self.trainings.between(self.a) + self.trainings.between(self.b)
+
+    @property
+    def between_of_one(self) -> float:
+        """The same for one training of each."""
+        if self.trainings is None:
+            return 0.0
+        return sum(self.trainings.between(model) * model.seeds for model in (self.a, self.b))
 
     @property
     def df(self) -> float:
@@ -199,8 +236,8 @@ def spread(pairs: Sequence[Pair], span: float) -> Spread:
     ]
     centre, images = np.array(found).T
     residual = np.array([sum(pair.residual) for pair in pairs])
-    factor, df = np.array([(pair.factor, pair.df) for pair in pairs]).T
-    return Spread(centre, images, factor * residual, residual, df)
+    between, df = np.array([(pair.between, pair.df) for pair in pairs]).T
+    return Spread(centre, images, between, residual, df)
 
 
 def _over_images(difference: np.ndarray, span: float, added: float) -> tuple[float, float]:
