@@ -194,8 +194,9 @@ def test_other_versions_are_refused_by_name(
     dask: LocalCluster, workplace: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     Path("other_torch.py").write_text(
-        "import importlib.metadata as m\n"
-        "m.version = lambda name, true=m.version: '1.0' if name == 'torch' else true(name)\n",
+        "import distributed.versions as v\n"
+        "true = v._version_cached\n"
+        "v._version_cached = lambda name: '1.0' if name == 'torch' else true(name)\n",
         encoding="utf-8",
     )
     worker_is_refused(dask, "other_torch.py")

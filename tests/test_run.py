@@ -200,7 +200,7 @@ def test_killed_run_leaves_no_process_and_goes_on_to_the_same_result(
 
 
 def test_two_at_once_train_a_run_once(workplace: Path) -> None:
-    write(TINY)
+    write(TINY.replace("epochs: 2", "epochs: 400"))  # still at work when the second comes
     with started(workplace) as first:
         wait_for(workplace, "runs/.*.partial/settings.yaml")
         with started(workplace) as second:
