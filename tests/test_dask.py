@@ -195,8 +195,7 @@ def test_other_versions_are_refused_by_name(
 ) -> None:
     Path("other_torch.py").write_text(
         "import distributed.versions as v\n"
-        "true = v._version_cached\n"
-        "v._version_cached = lambda name: '1.0' if name == 'torch' else true(name)\n",
+        "v._version_cached = lambda name, true=v._version_cached: '1.0' if name == 'torch' else true(name)\n",
         encoding="utf-8",
     )
     worker_is_refused(dask, "other_torch.py")
