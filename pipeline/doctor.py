@@ -41,6 +41,7 @@ def examine(params: Path) -> Iterator[Finding]:
         _pandoc,
         _typst,
         _gpu,
+        _arithmetic,
         _weights,
         lambda: _data(params),
         _disk,
@@ -115,6 +116,22 @@ def _gpu() -> Finding:
     return Finding(
         "GPU", True, "none; training runs on the CPU: keep image_size and epochs small", remark=True
     )
+
+
+def _arithmetic() -> Finding:
+    """Compare small convolutions in bf16 with fp32; only where runs here would use bf16."""
+    import torch
+
+    from pipeline.learn import arithmetic
+    from pipeline.learn.device import has_fast_bf16
+
+    if not has_fast_bf16(torch.device("cpu")):
+        return Finding("arithmetic", True, "this processor trains in fp32")
+    wrong = arithmetic.wrong(sides=(1, 2, 3, 8), kernels=(1, 3))
+    if wrong:
+        text = f"bf16 gives a wrong {wrong[0]} (and {len(wrong) - 1} more): set precision: fp32"
+        return Finding("arithmetic", False, text)
+    return Finding("arithmetic", True, "convolutions in bf16 agree with fp32")
 
 
 def _weights() -> Finding:

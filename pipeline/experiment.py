@@ -46,6 +46,7 @@ FINE_TUNE = AppliesWhen(lambda s: s.mode == "fine_tune")
 LINEAR_PROBE = AppliesWhen(lambda s: s.mode == "linear_probe")
 PRETRAINED = AppliesWhen(lambda s: s.mode != "scratch")
 MOMENTUM = AppliesWhen(lambda s: s.optimizer in ("sgd", "muon"))
+CONSTANT = AppliesWhen(lambda s: s.schedule == "constant")
 WARMUP = AppliesWhen(lambda s: s.schedule != "one_cycle")
 CROP = AppliesWhen(lambda s: "crop" in s.augmentation)
 
@@ -116,8 +117,9 @@ class RunSettings(BaseModel):
     # How it learns
     seed: Seed = Field(0, description="seed of initialisation, data order and augmentation")
     epochs: Epochs = Field(10, description="at most so many passes over the training images")
-    patience: Epochs | None = Field(
-        None, description="stop after so many epochs without a lower val loss; None: never"
+    # one_cycle and cosine improve a network most at their end, which patience would cut off.
+    patience: Annotated[Epochs | None, CONSTANT] = Field(
+        None, description="constant: stop after so many epochs without a lower val loss; None: never"
     )
     batch_size: Annotated[int, Field(ge=1, le=65536, strict=True)] = Field(
         128, description="images in one training step"

@@ -31,6 +31,12 @@ HISTORY_COLUMNS = (
     "learning_rate",
     "epoch_seconds",
 )
+# What an epoch did; None in records that were written before these columns were.
+STAGE_COLUMNS = (
+    "stage",  # head: the last layer alone; network: all layers
+    "augmented",  # whether training images were changed at random
+    "cached_features",  # whether features were seen that were computed once, in place of images
+)
 GALLERY_COLUMNS = ("kind", "split", "index", "target", "file", "png")
 RUN_FOLDER_VARIABLE = "HEADSTART_RUN_FOLDER"
 NOTEBOOKS = Path(__file__).parent / "notebooks"
@@ -38,6 +44,37 @@ NOTEBOOKS = Path(__file__).parent / "notebooks"
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class Copies(_Part):
+    """Which images of one split are also in another: ``index`` of each, and of the one that it is a copy of.
+
+    ``lookalikes`` resemble an image there and are other pictures: they are no duplicates.
+    """
+
+    searched: int
+    exact: list[int] = []  # equal pixels
+    exact_of: list[int] = []
+    near: list[int] = []  # one picture, up to brightness, contrast, compression and a shift
+    near_of: list[int] = []
+    lookalikes: list[int] = []
+    note: str = ""  # why near copies were not looked for
+
+
+class Duplicates(_Part):
+    """Copies among the images, by a rule whose threshold the data set.
+
+    Distances are what is left of one image after another is fitted to it, as a share of its contrast.
+    """
+
+    rule: str
+    threshold: float | None = None  # near copies are at most so far apart; None: only exact ones count
+    similarity_threshold: float | None = None  # of thumbnails, for pictures that were cropped or recoloured
+    class_distance: float | None = None  # images of different classes are farther apart in 99 of 100 cases
+    test_in_train: Copies
+    test_in_val: Copies
+    val_in_train: Copies
+    train_across_classes: Copies  # training images with a copy of another class
 
 
 class DatasetInfo(_Part):
@@ -51,12 +88,17 @@ class DatasetInfo(_Part):
     native_size: list[int] | None = None  # height, width; None when sizes differ
     split_note: str = ""
     unreadable: list[str] = []
-    near_duplicates: list[int] = []  # indices of test images with a near twin in train
+    duplicates: Duplicates | None = None
+    near_duplicates: list[int] = []  # indices of test images that are exact or near copies of one in train
     near_duplicates_note: str = ""
     notes: list[str] = []  # sentences: what was left out, scaled, or lost on the way to the network
     pixel_scale: list[float] | None = None  # what is black and what white, for pixels of more than 8 bits
     seen_share: float = 1.0  # mean share of an image's area that the network sees
     reduction: float = 1.0  # how many times smaller the typical image is made for the network
+    typical_side: float | None = None  # pixels; half of the images have at least this shorter side
+    scaling: Literal["up", "down", "none"] | None = None  # what that takes to reach the network's size
+    images_found: int | None = None  # in all parts, before splits and limits; unreadable ones included
+    files_found: int | None = None  # the same as files; None where images have no files of their own
 
 
 class ModelInfo(_Part):
@@ -70,6 +112,8 @@ class ModelInfo(_Part):
     input_size: int
     weights_name: str | None = None
     weights_hash: str | None = None
+    initialisation: str | None = None  # as "random" or "pretrained, head random"
+    pretrained_size: int | None = None  # side in pixels that the weights were trained for, where known
     description: str = ""
     layers: list[dict[str, Any]] = []  # name, kind, output, parameters: one per top-level stage
 
@@ -126,6 +170,9 @@ class RunDetails(_Part):
     model: ModelInfo | None = None
     timings: Timings | None = None
     best_epoch: int | None = None
+    best_stage: str | None = None  # head or network: in which stage the kept epoch was
+    kept_by: str | None = None  # "val_loss": what was lowest in the kept epoch
+    patience_in_effect: bool | None = None  # whether patience could have ended training
     stop_reason: str | None = None  # "all epochs done" or "val loss did not fall for 5 epochs"
     environment: Environment | None = None
     failure: Failure | None = None
@@ -219,8 +266,12 @@ class RunRecord:
 
     @cached_property
     def history(self) -> pd.DataFrame:
-        """One row per epoch, columns ``HISTORY_COLUMNS``; losses in nats, accuracies fractions."""
-        return self._table("history.csv", HISTORY_COLUMNS)
+        """One row per epoch, columns ``HISTORY_COLUMNS`` and ``STAGE_COLUMNS``, the latter None if unknown.
+
+        Losses are in nats, accuracies fractions.
+        """
+        table = self._table("history.csv", HISTORY_COLUMNS)
+        return table.assign(**{name: None for name in STAGE_COLUMNS if name not in table})
 
     @property
     def predictions(self) -> pd.DataFrame:

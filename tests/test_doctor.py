@@ -17,7 +17,8 @@ def test_this_environment_is_healthy() -> None:
     found = findings(ROOT / "params" / "smoke.yaml")
 
     assert list(found) == [
-        "Python", "torch", "kernel", "Quarto", "Pandoc", "Typst", "GPU", "weights", "data", "disk",
+        "Python", "torch", "kernel", "Quarto", "Pandoc", "Typst", "GPU", "arithmetic", "weights",
+        "data", "disk",
     ]  # fmt: skip
     assert all(finding.ok for finding in found.values()), found
     assert sys.executable in found["kernel"].text

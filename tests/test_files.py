@@ -11,7 +11,7 @@ import torch
 
 from pipeline.experiment import RunSettings
 from pipeline.files import as_on_disk, expanded, give_usual_rights, read_kept, write_kept
-from pipeline.learn.data.duplicates import cached_near_duplicates
+from pipeline.learn.data import duplicates
 from pipeline.learn.data.fingerprint import files_fingerprint
 from pipeline.learn.data.sources import checked_fingerprints
 from pipeline.learn.listing import cached_listing
@@ -79,12 +79,13 @@ def test_damaged_caches_never_change_an_answer(workplace: Path, region: float) -
     data.parent.mkdir()
     data.write_text("content", encoding="utf-8")
     images = torch.randint(0, 256, (6, 16, 16, 3), dtype=torch.uint8)
+    part = duplicates.Images(images, torch.arange(6) % 2, range(6))
 
     def answers() -> tuple[object, ...]:
         return (
             files_fingerprint("data", [("x", str(data))]),
             checked_fingerprints([RunSettings()]),
-            cached_near_duplicates("key", images[:3], images[2:])[0].tolist(),
+            duplicates.cached("key", lambda: duplicates.find(part, part, part)),
             cached_listing("torch", lambda: {"resnet": {"size": 224}}),
         )
 

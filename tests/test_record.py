@@ -14,6 +14,7 @@ from pipeline.errors import RecordError
 from pipeline.experiment import RunSettings
 from pipeline.files import digest
 from pipeline.record import (
+    STAGE_COLUMNS,
     Failure,
     RunDetails,
     RunFolder,
@@ -219,3 +220,10 @@ def test_progress_is_appended_line_by_line(tmp_path: Path) -> None:
 
     lines = (tmp_path / "progress.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
+
+
+def test_history_of_an_older_record_says_nothing_of_stages(whole_run: RunRecord) -> None:
+    history = pd.read_csv(whole_run.folder / "history.csv").drop(columns=list(STAGE_COLUMNS), errors="ignore")
+    old = RunRecord(whole_run.folder, whole_run.details.model_copy(update={"files": {}}))
+    assert len(old.history) == len(history)
+    assert all(name in old.history for name in STAGE_COLUMNS)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from pipeline.errors import RunError, SettingsError
 from pipeline.experiment import RunSettings
-from pipeline.learn import memory
+from pipeline.learn import arithmetic, memory
 from pipeline.learn.fast import convolutions
 from pipeline.learn.fast.memory import keep_freed
 from pipeline.learn.fast.threads import Threads
@@ -72,6 +72,7 @@ class Hardware:
         """Move a network to the device, in the memory format that is fast there."""
         if self.device.type == "cpu" and self.precision == "bf16":
             convolutions.use_in(network, amx=has_amx())
+            arithmetic.use_in(network)
         layout = torch.channels_last if self.channels_last else torch.preserve_format
         return network.to(self.device, memory_format=layout)  # type: ignore[call-overload]
 

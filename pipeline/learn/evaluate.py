@@ -66,7 +66,7 @@ def _cheapest(
     network: Any, images: "ImageData", settings: RunSettings, hardware: Hardware
 ) -> tuple[nn.Module, Any]:
     """Return what to ask and what to show it: a frozen backbone's features may be at hand."""
-    if settings.mode == "linear_probe" and not settings.flip_at_test:
+    if settings.mode == "linear_probe":
         return network.head, FeatureData(network, images, settings, hardware)
     return network, images
 
@@ -112,6 +112,9 @@ def save(
         model=models.describe(network, settings, images.preprocessing),
         timings=_timings(network, images, settings, fitted, predictions, hardware),
         best_epoch=fitted.best_epoch,
+        best_stage=fitted.best_stage,
+        kept_by="val_loss",
+        patience_in_effect=settings.effective().get("patience") is not None,
         stop_reason=fitted.stop_reason,
         environment=environment(hardware),
     )

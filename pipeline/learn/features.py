@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pipeline.learn.data.images import ImageData, SplitName
 
 VERSION = 1  # raise when features are computed in another way, so that older ones are not used
+MIRROR = -1  # the view that is an image's mirror
 VIEW_SEED = 0  # augmented views are the same for every seed: that is what makes them shareable
 # What says which images there are, in what split.
 DATA_SETTINGS = (
@@ -91,9 +92,12 @@ class FeatureData:
             yield x, self.train.targets[positions]
 
     def batches(self, split_name: "SplitName", batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield features [B, F] and targets [B] of a split, in order."""
+        """Yield features [B, views, F] and targets [B] of a split, in order.
+
+        A view is the image as it is, and with ``flip_at_test`` its mirror too.
+        """
         targets = getattr(self.images, split_name).targets
-        features = self.features(split_name)
+        features = torch.stack([self.features(split_name, view) for view in self._asked_views], dim=1)
         yield from zip(features.split(batch_size), targets.split(batch_size), strict=True)
 
     def compute(self) -> float:
@@ -110,7 +114,12 @@ class FeatureData:
 
     def _needed(self) -> "list[Features]":
         wanted: list[tuple[SplitName, int]] = [("train", v) for v in range(self.settings.feature_views)]
-        return [self._load(split_name, view) for split_name, view in [*wanted, ("val", 0)]]
+        wanted += [("val", view) for view in self._asked_views]
+        return [self._load(split_name, view) for split_name, view in wanted]
+
+    @property
+    def _asked_views(self) -> tuple[int, ...]:
+        return (0, MIRROR) if self.settings.flip_at_test else (0,)
 
     def features(self, split_name: "SplitName", view: int = 0) -> Tensor:
         """Return the features [n, F] of a split, computed if no run has done so before."""
@@ -122,7 +131,7 @@ class FeatureData:
         return self._loaded[split_name, view]
 
     def _find(self, split_name: "SplitName", view: int) -> "Features":
-        path = cache_folder("features") / f"{self._key}-{split_name}-{view}.safetensors"
+        path = cache_folder("features") / f"{self._key}-{split_name}-{_name(view)}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):  # two seeds at once: the second finds them computed
             found = read(path)
@@ -150,6 +159,8 @@ class FeatureData:
 
     def _image_batches(self, split_name: "SplitName", view: int) -> Iterator[tuple[Tensor, Tensor]]:
         size = evaluation_batch(self.images, self.hardware)
+        if view == MIRROR:
+            return ((x.flip(3), targets) for x, targets in self.images.batches(split_name, size))
         if view == 0:
             return self.images.batches(split_name, size)
         fixed = self.settings.model_copy(update={"batch_size": size})
@@ -184,6 +195,10 @@ def _key(backbone: nn.Module, images: "ImageData", settings: RunSettings, hardwa
     return digest([counts, images.info.fingerprint, prepared, settings.model, weights.hexdigest(), where])[
         :24
     ]
+
+
+def _name(view: int) -> str:
+    return "mirror" if view == MIRROR else str(view)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from pipeline.record import RunFolder
 SECONDS_BETWEEN_EVENTS = 5.0  # within an epoch
 TOLD = ("train_loss", "val_loss", "val_accuracy", "images_per_second")
 
-Row = dict[str, float]
+Row = dict[str, Any]  # numbers, and what kind of epoch it was: record.STAGE_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,9 @@ class Progress:
     """What training has come to: a row per epoch, and the weights of the best one.
 
     The best epoch (from 1; 0 before the first) has the lowest val loss. Early stopping waits for
-    the same number to fall, so the epoch that is kept and the one that stops training agree.
+    the same number to fall, so the epoch that is kept and the one that stops training agree. Between
+    epochs of one training loss tells more than accuracy, which jumps by whole images; between models
+    it does not compare, as label smoothing and confidence move it: those are chosen by val accuracy.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -105,7 +108,7 @@ class Reporter:
             stage="train", epoch=epoch, epochs=self.epochs, images_per_second=rate, eta_seconds=left
         )
 
-    def epoch(self, row: Mapping[str, float]) -> None:
+    def epoch(self, row: Mapping[str, Any]) -> None:
         """Print an epoch in one line, and tell it."""
         epoch, digits = int(row["epoch"]), len(str(self.epochs))
         left = row["epoch_seconds"] * (self.epochs - epoch)

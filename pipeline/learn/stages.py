@@ -22,15 +22,15 @@ PREPARED_WITH = 2000  # training images that a network may look at before the fi
 
 
 def of(settings: RunSettings) -> list[tuple[str, int]]:
-    """Return what is trained, the head or all of the network, and for how many epochs at most.
+    """Return what is trained, the head or the whole network, and for how many epochs at most.
 
     Fine-tuning begins with the head, so that the first steps of the backbone follow a sensible one.
     """
     if settings.mode == "linear_probe":
         return [("head", settings.epochs)]
     if settings.mode == "fine_tune" and settings.head_epochs:
-        return [("head", settings.head_epochs), ("all", settings.epochs)]
-    return [("all", settings.epochs)]
+        return [("head", settings.head_epochs), ("network", settings.epochs)]
+    return [("network", settings.epochs)]
 
 
 class Examples(Protocol):
@@ -79,6 +79,14 @@ class Stage:
     def epoch(self) -> int:
         """How many epochs of this stage are done."""
         return self.progress.epoch - self.first_epoch
+
+    @property
+    def kind_of_epoch(self) -> dict[str, Any]:
+        """What an epoch of this stage is, by ``record.STAGE_COLUMNS``."""
+        cached = self.name == "head"
+        shown = not cached or self.settings.feature_views > 1
+        augmented = shown and bool(self.settings.augmentation)
+        return {"stage": self.name, "augmented": augmented, "cached_features": cached}
 
     def state(self) -> dict[str, Any]:
         """Return all that a resumed run needs, as ``checkpoint.write`` takes it."""

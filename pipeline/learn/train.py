@@ -37,13 +37,14 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 class FitResult:
     """What training did; the network it trained now holds the weights of ``best_epoch``.
 
-    ``history`` has a row per epoch, columns ``record.HISTORY_COLUMNS``, ``images_per_second`` and
-    ``threads``; fine-tuning begins with the epochs of the head alone. The best epoch, from 1, has the
-    lowest val loss. ``train_seconds`` holds all epochs with their val passes, and ``feature_seconds``.
+    ``history`` has a row per epoch, columns ``record.HISTORY_COLUMNS``, ``record.STAGE_COLUMNS``,
+    ``images_per_second`` and ``threads``; fine-tuning begins with the epochs of the head alone. The best
+    epoch, from 1, has the lowest val loss. ``train_seconds`` is as in ``record.Timings``.
     """
 
     history: pd.DataFrame
     best_epoch: int
+    best_stage: str
     stop_reason: str
     train_seconds: float
     feature_seconds: float = 0.0
@@ -89,7 +90,7 @@ def _train(stage: Stage, reporter: Reporter, keep: Callable[[dict[str, Any]], No
 
 
 def _stop_reason(stage: Stage) -> str | None:
-    progress, patience = stage.progress, stage.settings.patience
+    progress, patience = stage.progress, stage.settings.effective().get("patience")
     if stage.epoch >= stage.settings.epochs:
         return "all epochs done"
     waited = progress.epoch - max(stage.first_epoch, progress.best_epoch)
@@ -118,6 +119,7 @@ def _one_epoch(stage: Stage, epoch: int, reporter: Reporter) -> Row:
         "epoch_seconds": time.perf_counter() - started,
         "images_per_second": train.images / (trained - started),
         "threads": stage.hardware.threads_used(),
+        **stage.kind_of_epoch,
     }
 
 
@@ -189,22 +191,28 @@ def evaluate(network: nn.Module, batches: Batches, settings: RunSettings, hardwa
 def log_probabilities(network: nn.Module, x: Tensor, settings: RunSettings, hardware: Hardware) -> Tensor:
     """Return the logarithms float32 [B, classes] of the probabilities that a network gives.
 
-    ``x`` are images [B, 3, S, S], or features [B, F] for a head alone, which have no mirror. With
+    ``x`` are images [B, 3, S, S], or for a head alone features of their views [B, views, F]. With
     ``flip_at_test`` the probabilities are the mean over an image and its mirror. The softmax is
     computed in fp32 whatever the precision, so that the probabilities of an image sum to 1.
     """
-    mirrored = settings.flip_at_test and x.ndim == IMAGES_NDIM
     hardware.step()
     with hardware.autocast():
-        logits = [network(view) for view in ((x, x.flip(3)) if mirrored else (x,))]
+        logits = [network(view) for view in _views(x, settings)]
     answers = torch.stack([answer.float().log_softmax(dim=1) for answer in logits])
-    return answers.logsumexp(dim=0) - math.log(len(answers)) if mirrored else answers[0]
+    return answers.logsumexp(dim=0) - math.log(len(answers)) if len(answers) > 1 else answers[0]
+
+
+def _views(x: Tensor, settings: RunSettings) -> tuple[Tensor, ...]:
+    if x.ndim != IMAGES_NDIM:
+        return x.unbind(1)
+    return (x, x.flip(3)) if settings.flip_at_test else (x,)
 
 
 def _result(progress: Progress, reason: str, hardware: Hardware) -> FitResult:
     return FitResult(
         history=pd.DataFrame(progress.rows).astype({"epoch": int}),
         best_epoch=progress.best_epoch,
+        best_stage=str(progress.rows[progress.best_epoch - 1]["stage"]),
         stop_reason=reason,
         train_seconds=progress.seconds,
         feature_seconds=progress.feature_seconds,

@@ -14,7 +14,7 @@ from pipeline.experiment import RunSettings
 from pipeline.learn import evaluate, gallery, optimizers, train
 from pipeline.learn.progress import Progress, Reporter, Scores, clock
 from pipeline.learn.stages import Stage
-from pipeline.record import HISTORY_COLUMNS
+from pipeline.record import HISTORY_COLUMNS, STAGE_COLUMNS
 from tests.learn import tiny
 
 pytestmark = pytest.mark.usefixtures("workplace")
@@ -193,10 +193,56 @@ def test_val_is_scored_as_the_predictions_are_made() -> None:
     assert loss != pytest.approx(val_loss(network, chosen), rel=1e-3)  # that asks for no mirror
 
 
-def test_features_have_no_mirror() -> None:
-    chosen = tiny.transfer_settings(flip_at_test=True, epochs=2)
+@pytest.mark.parametrize("mode", ["linear_probe", "fine_tune"])
+def test_features_are_asked_with_their_mirror_as_images_are(mode: str) -> None:
+    chosen = tiny.transfer_settings(mode=mode, flip_at_test=True, epochs=1, head_epochs=1)
+    chosen = chosen.model_copy(update={"learning_rate": 1e-12})  # the weights stay as they are
     network, fitted = fit(chosen)
-    assert val_loss(network, chosen) == pytest.approx(fitted.history["val_loss"].min(), rel=1e-4)
+    batches = tiny.images(chosen).batches("val", 1000)
+    scores = train.evaluate(network, batches, chosen, tiny.CPU)
+    assert fitted.history["val_loss"].iloc[0] == pytest.approx(scores.loss, rel=1e-5)
+    assert val_loss(network, chosen) != pytest.approx(scores.loss, rel=1e-5)  # that asks for no mirror
+
+
+@pytest.mark.parametrize("mode", ["linear_probe", "fine_tune"])
+def test_predictions_come_with_the_mirror_whatever_is_cached(mode: str) -> None:
+    chosen = tiny.transfer_settings(mode=mode, flip_at_test=True, epochs=1, head_epochs=1)
+    network, _ = fit(chosen)
+    images = tiny.images(chosen)
+    x, _ = next(images.batches("test", 1000))
+    expected = evaluate.probabilities(network.eval(), x, chosen, tiny.CPU).numpy()
+    found = evaluate.predict(network, images, chosen, tiny.CPU)["test"].probability
+    assert np.allclose(found, expected, atol=1e-5)
+
+
+KINDS_OF_EPOCH = {
+    "fine_tune": [("head", False, True)] * 2 + [("network", True, False)],
+    "linear_probe": [("head", False, True)],
+    "scratch": [("network", True, False)],
+}
+
+
+@pytest.mark.parametrize("mode", KINDS_OF_EPOCH)
+def test_history_says_what_each_epoch_did(mode: str) -> None:
+    model = "custom_cnn" if mode == "scratch" else "resnet18"
+    chosen = tiny.settings(model=model, mode=mode, epochs=1, head_epochs=2, augmentation=["crop"])
+    _, fitted = fit(chosen)
+    found = fitted.history[list(STAGE_COLUMNS)].itertuples(index=False, name=None)
+    assert list(found) == KINDS_OF_EPOCH[mode]
+    assert fitted.best_stage == fitted.history["stage"].iloc[fitted.best_epoch - 1]
+
+
+def test_augmented_views_make_an_epoch_of_features_augmented() -> None:
+    _, fitted = fit(tiny.transfer_settings(epochs=1, augmentation=["crop"], feature_views=2))
+    assert fitted.history["augmented"].all()
+
+
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine"])
+def test_patience_does_not_end_a_training_whose_rate_still_falls(schedule: str) -> None:
+    chosen = tiny.settings(optimizer="sgd", learning_rate=20.0, epochs=8, patience=1, schedule=schedule)
+    _, fitted = fit(chosen)
+    assert (len(fitted.history), fitted.stop_reason) == (8, "all epochs done")
+    assert "patience" not in chosen.effective()
 
 
 def test_infinite_loss_ends_the_run_in_one_line() -> None:

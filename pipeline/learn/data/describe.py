@@ -1,10 +1,12 @@
 """What a run's record says of the images: how many there are, and what was done to them on the way."""
 
+from typing import Literal
+
 import torch
 
 from pipeline.learn.data.contents import Contents
 from pipeline.learn.data.decoded import Decoded
-from pipeline.learn.data.duplicates import cached_near_duplicates
+from pipeline.learn.data.duplicates import Images, cached, find
 from pipeline.learn.data.images import Split
 from pipeline.learn.data.split import Splits
 from pipeline.record import DatasetInfo
@@ -17,7 +19,9 @@ def describe(
     contents: Contents, splits: Splits, decoded: Decoded, parts: dict[str, Split], key: str, image_size: int
 ) -> DatasetInfo:
     """Return all but the fingerprint and the unreadable files; ``key`` names what was decoded."""
-    twins, rule = cached_near_duplicates(key, parts["test"].pixels, parts["train"].pixels)
+    images = {name: Images(part.pixels, part.targets, part.index.tolist()) for name, part in parts.items()}
+    copies = cached(key, lambda: find(**images))
+    leaked = copies.test_in_train
     return DatasetInfo(
         name=contents.name,
         fingerprint="",
@@ -26,13 +30,24 @@ def describe(
         class_counts={name: class_counts(contents, part) for name, part in parts.items()},
         native_size=list(decoded.native_size) if decoded.native_size else None,
         split_note=splits.note,
-        near_duplicates=parts["test"].index[twins].tolist(),
-        near_duplicates_note=rule,
+        duplicates=copies,
+        near_duplicates=sorted([*leaked.exact, *leaked.near]),
+        near_duplicates_note=copies.rule,
         notes=[*contents.notes, *_losses(decoded, image_size)],
         pixel_scale=[decoded.scale.low, decoded.scale.high] if decoded.scale else None,
         seen_share=decoded.seen_share,
         reduction=decoded.typical_side / image_size,
+        typical_side=decoded.typical_side,
+        scaling=_scaling(decoded.typical_side, image_size),
+        images_found=sum(len(part) for part in contents.parts.values()),
+        files_found=sum(len(part.files) for part in contents.parts.values()) or None,
     )
+
+
+def _scaling(side: float, image_size: int) -> Literal["up", "down", "none"]:
+    if side == image_size:
+        return "none"
+    return "up" if side < image_size else "down"
 
 
 def class_counts(contents: Contents, part: Split) -> list[int]:

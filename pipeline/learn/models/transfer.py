@@ -28,7 +28,7 @@ class TransferNetwork(nn.Module):
         self.auxiliary = auxiliary_classifiers(backbone)
         for name in self.auxiliary:
             old: Any = backbone.get_submodule(name)
-            replace_module(backbone, name, nn.Linear(old.in_features, classes))
+            replace_module(backbone, name, Head(old.in_features, classes))
         self.freeze_batchnorm = settings.mode == "fine_tune" and settings.freeze_batchnorm
         self.frozen = False
         if settings.mode == "linear_probe":

@@ -195,6 +195,8 @@ def describe(network: "nn.Module", settings: RunSettings, preprocessing: Preproc
         input_size=image_size,
         weights_name=_weights_name(settings),
         weights_hash=weights_hash(settings),
+        initialisation=_initialisation(settings),
+        pretrained_size=_pretrained_size(settings),
         description=_description(settings, network.head),
         layers=layers,
     )
@@ -218,6 +220,20 @@ def _weights_name(settings: RunSettings) -> str | None:
     if weights.is_file_name(settings.weights):
         return Path(str(settings.weights)).name
     return _published(settings).name
+
+
+def _initialisation(settings: RunSettings) -> str:
+    """Return in words what the weights were before the first step."""
+    if settings.model == CUSTOM:
+        return "random, stem computed from training images"
+    return "pretrained, head random" if settings.pretrained else "random"
+
+
+def _pretrained_size(settings: RunSettings) -> int | None:
+    """Return the side of the images that published weights were trained on; own files do not tell theirs."""
+    if not settings.pretrained or weights.is_file_name(settings.weights):
+        return None
+    return _published(settings).preprocessing.image_size
 
 
 def _description(settings: RunSettings, head: Any) -> str:

@@ -99,3 +99,11 @@ def test_values_on_a_device_without_float64_are_taken_to_the_cpu() -> None:
 
     assert custom_cnn.in_double(OnMps()).dtype == torch.float64
     assert custom_cnn.in_double(torch.ones(2)).dtype == torch.float64
+
+
+def test_logits_are_fp32_under_bf16() -> None:
+    layer, x = custom_cnn.Head(64, 10), torch.randn(32, 64)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = layer(x)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, layer(x))

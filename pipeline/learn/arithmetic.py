@@ -1,0 +1,97 @@
+"""Where a processor's own arithmetic is wrong: it is gone round, and ``wrong`` looks for more of it.
+
+On CPUs with AMX, PyTorch 2.15 takes bf16 gradients of filters from memory that nobody wrote where a
+convolution's input is narrower than its stride (3×3, stride 2, input 1×1: in 36 of 60 calls). Such
+convolutions are computed in fp32 on every CPU: at one to three pixels that costs nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+KERNELS, STRIDES, CHANNELS = (1, 3, 5, 7), (1, 2, 3, 4), 16
+GROUPS = (1, 2, CHANNELS)  # the last is depthwise
+ROUNDING = 0.02  # bf16 keeps eight bits; of the length of all values together, its rounding is less
+IMAGES = 4
+
+
+class Safe:
+    """Stands before a convolution's own class: its ``forward`` is in fp32 where bf16 is not to be trusted."""
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        narrow = x.shape[-2] < self.stride[0] or x.shape[-1] < self.stride[1]
+        if not (narrow and x.device.type == "cpu" and torch.is_autocast_enabled("cpu")):
+            return super().forward(x)  # type: ignore[misc]
+        with torch.autocast("cpu", enabled=False):
+            answer: Tensor = super().forward(x.float())  # type: ignore[misc]
+        return answer.to(torch.get_autocast_dtype("cpu"))
+
+
+@cache
+def _safe(kind: Any) -> Any:
+    return type(f"Safe{kind.__name__}", (Safe, kind), {})
+
+
+def use_in(network: nn.Module) -> None:
+    """Have the strided convolutions of a network compute in fp32 where bf16 is wrong, in place."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and max(module.stride) > 1 and not isinstance(module, Safe):
+            kind: Any = type(module)  # a class is hashable, whatever its type says
+            module.__class__ = _safe(kind)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One convolution to try, of ``kernel`` by ``kernel`` on images of ``side`` by ``side`` pixels."""
+
+    kernel: int
+    stride: int
+    groups: int
+    side: int
+
+    def __str__(self) -> str:
+        size = f"{self.kernel}×{self.kernel}, stride {self.stride}"
+        return f"{size}, {self.groups} groups, input {self.side}×{self.side}"
+
+
+def wrong(sides: Sequence[int], kernels: Sequence[int] = KERNELS, guarded: bool = True) -> list[str]:
+    """Return which convolutions differ, in bf16 on this CPU, from fp32 by more than rounding, and in what.
+
+    ``guarded`` ones are as in a network of Headstart; others are PyTorch's own.
+    """
+    shapes = (Shape(*found) for found in product(kernels, STRIDES, GROUPS, sides))
+    return [problem for shape in shapes for problem in _problems(shape, guarded)]
+
+
+def _problems(shape: Shape, guarded: bool) -> Iterator[str]:
+    expected, found = _computed(shape, False, guarded), _computed(shape, True, guarded)
+    for what, right in expected.items():
+        error = torch.linalg.norm(found[what].float() - right)
+        if not bool(error <= ROUNDING * torch.linalg.norm(right)):  # what is no number is not less either
+            yield f"{what} of {shape}"
+
+
+def _computed(shape: Shape, in_bf16: bool, guarded: bool) -> dict[str, Tensor]:
+    """Return a convolution's answer and its two gradients, all of values that bf16 holds exactly."""
+    random = torch.Generator().manual_seed(0)
+    layer = nn.Conv2d(
+        CHANNELS, CHANNELS, shape.kernel, shape.stride, shape.kernel // 2, groups=shape.groups, bias=False
+    ).to(memory_format=torch.channels_last)
+    if guarded:
+        use_in(layer)
+    x = _values((IMAGES, CHANNELS, shape.side, shape.side), random).requires_grad_()
+    with torch.no_grad():
+        layer.weight.copy_(_values(layer.weight.shape, random))
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=in_bf16):
+        answer = layer(x.to(memory_format=torch.channels_last))
+    answer.backward(_values(answer.shape, random).to(answer.dtype))
+    return {"forward pass": answer.detach(), "input gradient": x.grad, "filter gradient": layer.weight.grad}
+
+
+def _values(shape: Sequence[int], random: torch.Generator) -> Tensor:
+    return torch.randn(*shape, generator=random).bfloat16().float()

@@ -1,0 +1,42 @@
+"""Convolutions in bf16 are right on the machine that runs this, in all shapes that networks have."""
+
+import pytest
+import torch
+from torch import nn
+
+from pipeline.learn import arithmetic
+from tests.learn import tiny
+
+
+@pytest.mark.parametrize("side", range(1, 18))
+def test_convolutions_in_bf16_agree_with_fp32(side: int) -> None:
+    assert arithmetic.wrong([side]) == []
+
+
+def test_a_convolution_narrower_than_its_stride_is_computed_in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[torch.dtype] = []
+    plain = nn.Conv2d.forward
+    monkeypatch.setattr(nn.Conv2d, "forward", lambda self, x: seen.append(x.dtype) or plain(self, x))
+    network = nn.Sequential(nn.Conv2d(2, 2, 3, 2, 1), nn.Conv2d(2, 2, 3, 1, 1))
+    arithmetic.use_in(network)
+    for side in (1, 2):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            x = torch.zeros(1, 2, side, side, dtype=torch.bfloat16)
+            assert network(x).dtype == torch.bfloat16
+    assert seen == [torch.float32, torch.bfloat16, torch.bfloat16, torch.bfloat16]
+
+
+def test_networks_in_bf16_are_guarded_and_keep_their_names() -> None:
+    machine = type(tiny.CPU)(torch.device("cpu"), "bf16", threads=1, channels_last=True)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.Conv2d(4, 4, 3))
+    names = list(network.state_dict())
+    machine.place(machine.place(network))
+    assert isinstance(network[0], arithmetic.Safe)
+    assert not isinstance(network[1], arithmetic.Safe)
+    assert list(network.state_dict()) == names
+
+
+def test_what_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arithmetic, "ROUNDING", 0.0)
+    found = arithmetic.wrong([4], kernels=[3])
+    assert "filter gradient of 3×3, stride 2, 1 groups, input 4×4" in found
