@@ -17,6 +17,7 @@ from pydantic import (
 
 from pipeline.errors import SettingsError
 from pipeline.files import expanded
+from pipeline.sizes import checked as checked_sizes
 from pipeline.yaml_errors import BACKSLASHES, explain, kind, read_yaml, refuse_unknown_keys, shown
 
 Mode = Literal["scratch", "linear_probe", "fine_tune"]
@@ -49,6 +50,7 @@ MOMENTUM = AppliesWhen(lambda s: s.optimizer in ("sgd", "muon"))
 CONSTANT = AppliesWhen(lambda s: s.schedule == "constant")
 WARMUP = AppliesWhen(lambda s: s.schedule != "one_cycle")
 CROP = AppliesWhen(lambda s: "crop" in s.augmentation)
+SUBSET = AppliesWhen(lambda s: s.train_size is not None)
 
 
 class RunSettings(BaseModel):
@@ -85,6 +87,12 @@ class RunSettings(BaseModel):
     split_seed: Seed = Field(0, description="seed of the splits, the same for every run")
     max_train_images: Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)] | None = Field(
         None, description="use at most so many training images; None: all"
+    )
+    train_size: Annotated[Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)] | None, SUBSET] = Field(
+        None, description="learn from so many of them, drawn anew for each seed; None: all"
+    )
+    budget: Annotated[Literal["steps", "epochs"], SUBSET] = Field(
+        "steps", description="what a subset is given as much of as all images would be: steps or epochs"
     )
     max_unreadable: Annotated[float, Field(ge=0, le=1)] = Field(
         0.01, description="share of unreadable image files that is skipped, not refused"
@@ -248,7 +256,9 @@ class Experiment(BaseModel):
         return list(groups.values())
 
 
-EXPERIMENT_KEYS = ("title", "description", "author", "runs_dir", "practical_difference", "seeds", "models")
+EXPERIMENT_KEYS = (
+    "title", "description", "author", "runs_dir", "practical_difference", "seeds", "train_sizes", "models",
+)  # fmt: skip
 
 
 def _experiment(path: Path, content: dict[str, Any]) -> Experiment:
@@ -285,10 +295,12 @@ def _runs(path: Path, content: dict[str, Any], defaults: dict[str, Any]) -> Iter
             raise SettingsError(
                 f"{path}: {where}is {kind(entry)}; it must be keys and values, as {{model: custom_cnn}}."
             )
-        refuse_unknown_keys(path, where, entry, tuple(RunSettings.model_fields))
+        refuse_unknown_keys(path, where, entry, ("train_sizes", *RunSettings.model_fields))
         own_seeds = [entry["seed"]] if "seed" in entry else seeds
-        for seed in own_seeds:
-            yield _settings(path, where, {**defaults, **entry, "seed": seed}, entry)
+        own = {key: value for key, value in entry.items() if key != "train_sizes"}
+        for size in _sizes(path, where, content, entry):
+            for seed in own_seeds:
+                yield _settings(path, where, {**defaults, **own, "seed": seed, **size}, entry)
 
 
 def _seeds(path: Path, content: dict[str, Any], defaults: dict[str, Any]) -> list[Any]:
@@ -303,6 +315,19 @@ def _seeds(path: Path, content: dict[str, Any], defaults: dict[str, Any]) -> lis
     if "seed" in defaults:
         raise SettingsError(f"{path}: both seed and seeds are given; keep one.")
     return seeds
+
+
+def _sizes(
+    path: Path, where: str, content: dict[str, Any], entry: dict[str, Any]
+) -> list[dict[str, int | None]]:
+    """Return what each training size of an entry adds to its settings: nothing where none is named."""
+    place, given = (where, entry) if "train_sizes" in entry or "train_size" in entry else ("", content)
+    if "train_sizes" not in given:
+        return [{}]
+    if "train_size" in given:
+        raise SettingsError(f"{path}: {place}both train_size and train_sizes are given; keep one.")
+    sizes = checked_sizes(given["train_sizes"], f"{path}: {place}train_sizes")
+    return [{"train_size": None if size == "all" else size} for size in sizes]
 
 
 def _settings(path: Path, where: str, values: dict[str, Any], own: dict[str, Any]) -> RunSettings:

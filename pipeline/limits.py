@@ -25,6 +25,7 @@ FLOAT_BYTES = 4
 CLASSES = 10  # the last layer is small beside the rest, whatever its classes
 NATIVE_SIDES = {"digits": 8, "cifar10": 32, "cifar100": 32}
 SMALLEST_SIDE = 8
+IDLE_FOR_FEATURES = ("seed", "learning_rate", "epochs", "train_size", "budget")
 CGROUP = Path("/sys/fs/cgroup")
 TRY = "import sys; from pipeline import limits; sys.exit(limits.main())"
 
@@ -84,7 +85,7 @@ def _lower_on_disk(settings: RunSettings) -> str:
 
 def refuse_full_cache(needs: Sequence[Need], folder: Path) -> None:
     """Raise SettingsError when the features that frozen backbones give would not fit on the cache's disk."""
-    shared = {_without(n.settings, "seed", "learning_rate", "epochs"): n for n in needs}
+    shared = {_without(n.settings, *IDLE_FOR_FEATURES): n for n in needs}
     there = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
     needed, free = sum(n.features for n in shared.values()) - there, free_disk(folder)
     if needed > free:
@@ -124,7 +125,7 @@ def _lower_in_memory(largest: Need, free: int, at_once: int) -> str:
 
 def need(settings: RunSettings, images: int) -> Need | None:
     """Return what a run on so many training images needs; None for a network that cannot be measured."""
-    side, batch = _side(settings), min(settings.batch_size, images)
+    side, batch = _side(settings), min(settings.batch_size, settings.train_size or images)
     try:
         network = _without_content(settings, side)
         activations = (

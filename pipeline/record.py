@@ -410,9 +410,10 @@ class RunFolder:
 
 
 def run_name(settings: RunSettings) -> str:
-    """Return ``<model>-<mode>-s<seed>``, fit for a file name."""
+    """Return ``<model>-<mode>-s<seed>``, fit for a file name; ``-n<size>`` before the seed of a subset."""
     model = "".join(c if c.isalnum() or c in "._" else "_" for c in settings.model)
-    return f"{model}-{settings.mode}-s{settings.seed}"
+    size = f"-n{settings.train_size}" if settings.train_size else ""
+    return f"{model}-{settings.mode}{size}-s{settings.seed}"
 
 
 def run_id(settings: RunSettings, hashes: Mapping[str, str]) -> str:

@@ -74,6 +74,23 @@ def _with(models: tuple[Made, ...], **changes: object) -> tuple[Made, ...]:
     return tuple(replace(made, **changes) for made in models)  # type: ignore[arg-type]
 
 
+def _at_sizes() -> tuple[Made, ...]:
+    """A CNN that catches up with a pretrained network between 1,200 and 4,500 training images."""
+    own, transfer = Made(seeds=(0, 1)), Made("efficientnet_lite0", "fine_tune", seeds=(0, 1))
+    curves = (own, (0.50, 0.685, 0.82, 0.90)), (transfer, (0.80, 0.835, 0.86, 0.878))
+    sizes: tuple[dict[str, object], ...] = (
+        {"train_size": 100},
+        {"train_size": 300},
+        {"train_size": 1200},
+        {},
+    )
+    return tuple(
+        replace(made, accuracy=accuracy, settings=size)
+        for made, curve in curves
+        for accuracy, size in zip(curve, sizes, strict=True)
+    )
+
+
 KINDS: dict[str, tuple[MadeData, tuple[Made, ...]]] = {
     "transfer_wins": (MadeData(), _with(_ALL, seeds=(0, 1, 2))),
     "scratch_wins": (
@@ -107,6 +124,7 @@ KINDS: dict[str, tuple[MadeData, tuple[Made, ...]]] = {
             Made(accuracy=0.7, settings={"learning_rate": 0.01}),
         ),
     ),
+    "sizes": (MadeData(), _at_sizes()),
     "perfect": (_SMALL, (Made(accuracy=1.0), Made("resnet18", "fine_tune", 1.0))),
 }  # fmt: skip
 

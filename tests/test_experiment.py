@@ -63,6 +63,27 @@ def test_seeds_multiply_models_in_order(tmp_path: Path) -> None:
     assert [len(group) for group in experiment.models] == [2, 2, 1]
 
 
+def test_every_model_and_seed_runs_at_every_size(tmp_path: Path) -> None:
+    params = "seeds: [0, 1]\ntrain_sizes: [100, all]\nmodels: [custom_cnn, {model: vgg16, train_sizes: [50]}]"
+    runs = Experiment.from_yaml(write(tmp_path, params)).runs
+
+    assert [(run.model, run.train_size, run.seed) for run in runs] == [
+        ("custom_cnn", 100, 0), ("custom_cnn", 100, 1), ("custom_cnn", None, 0), ("custom_cnn", None, 1),
+        ("vgg16", 50, 0), ("vgg16", 50, 1),
+    ]  # fmt: skip
+
+
+def test_run_on_all_images_is_the_same_with_sizes_and_without(tmp_path: Path) -> None:
+    (plain,) = Experiment.from_yaml(write(tmp_path, ONE_MODEL)).runs
+    sized = Experiment.from_yaml(
+        write(tmp_path, "train_sizes: [100, all]\nbudget: epochs\n" + ONE_MODEL)
+    ).runs
+
+    assert sized[1].identity() == plain.identity()
+    assert "train_size" not in plain.identity()
+    assert sized[0].identity()["budget"] == "epochs"
+
+
 def test_exponent_without_point_is_a_number(tmp_path: Path) -> None:
     experiment = Experiment.from_yaml(write(tmp_path, "learning_rate: 3e-4\n" + ONE_MODEL))
 
@@ -141,6 +162,21 @@ BAD_PARAMS: list[tuple[str | bytes, str]] = [
         "seeds is []; it must be a list of different whole numbers, as [0, 1, 2].",
     ),
     ("seed: 1\nseeds: [1]\n" + ONE_MODEL, "both seed and seeds are given; keep one."),
+    (
+        "train_sizes: 3\n" + ONE_MODEL,
+        "train_sizes is 3; name sizes, as [100, 300, 1000, all], or leave it out.",
+    ),
+    ("train_sizes: [0]\n" + ONE_MODEL, "train_sizes holds 0; each must be a positive integer, or all."),
+    ("train_sizes: [9, 9]\n" + ONE_MODEL, "train_sizes: 9 follows 9; sizes must rise, each once, all last."),
+    (
+        "train_sizes: [9, all, all]\n" + ONE_MODEL,
+        "train_sizes: all follows all; sizes must rise, each once, all last.",
+    ),
+    (
+        "models: [{model: custom_cnn, train_sizes: [300, 100]}]",
+        "models[0]: train_sizes: 100 follows 300; sizes must rise, each once, all last.",
+    ),
+    ("train_size: 5\ntrain_sizes: [9]\n" + ONE_MODEL, "both train_size and train_sizes are given; keep one."),
     ("epochs: 3", "models is missing; it must be a list of at least one, as '- {model: custom_cnn}'."),
     ("models: []", "models is []; it must be a list of at least one, as '- {model: custom_cnn}'."),
     (

@@ -8,9 +8,11 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from filelock import FileLock
 from safetensors import SafetensorError, safe_open
@@ -53,7 +55,7 @@ class FeatureData:
     """Features in place of images, with ``ImageData``'s interface, so that a head trains on them.
 
     The first view of a training image is the image as it is; ``feature_views`` adds augmented ones,
-    and each epoch draws one for each image.
+    and each epoch draws one for each image. Those of a subset are taken from those of all images.
     """
 
     network: Any
@@ -76,10 +78,19 @@ class FeatureData:
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Return how many batches ``train_batches`` yields."""
-        return -(-len(self.train) // batch_size)
+        return self.images.pace(lambda count: -(-count // batch_size))
 
     def train_batches(self, seed: int, epoch: int, settings: RunSettings) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the features [B, F] and target [B] of each training image once, shuffled."""
+        """Yield the features [B, F] and target [B] of each training image once, shuffled.
+
+        A subset that is paced comes again and again, as in ``ImageData.train_batches``.
+        """
+        steps, own = self.steps_per_epoch(settings.batch_size), -(-len(self.train) // settings.batch_size)
+        each = -(-steps // own)
+        passes = (self._pass(seed, epoch * each + number, settings) for number in range(each))
+        return islice((batch for batches in passes for batch in batches), steps)
+
+    def _pass(self, seed: int, epoch: int, settings: RunSettings) -> Iterator[tuple[Tensor, Tensor]]:
         random = generator(seed, epoch, "features")
         count, device = len(self.train), self.hardware.device
         order = torch.randperm(count, generator=random).to(device)
@@ -127,7 +138,10 @@ class FeatureData:
 
     def _load(self, split_name: "SplitName", view: int) -> "Features":
         if (split_name, view) not in self._loaded:
-            self._loaded[split_name, view] = self._find(split_name, view).to(self.hardware.device)
+            found = self._find(split_name, view)
+            if split_name == "train" and self.images.subset:
+                found = found.subset(self.images.subset.positions)
+            self._loaded[split_name, view] = found.to(self.hardware.device)
         return self._loaded[split_name, view]
 
     def _find(self, split_name: "SplitName", view: int) -> "Features":
@@ -142,7 +156,7 @@ class FeatureData:
 
     @torch.no_grad()
     def _compute(self, split_name: "SplitName", view: int) -> "Features":
-        started, count = time.perf_counter(), len(getattr(self.images, split_name))
+        started, count = time.perf_counter(), len(getattr(self.images.whole, split_name))
         self.network.eval()
         features: list[Tensor] = []
         done = 0
@@ -158,13 +172,13 @@ class FeatureData:
         return Features(torch.cat(features), seconds, meter.joules)
 
     def _image_batches(self, split_name: "SplitName", view: int) -> Iterator[tuple[Tensor, Tensor]]:
-        size = evaluation_batch(self.images, self.hardware)
+        images, size = self.images.whole, evaluation_batch(self.images, self.hardware)
         if view == MIRROR:
-            return ((x.flip(3), targets) for x, targets in self.images.batches(split_name, size))
+            return ((x.flip(3), targets) for x, targets in images.batches(split_name, size))
         if view == 0:
-            return self.images.batches(split_name, size)
+            return images.batches(split_name, size)
         fixed = self.settings.model_copy(update={"batch_size": size})
-        return self.images.train_batches(VIEW_SEED, view, fixed, shuffle=False)
+        return images.train_batches(VIEW_SEED, view, fixed, shuffle=False)
 
 
 # Pixels and images in one batch without gradients: enough to keep the device busy, few enough for its
@@ -211,6 +225,12 @@ class Features:
 
     def to(self, device: torch.device) -> "Features":
         return Features(self.values.to(device), self.seconds, self.joules)
+
+    def subset(self, positions: np.ndarray) -> "Features":
+        """Return the features of some of the images int64 [m], with their share of the costs."""
+        share = len(positions) / len(self.values)
+        joules = None if self.joules is None else self.joules * share
+        return Features(self.values[torch.from_numpy(positions)], self.seconds * share, joules)
 
 
 def write(path: Path, features: Features) -> None:

@@ -124,7 +124,10 @@ def _one_epoch(stage: Stage, epoch: int, reporter: Reporter) -> Row:
 
 
 def train_one_epoch(stage: Stage, epoch: int, reporter: Reporter) -> Scores:
-    """Show each training image once, and take one step of the optimizer for each batch."""
+    """Show each training image once, and take one step of the optimizer for each batch.
+
+    With ``budget: steps`` a subset is shown again, for as many steps as all images would take.
+    """
     settings, hardware, optimizer = stage.settings, stage.hardware, stage.optimizer
     steps, tally, started = stage.steps_per_epoch, Tally(hardware.device), time.perf_counter()
     stage.module.train()

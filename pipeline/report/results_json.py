@@ -14,10 +14,11 @@ import numpy as np
 
 from pipeline.files import write_json
 from pipeline.record import RunRecord
-from pipeline.report.chapters import recommendations, verdict
+from pipeline.report.chapters import data_efficiency, recommendations, verdict
 from pipeline.report.evidence.interval import Score
 from pipeline.report.evidence.scores import Metrics, metrics
 from pipeline.report.model import Model
+from pipeline.report.sizes import smaller_labels, train_images
 from pipeline.report.study import Study
 
 SCHEMA_VERSION = 1
@@ -55,6 +56,7 @@ def results(study: Study, engine: str) -> dict[str, Any]:
             {"situation": found.situation, "choice": found.choice, **found.sentence.as_dict}
             for found in recommendations.recommendations(study)
         ],
+        "data_efficiency": data_efficiency.results(study),
         "tests": study.tests,
         "per_class": _per_class(study),
         "agreement": study.agreement,
@@ -81,7 +83,7 @@ def _records(study: Study) -> list[RunRecord]:
     """Return all runs, failed ones and those apart included, in the order of the params file."""
     found = {
         (record.settings.model_dump_json()): record
-        for record in (*study.records, *study.failures, *study.apart)
+        for record in (*study.records, *study.failures, *study.apart, *study.smaller)
     }
     asked = [settings.model_dump_json() for settings in study.experiment.runs]
     ordered = [found.pop(settings) for settings in asked if settings in found]
@@ -96,7 +98,8 @@ def _runs(study: Study) -> list[dict[str, Any]]:
             model.records, model.val_metrics_per_seed, model.metrics_per_seed, strict=True
         )
     }
-    return [_run(study.names[record.run_id], record, known.get(record.run_id)) for record in _records(study)]
+    labels = study.names | smaller_labels(study)
+    return [_run(labels[record.run_id], record, known.get(record.run_id)) for record in _records(study)]
 
 
 def _run(label: str, record: RunRecord, known: tuple[Metrics, Metrics] | None) -> dict[str, Any]:
@@ -108,6 +111,7 @@ def _run(label: str, record: RunRecord, known: tuple[Metrics, Metrics] | None) -
         "model": record.settings.model,
         "mode": record.settings.mode,
         "seed": record.settings.seed,
+        "train_images": train_images(record),
         "status": details.status,
         "settings": record.settings.effective(),
         "hashes": details.hashes,

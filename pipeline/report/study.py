@@ -1,15 +1,17 @@
 """Study: the runs of one experiment, grouped by model, with all evidence drawn from them lazily."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from pipeline.experiment import Experiment, RunSettings
 from pipeline.record import DatasetInfo, RunRecord
+from pipeline.report import sizes
 from pipeline.report.evidence import errors, tests
 from pipeline.report.evidence.costs import Cost, pareto_front
+from pipeline.report.evidence.data_efficiency import Efficiency, efficiencies
 from pipeline.report.evidence.errors import Agreement, LabelIssue, Miss
 from pipeline.report.evidence.interval import Interval
 from pipeline.report.evidence.per_image import calibration_scores
@@ -48,7 +50,8 @@ class Study:
 
     ``models`` are those with at least one whole run, in params order. ``failures`` are the runs that
     failed. ``apart`` are whole runs whose test images or classes are not those of the first model:
-    nothing may be compared with them, so they are listed and left out.
+    nothing may be compared with them, so they are listed and left out. ``smaller`` are runs on fewer
+    training images than the most of their entry: only curves of accuracy against images show them.
     """
 
     experiment: Experiment
@@ -57,10 +60,12 @@ class Study:
     apart: list[RunRecord]
     names: dict[str, str]  # run_id → label, failed runs and those apart included
     spoken: dict[str, str]  # the same for sentences
+    smaller: list[RunRecord] = field(default_factory=list)  # runs on fewer images, whole or failed
 
     @classmethod
     def from_records(cls, experiment: Experiment, records: Sequence[RunRecord]) -> "Study":
         """Group records, given in params order, into models."""
+        records, smaller = sizes.apart(records)
         groups = _grouped(records)
         settings = [group[0].settings for group in groups]
         named = list(zip(groups, labels(settings), spoken(settings), keys(settings), strict=True))
@@ -78,6 +83,7 @@ class Study:
             apart=[record for record in whole if record.run_id not in usable],
             names={record.run_id: label for group, label, _, _ in named for record in group},
             spoken={record.run_id: words for group, _, words, _ in named for record in group},
+            smaller=smaller,
         )
 
     @property
@@ -259,6 +265,12 @@ class Study:
         if len(doubted) > errors.MANY_DOUBTED * len(self.targets):
             doubted = []  # weak models doubt what they get wrong: leaving that out would flatter them
         return recounts(self.models, ahead, behind, twins, doubted, self.margin)
+
+    @cached_property
+    def efficiencies(self) -> list[Efficiency]:
+        """How accuracy grows with images, for the models that ran at several training sizes."""
+        curves = [one.curve for one in sizes.sized(self)]
+        return efficiencies(curves) if curves else []
 
     @cached_property
     def torch_versions(self) -> list[str]:

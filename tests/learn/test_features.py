@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.learn import evaluate, train
+from pipeline.learn import data, evaluate, train
 from pipeline.learn.features import FeatureData
 from pipeline.learn.models.transfer import TransferNetwork
+from pipeline.learn.preprocessing import Preprocessing
 from tests.learn import tiny
 
 pytestmark = pytest.mark.usefixtures("workplace")
@@ -33,6 +34,14 @@ def feature_data(**changes: Any) -> FeatureData:
     return FeatureData(tiny.transfer_network(chosen), tiny.images(chosen), chosen, tiny.CPU)
 
 
+def with_known_colours(**changes: Any) -> FeatureData:
+    """Return features of images that are normalised as the weights ask, and not by train."""
+    chosen = tiny.transfer_settings(**changes)
+    preprocessing = Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    images = data.load(chosen, preprocessing, tiny.CPU)
+    return FeatureData(tiny.transfer_network(chosen), images, chosen, tiny.CPU)
+
+
 def kept() -> list[Path]:
     return sorted(Path("cache/features").glob("*.safetensors"))
 
@@ -55,6 +64,22 @@ def test_backbone_sees_each_image_once_whatever_the_epochs_and_seeds(looks: list
         train.fit(network, images, chosen, tiny.run(Path.cwd(), f"s{seed}"), tiny.CPU)
         evaluate.predict(network, images, chosen, tiny.CPU)
     assert sum(looks) == len(images.train) + len(images.val) + len(images.test)
+
+
+def test_features_are_computed_once_for_all_sizes(looks: list[int]) -> None:
+    whole, subset = (with_known_colours(**size) for size in ({}, {"train_size": 30, "seed": 1}))
+    values = whole.features("train")
+    assert len(subset.train) == 30
+    assert torch.equal(subset.features("train"), values[torch.from_numpy(subset.images.subset.positions)])
+    assert sum(looks) == len(whole.train)
+    assert subset.compute() < whole.compute()
+
+
+def test_head_on_a_subset_takes_as_many_steps_as_on_all() -> None:
+    steps = feature_data().steps_per_epoch(32)
+    paced = feature_data(train_size=30)
+    assert len(list(paced.train_batches(0, 0, paced.settings))) == paced.steps_per_epoch(32) == steps
+    assert feature_data(train_size=30, budget="epochs").steps_per_epoch(32) == 1
 
 
 def test_fine_tuning_shares_the_features_of_a_linear_probe(looks: list[int]) -> None:

@@ -1,8 +1,9 @@
 """Splits of a data set as a network sees them: batches, in memory or streamed, augmented or not."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from pipeline.learn.data.augment import Draw, augment, generator
 from pipeline.learn.device import Hardware
 from pipeline.learn.preprocessing import Preprocessing
 from pipeline.record import DatasetInfo
+from pipeline.sizes import MOST_PASSES
 
 SplitName = Literal["train", "val", "test"]
 
@@ -26,7 +28,8 @@ class Split:
 
     ``pixels`` uint8 [n, H, H, 3]; ``targets`` int64 [n]; ``index`` int64 [n] counts within the split,
     unreadable images included, so it names the same image for every model; ``files`` are relative to
-    the data folder, or empty; ``stored`` is where the images lie on disk, as path and first row.
+    the data folder, or empty; ``stored`` is where the images lie on disk, as path and first row, and
+    ``rows`` int64 [n] which of the rows from there on, None for all in order.
     """
 
     pixels: Tensor
@@ -34,9 +37,31 @@ class Split:
     index: np.ndarray
     files: Sequence[str] = field(default=(), repr=False)
     stored: tuple[str, int] = ("", 0)
+    rows: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def subset(self, positions: np.ndarray) -> "Split":
+        """Return the images at some positions int64 [m], in their order."""
+        chosen = torch.from_numpy(positions).to(self.targets.device)
+        return replace(
+            self,
+            pixels=self.pixels[chosen.to(self.pixels.device)],
+            targets=self.targets[chosen],
+            index=self.index[positions],
+            files=[self.files[i] for i in positions] if self.files else (),
+            rows=positions,
+        )
+
+
+@dataclass(frozen=True)
+class Subset:
+    """What ``train`` was drawn from: all training images, and which of them int64 [n], ascending."""
+
+    whole: Split
+    positions: np.ndarray
+    paced: bool  # whether an epoch takes as many steps as one over all images would
 
 
 @dataclass(frozen=True)
@@ -53,6 +78,7 @@ class ImageData:
     seconds: float = 0.0
     streamed: bool = False  # from disk, because memory has no room for it,
     num_workers: int = 0  # by so many processes
+    subset: Subset | None = None  # where not all training images are learned from
 
     def __len__(self) -> int:
         return len(self.train)
@@ -60,22 +86,49 @@ class ImageData:
     @property
     def held_bytes(self) -> int:
         """What the images take in memory: nothing when they are streamed."""
-        splits = (self.train, self.val, self.test)
+        splits = (self.whole.train, self.val, self.test)
         return 0 if self.streamed else sum(split.pixels.nbytes for split in splits)
+
+    @property
+    def whole(self) -> "ImageData":
+        """The same data set with all its training images."""
+        return replace(self, train=self.subset.whole, subset=None) if self.subset else self
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Return how many batches ``train_batches`` yields."""
-        return len(_slices(len(self.train), batch_size, keep_single=False))
+        return self.pace(lambda count: len(_slices(count, batch_size, keep_single=False)))
+
+    def pace(self, steps: Callable[[int], int]) -> int:
+        """Return the steps of an epoch, where one pass over n images takes ``steps(n)``."""
+        own = steps(len(self.train))
+        if self.subset is None or not self.subset.paced:
+            return own
+        return min(steps(len(self.subset.whole)), MOST_PASSES * own)
 
     def train_batches(
         self, seed: int, epoch: int, settings: RunSettings, shuffle: bool = True
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield each training image once, augmented: x float [B, 3, S, S], y int64 [B].
 
+        A subset that is paced comes again and again, until there were as many batches as of all images.
         All depends on ``seed`` and ``epoch`` alone, whatever was drawn before. A last batch of a
         single image is left out, because BatchNorm cannot learn from it; without ``shuffle``,
-        images come in order and none is left out.
+        images come once and in order, and none is left out.
         """
+        steps = self.steps_per_epoch(settings.batch_size) if shuffle else None
+        passes = (self._pass(seed, number, settings, shuffle) for number in self.passes(epoch, settings))
+        return islice((batch for batches in passes for batch in batches), steps)
+
+    def passes(self, epoch: int, settings: RunSettings) -> range:
+        """Return the numbers, over the whole run, of the passes over train that an epoch begins."""
+        own = len(_slices(len(self.train), settings.batch_size, keep_single=False))
+        each = -(-self.steps_per_epoch(settings.batch_size) // max(1, own))
+        return range(epoch * each, (epoch + 1) * each)
+
+    def _pass(
+        self, seed: int, epoch: int, settings: RunSettings, shuffle: bool
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield each training image once; ``epoch`` counts passes."""
         count = len(self.train)
         order = torch.arange(count)
         if shuffle:
@@ -133,13 +186,15 @@ class _StoredImages(Dataset[tuple[Tensor, Tensor]]):
     """The batches of a split that stays on disk; each worker process maps the file itself."""
 
     def __init__(self, split: Split, batches: Sequence[Tensor]) -> None:
-        self.file, self.batches = split.stored, batches
+        self.file, self.rows, self.batches = split.stored, split.rows, batches
 
     def __len__(self) -> int:
         return len(self.batches)
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
-        return torch.from_numpy(self._pixels[self.batches[step].numpy()]), self.batches[step]
+        batch = self.batches[step].numpy()
+        rows = batch if self.rows is None else self.rows[batch]
+        return torch.from_numpy(self._pixels[rows]), self.batches[step]
 
     @cached_property
     def _pixels(self) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import psutil
@@ -14,10 +15,11 @@ from pipeline.learn.data import sources
 from pipeline.learn.data.contents import Contents
 from pipeline.learn.data.decoded import Decoded
 from pipeline.learn.data.describe import class_counts, describe
-from pipeline.learn.data.images import ImageData, Split
+from pipeline.learn.data.images import ImageData, Split, Subset
 from pipeline.learn.data.readable import refuse_too_many
 from pipeline.learn.data.split import Splits, split
 from pipeline.learn.data.store import Store
+from pipeline.learn.data.subsets import subset
 from pipeline.learn.device import Hardware
 from pipeline.learn.preprocessing import Preprocessing
 
@@ -51,18 +53,22 @@ def load(
     unreadable = _refuse_unreadable(settings, contents, splits, decoded)
     fits = decoded.pixels.nbytes <= (_free_memory(hardware) * MEMORY_SHARE if memory is None else memory)
     parts = _parts(contents, splits, decoded, hardware.device, fits)
-    resolved = _resolve(settings, preprocessing, parts["train"])
+    chosen = _chosen(settings, parts["train"])
+    learned = {**parts, "train": parts["train"].subset(chosen.positions)} if chosen else parts
+    resolved = _resolve(settings, preprocessing, learned["train"])
     key = f"{store.key} {decoded.pixels.shape}" + (f" {store.resize}" if store.resize != "crop" else "")
     info = describe(contents, splits, decoded, parts, key, resolved.image_size or 1)
+    found = {"fingerprint": fingerprint, "unreadable": unreadable, **_counted(contents, learned)}
     return ImageData(
         classes=contents.classes,
-        **parts,
+        **learned,
         preprocessing=resolved,
-        info=info.model_copy(update={"fingerprint": fingerprint, "unreadable": unreadable}),
+        info=info.model_copy(update=found),
         hardware=hardware,
         seconds=time.perf_counter() - start,
         streamed=not fits,
         num_workers=settings.num_workers,
+        subset=chosen,
     )
 
 
@@ -103,6 +109,22 @@ def _parts(
         _refuse_emptied_classes(contents, name, parts[name])
         first_row, first_image = end, first_image + len(selection)
     return parts
+
+
+def _chosen(settings: RunSettings, train: Split) -> Subset | None:
+    """Return which of the training images a run learns from; None for all."""
+    if settings.train_size is None:
+        return None
+    positions = subset(train.targets.cpu().numpy(), settings.train_size, settings.seed)
+    return Subset(train, positions, settings.budget == "steps")
+
+
+def _counted(contents: Contents, parts: dict[str, Split]) -> dict[str, Any]:
+    """Return the images of each split, and of each of its classes, that a run works with."""
+    return {
+        "split_sizes": {name: len(part) for name, part in parts.items()},
+        "class_counts": {name: class_counts(contents, part) for name, part in parts.items()},
+    }
 
 
 def _refuse_emptied_classes(contents: Contents, name: str, part: Split) -> None:

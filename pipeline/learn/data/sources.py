@@ -23,8 +23,15 @@ from pipeline.learn.data.folder import ImageFolder
 from pipeline.learn.data.readable import refuse_unreadable, unreadable_share
 from pipeline.learn.data.split import refuse_small_classes, split
 from pipeline.learn.data.store import LARGEST_NATIVE_SIDE, Store
+from pipeline.learn.data.subsets import resolved
 from pipeline.learn.data.table import Table
+from pipeline.sizes import Size
 
+# What says which images are split, and how.
+SPLIT_SETTINGS = (
+    "dataset", "labels", "file_column", "label_column", "val_fraction", "test_fraction", "split_seed",
+    "max_train_images",
+)  # fmt: skip
 COPIES_OF_A_BATCH = 4  # as float32: the images, what normalising them takes, and the first activations
 
 
@@ -103,6 +110,7 @@ def checked_fingerprints(runs: Sequence[RunSettings]) -> list[str]:
         if place not in known:
             known[place] = _look(settings)
         _check(settings, known[place])
+    _refuse_sizes(runs, known)
     return [known[_place(settings)].fingerprint for settings in runs]
 
 
@@ -161,6 +169,21 @@ def _check(settings: RunSettings, known: _Known) -> None:
         how = {"image_size": settings.image_size, "resize": settings.resize}
         Store.of(known.contents, splits, known.fingerprint, **how).refuse_without_room()
     _refuse_without_memory(settings)
+
+
+def _refuse_sizes(runs: Sequence[RunSettings], known: "dict[_Place, _Known]") -> None:
+    """Raise DataError for training sizes that the images, split as these runs ask, cannot fill."""
+    asked: dict[str, tuple[RunSettings, set[int | None]]] = {}
+    for settings in runs:
+        plain = repr([settings.data_dir, *(getattr(settings, name) for name in SPLIT_SETTINGS)])
+        asked.setdefault(plain, (settings, set()))[1].add(settings.train_size)
+    for settings, sizes in asked.values():
+        if sizes != {None}:
+            contents = known[_place(settings)].contents or find(settings)
+            chosen = split(contents, settings).train
+            targets = contents.parts[chosen.part].targets[chosen.positions]
+            rising: list[Size] = [*sorted(size for size in sizes if size is not None)]
+            resolved([*rising, "all"] if None in sizes else rising, targets)
 
 
 def _refuse_without_memory(settings: RunSettings) -> None:

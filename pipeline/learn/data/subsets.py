@@ -5,14 +5,12 @@ subset holds all smaller ones, and models of one seed see the same images at eac
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
-from pipeline.errors import DataError, SettingsError
+from pipeline.errors import DataError
 from pipeline.learn.data.split import random_state
-
-Size = int | Literal["all"]
+from pipeline.sizes import Size
 
 
 def subset(targets: np.ndarray, size: Size, seed: int) -> np.ndarray:
@@ -58,19 +56,3 @@ def resolved(sizes: Sequence[Size], targets: np.ndarray, place: str = "train_siz
     if len(set(found)) < len(found):
         raise DataError(f"{place}: {images:,} and all are the same here; leave one of them out.")
     return found
-
-
-def checked(sizes: Sequence[Size], place: str = "train_sizes") -> tuple[Size, ...]:
-    """Return ``sizes`` if they are positive and rising, with ``all`` at most once and last.
-
-    Raises SettingsError otherwise; needs no data.
-    """
-    if not sizes:
-        raise SettingsError(f"{place} is empty; name sizes, as [100, 300, 1000, all], or leave it out.")
-    for before, size in zip((0, *sizes), sizes, strict=False):
-        whole = size == "all" or (isinstance(size, int) and not isinstance(size, bool) and size > 0)
-        if not whole:
-            raise SettingsError(f"{place} holds {size!r}; each must be a positive integer, or all.")
-        if before == "all" or (size != "all" and size <= before):
-            raise SettingsError(f"{place}: {size} follows {before}; sizes must rise, each once, all last.")
-    return tuple(sizes)

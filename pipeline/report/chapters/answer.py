@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from IPython.display import Markdown
 
-from pipeline.report.chapters import half_answer
+from pipeline.report.chapters import data_efficiency, half_answer
 from pipeline.report.look import floats
 from pipeline.report.look.markup import raw
 from pipeline.report.look.paragraph import Words
@@ -59,8 +59,9 @@ def words(study: Study) -> Words:
     found = facts(study)
     if found is None or not study.learned:
         return Words(study, [*half_answer.sentences(study), *warnings(study)])
-    said = [_accuracy(found), _cost(found), _pretraining(found), _mixed_in(found)]
-    return Words(study, [*said, small_input(found.claim.first), _unlearned(found), *warnings(study)])
+    said = [_accuracy(found), _cost(found), _pretraining(found), *data_efficiency.in_short(study)]
+    beside = [_mixed_in(found), small_input(found.claim.first), _unlearned(found), *warnings(study)]
+    return Words(study, [*said, *beside])
 
 
 def stated(study: Study) -> Markdown:

@@ -61,8 +61,8 @@ def _unreadable(dataset: DatasetInfo) -> Iterator[str]:
 @floats.table("tbl-runs", models=False)
 def runs(study: Study) -> Markdown:
     """List every run: whole, failed or set apart, with what one needs to find it again."""
-    every = [*study.records, *study.failures, *study.apart]
-    order = list(study.names)
+    every = [*study.records, *study.failures, *study.apart, *study.smaller]
+    order = [*study.names, *(record.run_id for record in study.smaller)]
     rows = [_run(study, record) for record in sorted(every, key=lambda record: order.index(record.run_id))]
     return table(["Run", "Seed", "Outcome", "Test accuracy", "Time"], rows, "lrlrr")
 

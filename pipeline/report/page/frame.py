@@ -23,7 +23,10 @@ MOST_BYTES = 4_000_000  # of notebooks that travel inside the page
 def cover(study: Study, today: date | None = None) -> Markdown:
     """Return the title, what was asked, and how much stands behind the report."""
     experiment, day = study.experiment, today or date.today()
-    runs, models = plural(len(study.names), "run"), plural(len(set(study.names.values())), "model")
+    runs, models = (
+        plural(len(study.names) + len(study.smaller), "run"),
+        plural(len(set(study.names.values())), "model"),
+    )
     parts = [experiment.author, runs, models, f"{day.day} {day:%B %Y}"]
     facts = " · ".join(filter(None, parts))
     words = [experiment.title, experiment.description, facts]

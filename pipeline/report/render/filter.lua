@@ -10,7 +10,7 @@ local PLAIN = pandoc.List({
   "Quoted", "Cite",
 })
 local ATTRIBUTED = {
-  Div = { "content-visible", "when-format", "headstart-float", "headstart-caption" },
+  Div = { "content-visible", "content-hidden", "when-format", "headstart-float", "headstart-caption" },
   Header = {}, Code = {}, Table = {},
 }
 local WORDS = { fig = "Figure", tbl = "Table" }
@@ -61,6 +61,10 @@ local function raw(el)
 end
 
 local function visible(el)
+  if el.classes:includes("content-hidden") then
+    if el.attributes["when-format"] then stop("content-hidden with a condition", "content-hidden") end
+    return {}
+  end
   if not el.classes:includes("content-visible") then return end
   local wanted = el.attributes["when-format"]
   if wanted ~= "html" and wanted ~= "typst" then

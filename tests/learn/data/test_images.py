@@ -5,8 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
+from pipeline.errors import DataError
 from pipeline.experiment import AUGMENTATIONS, RunSettings
 from pipeline.learn import data, device
+from pipeline.learn.data import sources
 from pipeline.learn.preprocessing import Preprocessing
 from tests.learn.made_images import write_classes
 
@@ -108,6 +110,67 @@ def test_streaming_gives_the_same_batches_as_memory(num_workers, augmentation):
         for (x, y), (other_x, other_y) in zip(ours, theirs, strict=True):
             assert torch.equal(x, other_x)
             assert torch.equal(y, other_y)
+
+
+def test_subset_is_nested_and_val_and_test_stay():
+    whole, _ = load()
+    small, large = (load(train_size=size, seed=4)[0] for size in (9, 20))
+    assert (len(small.train), len(large.train)) == (9, 20)
+    assert set(small.train.index) <= set(large.train.index) <= set(whole.train.index)
+    rows = np.searchsorted(whole.train.index, small.train.index)
+    assert torch.equal(small.train.pixels, whole.train.pixels[torch.from_numpy(rows)])
+    assert [small.train.files[i] for i in range(9)] == [whole.train.files[i] for i in rows]
+    assert small.info.split_sizes == whole.info.split_sizes | {"train": 9}
+    assert sum(small.info.class_counts["train"]) == 9
+    assert np.array_equal(small.test.index, whole.test.index)
+    assert np.array_equal(small.val.index, whole.val.index)
+
+
+def test_subset_takes_as_many_steps_as_all_images_or_as_many_epochs():
+    whole, settings = load(batch_size=4)
+    paced, _ = load(train_size=9, batch_size=4)
+    plain, _ = load(train_size=9, batch_size=4, budget="epochs")
+    steps = whole.steps_per_epoch(4)
+    batches = list(paced.train_batches(0, 0, settings))
+    assert len(batches) == paced.steps_per_epoch(4) == steps
+    assert plain.steps_per_epoch(4) == len(list(plain.train_batches(0, 0, settings))) == 2
+    # Two batches a pass, since the last image alone is left out; passes differ in order.
+    passes = [torch.cat([batches[k][1], batches[k + 1][1]]).tolist() for k in range(0, 6, 2)]
+    assert len({tuple(one) for one in passes}) > 1
+    later = next(iter(paced.train_batches(0, 1, settings)))[0]
+    assert not torch.equal(batches[0][0], later)
+
+
+def test_few_images_come_again_a_hundred_times_an_epoch_at_most():
+    paced, _ = load(dataset="digits", train_size=10, batch_size=10)
+    whole, _ = load(dataset="digits", batch_size=10)
+    assert whole.steps_per_epoch(10) > 100
+    assert paced.steps_per_epoch(10) == 100
+
+
+def test_streamed_subset_gives_the_same_batches():
+    kept, settings = load(train_size=20, batch_size=6)
+    streamed, _ = load(memory=0, train_size=20, batch_size=6)
+    for (x, y), (other_x, other_y) in zip(
+        kept.train_batches(3, 1, settings), streamed.train_batches(3, 1, settings), strict=True
+    ):
+        assert torch.equal(x, other_x)
+        assert torch.equal(y, other_y)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ((5000,), "5,000 cannot be filled"),
+        ((2,), "2 cannot be filled"),
+        ((39, None), "39 and all are the same"),
+    ],
+)
+def test_sizes_that_the_images_cannot_fill_are_refused_before_work(sizes, said):
+    write_classes_once()
+    runs = [RunSettings(dataset="image_folder", train_size=size) for size in sizes]
+    with pytest.raises(DataError, match=said):
+        sources.checked_fingerprints(runs)
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import DataError, SettingsError
-from pipeline.learn.data.subsets import checked, nested_order, resolved, subset
+from pipeline.errors import DataError
+from pipeline.learn.data.subsets import nested_order, resolved, subset
 
 COUNTS = st.lists(st.integers(1, 40), min_size=2, max_size=7)
 
@@ -106,28 +106,3 @@ def test_all_beside_its_own_number_is_refused() -> None:
 
 def test_all_is_put_in_numbers() -> None:
     assert resolved([2, 3, "all"], np.array([0, 0, 1, 1])) == (2, 3, 4)
-
-
-@pytest.mark.parametrize("sizes", [[100], ["all"], [100, 300, "all"], [1, 2]])
-def test_rising_sizes_are_taken(sizes: list) -> None:
-    assert checked(sizes) == tuple(sizes)
-
-
-@pytest.mark.parametrize(
-    ("sizes", "found"),
-    [
-        ([], "is empty"),
-        ([0, 5], "holds 0;"),
-        ([-1], "holds -1;"),
-        ([1.5], "holds 1.5;"),
-        ([True], "holds True;"),
-        (["many"], "holds 'many';"),
-        ([300, 100], "100 follows 300;"),
-        ([100, 100], "100 follows 100;"),
-        (["all", 100], "100 follows all;"),
-        (["all", "all"], "all follows all;"),
-    ],
-)
-def test_other_sizes_are_refused_in_one_line(sizes: list, found: str) -> None:
-    with pytest.raises(SettingsError, match=f"^train_sizes.* ?{found}"):
-        checked(sizes)
