@@ -301,8 +301,8 @@ def _covered(found: Facts) -> Sentence | None:
 def _failed(found: Facts) -> Sentence | None:
     if not found.failed:
         return None
-    count = number_word(found.failed)
-    text = f"{opened(count)} {'run' if found.failed == 1 else 'runs'} on fewer images failed and left a gap."
+    count = number_word(found.failed).capitalize()
+    text = f"{count} {'run' if found.failed == 1 else 'runs'} on fewer images failed and left a gap."
     return Sentence(text, "data_efficiency.failed", {"failed": found.failed}, ("tbl-runs",))
 
 

@@ -16,7 +16,15 @@ from tests.report.made_report import Report, render_made
 from tests.report.render.said import page_says, paper_says
 
 GOLDEN = Path(__file__).parent / "golden"
-STUDIES = ("transfer_wins", "one_seed", "two_classes", "hundred_classes", "hostile_names", "all_failed")
+STUDIES = (
+    "transfer_wins",
+    "one_seed",
+    "two_classes",
+    "hundred_classes",
+    "hostile_names",
+    "all_failed",
+    "sizes",
+)
 REMEDY = "If that was meant, write the golden files anew: python -m tests.report.render.write_golden"
 
 
