@@ -66,6 +66,21 @@ class _Code:
 
 
 BAD: dict[str, Bad] = {
+    # Training sizes
+    "more images than there are": Bad(
+        "train_sizes: 99,999 cannot be filled: train has 1,294 images of 10 classes; a size must be from 10 "
+        "(one image a class) to 1,294, or all.",
+        params="train_sizes: [100, 99999]\n" + CNN,
+    ),
+    "fewer images than classes": Bad(
+        "train_sizes: 9 cannot be filled: train has 1,294 images of 10 classes; a size must be from 10 (one "
+        "image a class) to 1,294, or all.",
+        params="train_sizes: [9, all]\n" + CNN,
+    ),
+    "all images by their number too": Bad(
+        "train_sizes: 1,294 and all are the same here; leave one of them out.",
+        params="train_sizes: [1294, all]\n" + CNN,
+    ),
     # Data folders
     "no data folder": Bad(
         f"data: no such folder (looked for HERE/data). data_dir must hold {LAYOUT}.", FOLDERS
