@@ -72,7 +72,7 @@ BAD: dict[str, Bad] = {
         "(one image a class) to 1,294, or all.",
         params="train_sizes: [100, 99999]\n" + CNN,
     ),
-    "fewer images than classes": Bad(
+    "a size with fewer images than classes": Bad(
         "train_sizes: 9 cannot be filled: train has 1,294 images of 10 classes; a size must be from 10 (one "
         "image a class) to 1,294, or all.",
         params="train_sizes: [9, all]\n" + CNN,

@@ -1,7 +1,7 @@
 """How many images: accuracy against training images, where one start catches up, what images are worth."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.report.evidence.crossover import MARGIN, Images, crossover, images_to_reach, worth
+from pipeline.report.evidence.crossover import Images, crossover, images_to_reach, worth
 from pipeline.report.evidence.data_efficiency import LEVEL, REACH, Efficiency
 from pipeline.report.look import floats, section, theme
 from pipeline.report.look.paragraph import Words
@@ -36,6 +36,7 @@ class Facts:
     pair: tuple[Model, Model] | None  # from scratch, pretrained; None where one has no curve
     meeting: Images | None
     failed: int  # runs on fewer images
+    margin: float  # the difference of accuracy that matters
 
     def curve(self, model: Model) -> Efficiency:
         return next(one for one in self.curves if one.name == model.key)
@@ -61,11 +62,12 @@ def facts(study: Study) -> Facts | None:
         pair,
         None,
         failed=sum(not record.complete for record in study.smaller),
+        margin=study.margin,
     )
     if pair is None:
         return found
-    meeting = crossover(found.curve(pair[0]), found.curve(pair[1]), MARGIN)
-    return Facts(models, curves, found.budgets, pair, meeting, found.failed)
+    meeting = crossover(found.curve(pair[0]), found.curve(pair[1]), study.margin)
+    return replace(found, meeting=meeting)
 
 
 def opening(study: Study) -> Markdown:
@@ -138,7 +140,7 @@ def _numbers(found: Images) -> dict[str, Any]:
 
 
 def _evidence(found: Facts) -> dict[str, Any]:
-    return {"models": found.pair, "crossover": found.meeting, "margin": MARGIN}
+    return {"models": found.pair, "crossover": found.meeting, "margin": found.margin}
 
 
 HELD_EQUAL = {
@@ -206,7 +208,7 @@ def _unmet(found: Facts, meeting: Images) -> str:
     said = {
         "not within 10 times these data": f"The fitted curves of {own} and {transfer} do not meet within "
         f"{REACH} times these data{after}; whether they do with more, these runs cannot say",
-        "level all along": f"{opened(own)} and {transfer} are level at every size, within {points(MARGIN)}",
+        "level all along": f"{opened(own)} and {transfer} are level at every size, within {points(found.margin)}",
         "not told apart at any size": f"At no size can {own} and {transfer} be told apart, so there is no "
         "number of images at which one catches up",
         "ahead already at the smallest size": f"Already at {smallest:,} images {own} is not "
