@@ -208,7 +208,8 @@ def _unmet(found: Facts, meeting: Images) -> str:
     said = {
         "not within 10 times these data": f"The fitted curves of {own} and {transfer} do not meet within "
         f"{REACH} times these data{after}; whether they do with more, these runs cannot say",
-        "level all along": f"{opened(own)} and {transfer} are level at every size, within {points(found.margin)}",
+        "level all along": f"{opened(own)} and {transfer} are level at every size, within "
+        f"{points(found.margin)}",
         "not told apart at any size": f"At no size can {own} and {transfer} be told apart, so there is no "
         "number of images at which one catches up",
         "ahead already at the smallest size": f"Already at {smallest:,} images {own} is not "
