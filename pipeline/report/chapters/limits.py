@@ -46,6 +46,7 @@ class Facts:
     label_issues: int
     closest: Close | None
     machines: Sequence[tuple[str, str, int, str]]  # device, CPU, threads, precision
+    torch_versions: Sequence[str]  # that trained the runs
 
     @property
     def several(self) -> bool:
@@ -66,6 +67,7 @@ def facts(study: Study) -> Facts:
         dataset=study.dataset,
         label_issues=len(study.label_issues),
         closest=_closest(study),
+        torch_versions=study.torch_versions,
         machines=sorted({(e.device, e.cpu, e.threads, e.precision) for e in environments}),
     )
 
@@ -98,7 +100,7 @@ def words(study: Study) -> Points:
     found = facts(study)
     rules: tuple[Callable[[Facts], Sentence | None], ...] = (
         _apart, _seeds, _test_size, _choice, _recipes, _unequal_data, _one_data_set, _twins, _labels,
-        _hardware, _hidden_costs,
+        _hardware, _versions, _hidden_costs,
     )  # fmt: skip
     limits = [rule(found) for rule in rules] if found.models else []
     return Points(study, [*map(_failure, found.failures), *limits])
@@ -248,6 +250,17 @@ def _hardware(found: Facts) -> Sentence | None:
 def _machine(device: str, cpu: str, threads: int, precision: str) -> str:
     where = f"a CPU ({cpu})" if device == "cpu" else f"{device}, beside a CPU ({cpu}),"
     return f"{where} with {plural(threads, 'thread')} in {precision}"
+
+
+def _versions(found: Facts) -> Sentence | None:
+    """Warn when runs were trained by unlike versions of PyTorch, which may compute in other ways."""
+    if len(found.torch_versions) < 2:
+        return None
+    text = (
+        f"The runs were trained by PyTorch {join(found.torch_versions)}: a difference between models may be "
+        "one between versions."
+    )
+    return Sentence(text, "limits.versions", {"torch": found.torch_versions}, ("tbl-runs",))
 
 
 def _hidden_costs(found: Facts) -> Sentence | None:

@@ -37,3 +37,14 @@ def test_unequal_training_sets_are_a_limit(tmp_path: Path) -> None:
     dataset = record.details.dataset.model_copy(update={"split_sizes": sizes})  # type: ignore[union-attr]
     object.__setattr__(record, "details", record.details.model_copy(update={"dataset": dataset}))
     assert "fine-tuned resnet18 from 50, the custom CNN from 400" in said(study, "limits.unequal-data")
+
+
+def test_runs_of_unlike_torch_versions_are_a_limit(tmp_path: Path) -> None:
+    study = study_with(tmp_path, Made(), Made("resnet18", "fine_tune"))
+    assert "limits.versions" not in {s.rule for s in verdict(study)["limits"]}
+    record = study.models[1].records[0]
+    place = record.details.environment.model_copy(update={"packages": {"torch": "2.16.0"}})  # type: ignore[union-attr]
+    object.__setattr__(record, "details", record.details.model_copy(update={"environment": place}))
+    again = study_with(tmp_path / "again", Made(), Made("resnet18", "fine_tune"))
+    object.__setattr__(again, "models", [again.models[0], study.models[1]])
+    assert "by PyTorch 2.15.0 and 2.16.0" in said(again, "limits.versions")
