@@ -286,7 +286,7 @@ def test_features_keep_what_they_cost(tmp_path: Path) -> None:
 
 def test_timings_bear_the_energy(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = tiny.settings()
-    fitted = train.FitResult(None, 1, "", 1.0, energy_joules=7.0, energy_note="by counters")  # type: ignore[arg-type]
+    fitted = train.FitResult(None, 1, "network", "", 1.0, energy_joules=7.0, energy_note="by counters")  # type: ignore[arg-type]
     predictions = SimpleNamespace(seconds=1.0)
     timings = evaluate._timings(
         tiny.network(chosen), tiny.images(chosen), chosen, fitted, predictions, tiny.CPU

@@ -49,7 +49,10 @@ REFUSED = {
         '\n::: {.content-visible when-format="pdf"}\nx\n:::\n',
         "report.qmd:2: condition 'when-for",
     ),
-    "other condition": ("::: {.content-hidden}\nx\n:::\n", "report.qmd:1: Div class 'content-hidden'"),
+    "other condition": (
+        '::: {.content-hidden when-format="html"}\nx\n:::\n',
+        "report.qmd:1: content-hidden with a condition",
+    ),
     "html in the text": ("One\n\n<p>two</p>\n", "report.qmd:3: HTML '<p>' outside"),
     "html in a line": ("One <b>two</b>\n", "report.qmd:1: HTML '<b>' outside"),
     "latex": ("\n\\newpage\n", r"report.qmd:2: raw tex '\\newpage'"),
