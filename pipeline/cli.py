@@ -88,11 +88,12 @@ RENDERING = (
     argument("--engine", choices=("quarto", "embedded"), help="default: quarto if it is on the PATH"),
     argument("--to", default="html,pdf", metavar="FORMATS", help="html, pdf or both (default)"),
 )
-SIDE = "a results.json or a params file"
+SIDE = "a report's folder, a results.json or a params file"
 DIFFING = (
     argument("first", help=SIDE),
     argument("second", help=SIDE),
     argument("--json", action="store_true", help="JSON for a machine, not Markdown for a reader"),
+    argument("--fail-if-worse", action="store_true", help="exit 1 if a model is worse beyond noise"),
 )
 CLEANING = (
     argument("params", nargs="*", help="params files to keep the runs of (default: all in params/)"),
@@ -195,7 +196,7 @@ def diff(options: argparse.Namespace) -> int:
 
     found = compare(options.first, options.second)
     print(found.to_json() if options.json else found.to_markdown())
-    return 0
+    return int(options.fail_if_worse and found.judged_worse())
 
 
 def clean(options: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
 """Compare two reports: what changed in the settings, and paired differences on the same test images.
 
-Each side is a ``results.json``, or a params file whose whole runs are read (none is started). Models
-are matched by model and mode, in the order of their params files.
+Each side is a ``results.json``, a report's folder that holds one, or a params file whose whole runs are
+read (none is started). Models are matched by model and mode, in the order of their params files.
 """
 
 import dataclasses
@@ -48,6 +48,16 @@ class ModelChange:
     test: Test | None
     same_runs: bool
 
+    @property
+    def better(self) -> bool:
+        """Whether it got better beyond noise."""
+        return self.test is not None and self.test.distinguishable and self.after > self.before
+
+    @property
+    def worse(self) -> bool:
+        """Whether it got worse beyond noise."""
+        return self.test is not None and self.test.distinguishable and self.after < self.before
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -62,6 +72,23 @@ class Comparison:
     only_first: list[str]
     only_second: list[str]
     answers: tuple[list[str], list[str]]
+
+    def judged_worse(self) -> bool:
+        """Return whether a model is worse beyond noise on the second side.
+
+        Raises InputError where that cannot be told of any model: it would pass whatever happened.
+        """
+        if not self.models:
+            raise InputError(
+                f"{self.second}: has no model in common with {self.first}, so nothing can be judged. "
+                "Compare reports of the same models."
+            )
+        if not self.same_images:
+            raise InputError(
+                f"{self.second}: its test images are not those of {self.first}, so nothing can be judged. "
+                "Make the first report again on the same data."
+            )
+        return any(model.worse for model in self.models)
 
     def to_json(self) -> str:
         """Return the comparison for a machine; numbers unrounded, differences as fractions."""
@@ -84,6 +111,8 @@ def diff(first: str | Path, second: str | Path) -> Comparison:
 
 def load(path: Path) -> Results:
     """Return the results that a ``results.json`` holds, or that a params file's whole runs give."""
+    if path.is_dir():
+        return read(path / "results.json")
     if path.suffix == ".json":
         return read(path)
     from pipeline.run import records

@@ -29,8 +29,8 @@ def _summary(found: Comparison) -> str:
         return "The two have no model in common."
     if not found.same_images:
         return "The test images are not the same, so the differences below cannot be tested in pairs."
-    better = [m.label for m in found.models if m.test and m.test.distinguishable and m.after > m.before]
-    worse = [m.label for m in found.models if m.test and m.test.distinguishable and m.after < m.before]
+    better = [model.label for model in found.models if model.better]
+    worse = [model.label for model in found.models if model.worse]
     parts = [f"better beyond noise: {'; '.join(better)}"] if better else []
     parts += [f"worse beyond noise: {'; '.join(worse)}"] if worse else []
     same = sum(model.same_runs for model in found.models)
@@ -67,7 +67,7 @@ def _finding(model: ModelChange) -> str:
     assert model.test is not None
     scope = " (these runs)" if model.test.scope == "runs" else ""
     if model.test.distinguishable:
-        return ("better" if model.after > model.before else "worse") + scope
+        return ("better" if model.better else "worse") + scope
     return f"{'equivalent' if model.test.verdict == 'equivalent' else 'undecided'}{scope}"
 
 

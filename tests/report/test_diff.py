@@ -7,6 +7,7 @@ from pathlib import Path
 import pypandoc
 import pytest
 
+from pipeline import cli
 from pipeline.errors import InputError
 from pipeline.report.diff import Comparison, diff
 from pipeline.report.results_json import write
@@ -122,6 +123,41 @@ def test_a_change_that_is_alike_everywhere_is_said_once(tmp_path: Path) -> None:
 def test_all_failed_runs_leave_nothing_to_compare(tmp_path: Path) -> None:
     failed = written(tmp_path, "a", replace(TUNED, failed_seeds=(0,)))
     assert "The two have no model in common" in diff(failed, failed).to_markdown()
+
+
+def _code(first: Path, second: Path) -> int:
+    return cli.main(["diff", str(first), str(second), "--fail-if-worse"])
+
+
+def test_fail_if_worse_fails_for_what_is_worse_beyond_noise_alone(tmp_path: Path) -> None:
+    before = written(tmp_path, "a", CUSTOM, TUNED)
+    worse = written(tmp_path, "b", CUSTOM, replace(TUNED, accuracy=0.7, settings={"epochs": 20}))
+    assert _code(before, worse) == 1
+    assert _code(worse, before) == 0  # better
+    assert _code(before, before) == 0
+    assert cli.main(["diff", str(before), str(worse)]) == 0  # not asked to
+    like = written(tmp_path, "c", replace(CUSTOM, settings={"epochs": 20}), TUNED)
+    assert _code(before, like) == 0  # within noise
+
+
+def test_fail_if_worse_refuses_what_it_cannot_judge(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = written(tmp_path, "a", CUSTOM)
+    elsewhere = written(tmp_path, "b", CUSTOM, data=replace(DATA, test=400))
+    assert _code(before, elsewhere) == 2
+    assert "its test images are not those of" in capsys.readouterr().err
+    assert _code(before, written(tmp_path, "c", TUNED)) == 2
+    assert "no model in common" in capsys.readouterr().err
+
+
+def test_a_side_may_be_the_folder_of_a_report(tmp_path: Path) -> None:
+    path = written(tmp_path, "a", CUSTOM)
+    (tmp_path / "report").mkdir()
+    path.rename(tmp_path / "report" / "results.json")
+    assert diff(tmp_path / "report", tmp_path / "report").models[0].same_runs
+    with pytest.raises(InputError, match=r"results\.json: no such file"):
+        diff(tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize(
