@@ -95,6 +95,10 @@ DIFFING = (
     argument("--json", action="store_true", help="JSON for a machine, not Markdown for a reader"),
     argument("--fail-if-worse", action="store_true", help="exit 1 if a model is worse beyond noise"),
 )
+BOARD = (
+    argument("files", nargs="+", help="results.json files or reports' folders"),
+    argument("-o", "--output", default="board.html", help="the page to write (default: %(default)s)"),
+)
 CLEANING = (
     argument("params", nargs="*", help="params files to keep the runs of (default: all in params/)"),
     argument("--yes", action="store_true", help="remove without asking"),
@@ -199,6 +203,18 @@ def diff(options: argparse.Namespace) -> int:
     return int(options.fail_if_worse and found.judged_worse())
 
 
+def board(options: argparse.Namespace) -> int:
+    """``headstart board``."""
+    from pipeline.report import board as boards
+
+    output = Path(options.output)
+    boards.check_output(output)
+    found = boards.board(options.files)
+    boards.write(output, found)
+    print(output, *boards.summary(found), sep="\n")
+    return 0
+
+
 def clean(options: argparse.Namespace) -> int:
     """``headstart clean``."""
     from pipeline.cleaning import params_files, unreferenced
@@ -285,6 +301,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, tuple[Argume
     "report": (report, "run, then render", (PARAMS, *RUNNING, *RENDERING)),
     "why": (why, "say of each run whether it is kept, or what changed", (PARAMS,)),
     "diff": (diff, "compare two reports: settings, and paired differences", DIFFING),
+    "board": (board, "rank the models of many reports, where their test images are the same", BOARD),
     "clean": (clean, "list and remove runs that no params file refers to", CLEANING),
     "doctor": (doctor, "check this machine, and say what to do about it", (PARAMS,)),
     "predict": (predict, "ask a report's network about other images", (*SOURCE, *PREDICTING)),

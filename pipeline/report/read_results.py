@@ -27,9 +27,11 @@ class Run(_Part):
 
 
 class Accuracy(_Part):
-    """A mean over seeds, a fraction."""
+    """A mean over seeds, with its 95 % interval; fractions."""
 
     value: float
+    low: float
+    high: float
 
 
 class Model(_Part):
@@ -42,6 +44,12 @@ class Model(_Part):
     accuracy: Accuracy
 
 
+class Data(_Part):
+    """What a study's images were."""
+
+    name: str
+
+
 class TestImages(_Part):
     """What the models were tested on."""
 
@@ -52,10 +60,18 @@ class TestImages(_Part):
 class Results(_Part):
     """What a comparison reads of a ``results.json``; other keys are left alone."""
 
+    title: str = ""
+    dataset: Data | None = None
+    best: str | None = None  # key of the best model on val
     runs: list[Run]
     models: list[Model]
     answer: list[str]
     test_images: TestImages | None
+
+    @cached_property
+    def by_id(self) -> dict[str, Run]:
+        """The runs by their run_id."""
+        return {run.run_id: run for run in self.runs}
 
     @cached_property
     def correct(self) -> dict[str, np.ndarray]:
@@ -67,6 +83,8 @@ class Results(_Part):
     @model_validator(mode="after")
     def _refers_to_its_own_runs(self) -> "Results":
         """Raise ValueError where a model's runs are not there, or where answers cannot be unpacked."""
+        if self.models and self.test_images is None:
+            raise ValueError("there are models, and no test_images")
         for model in self.models:
             if missing := [run for run in (*model.runs, model.chosen) if run not in self.correct]:
                 raise ValueError(f"{model.key}: its run {missing[0]} is not among the whole runs")
