@@ -236,6 +236,7 @@ class Experiment(BaseModel):
     author: str = ""
     runs_dir: str = "runs"
     practical_difference: float = 0.01  # of accuracy, a fraction: what is smaller does not matter
+    baselines: bool = True  # whether the report shows them
     path: str = ""
     runs: list[RunSettings]
 
@@ -257,7 +258,8 @@ class Experiment(BaseModel):
 
 
 EXPERIMENT_KEYS = (
-    "title", "description", "author", "runs_dir", "practical_difference", "seeds", "train_sizes", "models",
+    "title", "description", "author", "runs_dir", "practical_difference", "baselines", "seeds",
+    "train_sizes", "models",
 )  # fmt: skip
 
 
@@ -274,6 +276,7 @@ def _experiment(path: Path, content: dict[str, Any]) -> Experiment:
         author=_text(path, content, "author", ""),
         runs_dir=_folder(path, content, "runs_dir", "runs"),
         practical_difference=_margin(path, content),
+        baselines=_switch(path, content, "baselines"),
         path=str(path),
         runs=runs,
     )
@@ -363,6 +366,13 @@ def _text(path: Path, content: dict[str, Any], key: str, default: str) -> str:
         raise SettingsError(f"{path}: {key} is {shown(value)}; it must be text of at most 2,000 characters.")
     if any("\ud800" <= c <= "\udfff" for c in value):  # halves of a character, which no file can hold
         raise SettingsError(f"{path}: {key} is {shown(value)}; it must be Unicode text.")
+    return value
+
+
+def _switch(path: Path, content: dict[str, Any], key: str) -> bool:
+    value = content.get(key, True)
+    if not isinstance(value, bool):
+        raise SettingsError(f"{path}: {key} is {shown(value)}; it must be true or false.")
     return value
 
 

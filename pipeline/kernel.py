@@ -49,6 +49,7 @@ FORK_SECONDS = 120.0  # how long a kernel waits for the imports of the first one
 KERNEL = ("ipykernel.kernelapp", "ipykernel.ipkernel", "matplotlib.pyplot")
 LEARNING = (
     *KERNEL,
+    "pipeline.learn.baselines",
     "pipeline.learn.data.loading",
     "pipeline.learn.evaluate",
     "pipeline.learn.models",

@@ -1,7 +1,7 @@
 """RunRecord: the wall between training, which writes it, and the report, which reads it.
 
 A run's folder holds ``settings.yaml``, ``train.ipynb``, ``history.csv``, ``predictions.parquet``,
-``gallery.parquet``, ``model.safetensors`` and, written last, ``record.json``.
+``baselines.json``, ``gallery.parquet``, ``model.safetensors`` and, written last, ``record.json``.
 """
 
 import json
@@ -149,6 +149,18 @@ class Environment(_Part):
     precision: str
 
 
+class BaselineAnswers(_Part):
+    """What a simple answer that no network was trained for says of the same images, in their order.
+
+    ``predicted`` holds a class for each image of val and test; ``settings`` what was chosen on val.
+    """
+
+    name: str
+    predicted: dict[str, list[int]]
+    seconds: float
+    settings: dict[str, Any] = {}
+
+
 class Failure(_Part):
     """Why a run has no results."""
 
@@ -273,6 +285,20 @@ class RunRecord:
         table = self._table("history.csv", HISTORY_COLUMNS)
         return table.assign(**{name: None for name in STAGE_COLUMNS if name not in table})
 
+    @cached_property
+    def baselines(self) -> list[BaselineAnswers]:
+        """What a network of this run has to beat; none where the run was made without."""
+        path = self.folder / "baselines.json"
+        if path.name not in self.details.files and not path.is_file():
+            return []
+        self.verify(path.name)
+        try:
+            return [BaselineAnswers(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
+        except (OSError, ValueError, TypeError) as error:
+            raise RecordError(
+                f"{path}: cannot be read ({one_line(error, 120)}). Delete {self.folder} to have it run again."
+            ) from None
+
     @property
     def predictions(self) -> pd.DataFrame:
         """The file: ``split`` (val or test), ``index``, ``target``, ``probability_<k>`` (float32)."""
@@ -392,6 +418,10 @@ class RunFolder:
     def write_predictions(self, splits: Mapping[str, SplitPredictions]) -> None:
         with replacing(self.path / "predictions.parquet", "wb") as file:
             predictions_table(splits).to_parquet(file, index=False)
+
+    def write_baselines(self, found: Sequence[BaselineAnswers]) -> None:
+        with replacing(self.path / "baselines.json") as file:
+            json.dump([one.model_dump() for one in found], file)
 
     def write_gallery(self, gallery: pd.DataFrame) -> None:
         with replacing(self.path / "gallery.parquet", "wb") as file:

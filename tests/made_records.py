@@ -15,6 +15,7 @@ from tests.made_values import (
     SIZES,
     Made,
     MadeData,
+    baselines,
     dataset_info,
     environment,
     gallery,
@@ -186,6 +187,8 @@ def made_details(
     folder.write_history(history)
     folder.write_predictions(splits)
     folder.write_gallery(gallery(data, splits["test"]))
+    if data.baselines:
+        folder.write_baselines(baselines(data))
     best_epoch = int(history.loc[history["val_loss"].idxmin(), "epoch"])
     stopped = made.learning == "stopped"
     return RunDetails(

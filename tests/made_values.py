@@ -11,7 +11,7 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from pipeline import record
-from pipeline.record import DatasetInfo, Environment, ModelInfo, SplitPredictions, Timings
+from pipeline.record import BaselineAnswers, DatasetInfo, Environment, ModelInfo, SplitPredictions, Timings
 
 CIFAR_CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
@@ -53,6 +53,7 @@ class MadeData:
     near_duplicates: int = 20
     label_errors: int = 4  # test images whose label is wrong and whose models say so
     balanced: bool = True
+    baselines: dict[str, float] = field(default_factory=dict)  # name → accuracy
 
 
 def predictions(data: MadeData, split: str, accuracy: float, made: Made, seed: int) -> SplitPredictions:
@@ -139,6 +140,17 @@ def made_history(learning: str, accuracy: float, seed: int) -> pd.DataFrame:
         },
         columns=list(record.HISTORY_COLUMNS),
     )
+
+
+def baselines(data: MadeData) -> list[BaselineAnswers]:
+    """Make up what simple answers say: each right as often as ``data`` asks."""
+    found = []
+    for name, accuracy in data.baselines.items():
+        made = Made(name, accuracy=accuracy)
+        answers = {split: predictions(data, split, accuracy, made, 0) for split in ("val", "test")}
+        predicted = {split: answer.predicted.tolist() for split, answer in answers.items()}
+        found.append(BaselineAnswers(name=name, predicted=predicted, seconds=0.5))
+    return found
 
 
 def dataset_info(data: MadeData) -> DatasetInfo:

@@ -198,6 +198,7 @@ BAD_PARAMS: list[tuple[str | bytes, str]] = [
         "models: [{model: resnet18, weights: w.pth}]",
         "models[0]: weights are given, but mode scratch starts without any; drop one.",
     ),
+    ("baselines: 3\n" + ONE_MODEL, "baselines is 3; it must be true or false."),
     ('dataset: "a\\nb"\n' + ONE_MODEL, "dataset holds a line break or control character."),
     ("epochs: 1\nepochs: 2\n" + ONE_MODEL, "line 2: duplicate key 'epochs'."),
     ("a: &a [x]\nmodels: *a", "line 2: aliases (*name) are not allowed; write the value out."),

@@ -15,6 +15,7 @@ import numpy as np
 from pipeline.files import write_json
 from pipeline.record import RunRecord
 from pipeline.report.chapters import data_efficiency, recommendations, verdict
+from pipeline.report.evidence.baselines import COMMONEST, Baseline
 from pipeline.report.evidence.interval import Score
 from pipeline.report.evidence.scores import Metrics, metrics
 from pipeline.report.model import Model
@@ -57,6 +58,7 @@ def results(study: Study, engine: str) -> dict[str, Any]:
             for found in recommendations.recommendations(study)
         ],
         "data_efficiency": data_efficiency.results(study),
+        "baselines": [_baseline(study, one) for one in study.baselines],
         "tests": study.tests,
         "per_class": _per_class(study),
         "agreement": study.agreement,
@@ -163,6 +165,20 @@ def _model(model: Model) -> dict[str, Any]:
         "without_duplicates": model.without_duplicates,
         "most_confused": model.most_confused(),
         "confident_mistakes": model.confident_mistakes(),
+    }
+
+
+def _baseline(study: Study, found: Baseline) -> dict[str, Any]:
+    below = study.unlearned if found.name == COMMONEST else []
+    return {
+        "name": found.name,
+        "settings": found.settings,
+        "seconds": found.seconds,
+        "val": _scores(found.val),
+        "test": {**_scores(found.test), "low": found.accuracy.low, "high": found.accuracy.high},
+        "not_beaten_by": [
+            model.key for model in (*below, *(m for m, other in study.below_baselines if other is found))
+        ],
     }
 
 

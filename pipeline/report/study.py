@@ -9,7 +9,8 @@ import numpy as np
 from pipeline.experiment import Experiment, RunSettings
 from pipeline.record import DatasetInfo, RunRecord
 from pipeline.report import sizes
-from pipeline.report.evidence import errors, tests
+from pipeline.report.evidence import baselines, errors, tests
+from pipeline.report.evidence.baselines import Baseline
 from pipeline.report.evidence.costs import Cost, pareto_front
 from pipeline.report.evidence.data_efficiency import Efficiency, efficiencies
 from pipeline.report.evidence.errors import Agreement, LabelIssue, Miss
@@ -209,6 +210,20 @@ class Study:
     def learned(self) -> list[Model]:
         """The models that do better than naming always the commonest class, beyond noise."""
         return [model for model in self.models if self.beyond_chance[model.key].verdict == "first"]
+
+    @cached_property
+    def baselines(self) -> list[Baseline]:
+        """The simple answers that models have to beat; none where they are not asked for."""
+        first = [model.chosen for model in self.models] if self.experiment.baselines else []
+        return baselines.baselines(first)
+
+    @cached_property
+    def below_baselines(self) -> list[tuple[Model, Baseline]]:
+        """The models that learned something, each with a baseline that it is not shown to beat."""
+        rivals = [one for one in self.baselines if one.name != baselines.COMMONEST]
+        named = {(model.key, one.name): (model, one) for model in self.learned for one in rivals}
+        correct = {key: (model.correct, one.correct) for key, (model, one) in named.items()}
+        return [named[key] for key, found in tests.beats(correct, self.margin).items() if not found]
 
     @cached_property
     def per_class(self) -> list[ClassDifference]:

@@ -1,12 +1,18 @@
 """Baselines answer as their definitions say, choose on val alone, and cost seconds."""
 
+import json
 import warnings
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
+from pipeline.experiment import RunSettings
+from pipeline.learn import baselines, models
 from pipeline.learn.baselines import Labelled, commonest_class, nearest_neighbours, shrunk, thumbnails
+from tests.learn import tiny
 
 
 def split(values: np.ndarray, targets: np.ndarray) -> Labelled:
@@ -125,3 +131,46 @@ def test_more_neighbours_than_images_are_all_of_them() -> None:
 def test_features_of_nothing_are_no_error() -> None:
     zeros = {name: split(np.zeros((3, 4), np.float32), np.array([0, 1, 1])) for name in SIZES}
     assert np.isfinite(nearest_neighbours(zeros, 2).predictions["test"].probability).all()
+
+
+def kept(chosen: RunSettings, name: str = "run") -> dict[str, Any]:
+    """Let a run keep its baselines; return their answers on test by name."""
+    network = tiny.transfer_network(chosen) if chosen.pretrained else tiny.network(chosen)
+    folder = tiny.run(Path.cwd(), name)
+    baselines.keep(folder, network, tiny.images(chosen), chosen, tiny.CPU)
+    written = json.loads((folder.path / "baselines.json").read_text(encoding="utf-8"))
+    return {one["name"]: one["predicted"]["test"] for one in written}
+
+
+@pytest.mark.usefixtures("workplace")
+def test_run_keeps_what_it_has_to_beat_and_the_next_one_finds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = kept(tiny.settings())
+    assert list(first) == ["commonest class", "logistic regression on 8 × 8 pixels"]
+    targets = tiny.images(tiny.settings()).test.targets.numpy()
+    scores = {name: float(np.mean(answers == targets)) for name, answers in first.items()}
+    assert scores["commonest class"] < 0.2 < 0.6 < scores["logistic regression on 8 × 8 pixels"]
+    monkeypatch.setattr(baselines, "thumbnails", None)
+    assert kept(tiny.settings(seed=1, learning_rate=0.1), "again") == first
+
+
+@pytest.mark.usefixtures("workplace")
+def test_features_are_those_of_the_network_before_it_was_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    probe = kept(tiny.transfer_settings())["nearest neighbours of frozen features"]
+    monkeypatch.setattr(baselines, "_kept", lambda what, images, settings, make: made_again(make))
+    monkeypatch.setattr(models, "build", lambda settings, *_: tiny.transfer_network(settings))
+    chosen = tiny.transfer_settings(mode="fine_tune")
+    network = tiny.transfer_network(chosen)
+    for parameter in network.parameters():  # what training did to it
+        parameter.data.zero_()
+    found = baselines.answers(network, tiny.images(chosen), chosen, tiny.CPU)
+    assert found[-1].predicted["test"] == probe
+
+
+def made_again(make: Any) -> Any:
+    return baselines.BaselineAnswers(**baselines._plain(make()))
+
+
+@pytest.mark.usefixtures("workplace")
+def test_subset_is_all_that_its_baselines_learn_from() -> None:
+    few, many = (kept(tiny.settings(train_size=n), str(n)) for n in (10, 100))
+    assert few["logistic regression on 8 × 8 pixels"] != many["logistic regression on 8 × 8 pixels"]

@@ -7,6 +7,7 @@ from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline.report.evidence.baselines import Baseline
 from pipeline.report.evidence.interval import Score
 from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
@@ -35,6 +36,7 @@ class Facts:
     unlearned: Sequence[Model]  # that cannot be told from always naming the commonest class
     margin: float  # the difference that matters
     claims: Sequence[Claim]  # of every pair
+    below: Sequence[tuple[Model, Baseline]]  # models, each with a simple answer that it does not beat
 
 
 def facts(study: Study) -> Facts | None:
@@ -50,13 +52,14 @@ def facts(study: Study) -> Facts | None:
         unlearned=study.unlearned,
         margin=study.margin,
         claims=[one for one in every_claim(study) if {one.first, one.second} <= set(study.learned)],
+        below=study.below_baselines,
     )
 
 
 def words(study: Study) -> Words:
     """Say how accurate the models are: chance first, range, leader, ties, luck, macro F1, seeds."""
     found = facts(study)
-    say = (_chance, _range, _leader, _ties, _trained_again, _macro_f1, _seeds)
+    say = (_chance, _below_baselines, _range, _leader, _ties, _trained_again, _macro_f1, _seeds)
     told = ("fig-accuracy", "tbl-tests", "tbl-headline")
     return Words(study, [one(found) for one in say] if found else [], told)
 
@@ -93,6 +96,24 @@ def _chance(found: Facts) -> Sentence:
         text += f", and {spoken_list(below)} {does} not beat that beyond noise"
     evidence = {"share": share, "not_above": below}
     return Sentence(f"{text}.", "accuracy.chance", evidence, ("tbl-headline",))
+
+
+def _below_baselines(found: Facts) -> Sentence | None:
+    """Name the models that do not beat answers which no network was trained for."""
+    if not found.below:
+        return None
+    rivals = list(dict.fromkeys(rival for _, rival in found.below))
+    parts = []
+    for rival in rivals:
+        below = [model for model, other in found.below if other is rival]
+        does, score = "does" if len(below) == 1 else "do", percent(rival.accuracy.value)
+        parts.append(f"{spoken_list(below)} {does} not beat {rival.name} ({score}) beyond noise")
+    text = f"Set against answers that no network was trained for, {join(parts)}."
+    evidence = {
+        "not_above": [{"model": model, "baseline": other.name} for model, other in found.below],
+        "baselines": {rival.name: rival.accuracy.value for rival in rivals},
+    }
+    return Sentence(text, "accuracy.baselines", evidence, ("tbl-headline",))
 
 
 def _leader(found: Facts) -> Sentence | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from IPython.display import Markdown
 
 from pipeline.report.chapters import data_efficiency, half_answer
+from pipeline.report.evidence.baselines import Baseline
 from pipeline.report.look import floats
 from pipeline.report.look.markup import raw
 from pipeline.report.look.paragraph import Words
@@ -221,7 +222,7 @@ def headline(study: Study) -> Markdown:
     models = {model.label: model for model in study.models}
     asked = dict.fromkeys(study.names.values())
     rows = [_scores(study, models[label]) if label in models else _missing(study, label) for label in asked]
-    return table(header, rows, "llrrrrrrrr")
+    return table(header, [*rows, *map(_baseline, study.baselines)], "llrrrrrrrr")
 
 
 def _scores(study: Study, model: Model) -> list[str]:
@@ -235,6 +236,21 @@ def _scores(study: Study, model: Model) -> list[str]:
         quantity(cost.total_parameters) if cost else NONE,
         duration(cost.train_seconds.value) if cost else NONE,
         latency(cost.latency_seconds.value) if cost else NONE,
+    ]
+
+
+def _baseline(found: Baseline) -> list[str]:
+    """Set a simple answer apart from the models: no letter, in italics."""
+    accuracy, scores = found.accuracy, found.test
+    return [
+        "",
+        f"*no network trained: {name(found.name)}*",
+        percent(accuracy.value),
+        f"{100 * accuracy.low:.1f}–{100 * accuracy.high:.1f}",
+        *(percent(score) for score in (scores.precision_macro, scores.recall_macro, scores.f1_macro)),
+        NONE,
+        duration(found.seconds),
+        NONE,
     ]
 
 

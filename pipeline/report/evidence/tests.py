@@ -7,10 +7,10 @@ these two trained networks, as McNemar's (Dietterich 1998). ``docs/verdict.md`` 
 has its measured error rates.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from scipy.special import ndtri
@@ -25,6 +25,7 @@ COMMONEST = "always the commonest class"
 
 Verdict = Literal["first", "second", "equivalent", "undecided"]
 Scope = Literal["models", "runs"]
+Name = TypeVar("Name", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,20 @@ def beats_chance(
     constant = Scores.of(commonest)
     pairs = [Pair(name, COMMONEST, model, constant, None) for name, model in scores.items()]
     return {comparison.first: comparison for comparison in _compared(pairs, margin, span=1.0)}
+
+
+def beats(pairs: Mapping[Name, tuple[np.ndarray, np.ndarray]], margin: float = MARGIN) -> dict[Name, bool]:
+    """Return whether a model is shown to be better than an answer that was not trained, Holm over all pairs.
+
+    ``pairs`` hold bool [seeds, images] of the model and [1, images] of the other. As in ``beats_chance`` the
+    verdict is of these trained networks.
+    """
+    asked = [
+        Pair(str(name), "", Scores.of(model), Scores.of(other), None)
+        for name, (model, other) in pairs.items()
+    ]
+    found = _compared(asked, margin, span=1.0)
+    return {name: one.verdict == "first" for name, one in zip(pairs, found, strict=True)}
 
 
 def _scores(models: Mapping[str, np.ndarray]) -> dict[str, Scores]:
