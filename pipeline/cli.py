@@ -215,6 +215,14 @@ def board(options: argparse.Namespace) -> int:
     return 0
 
 
+def init(options: argparse.Namespace) -> int:
+    """``headstart init``."""
+    from pipeline.init import init
+
+    print(*init(Path(options.folder)), sep="\n")
+    return 0
+
+
 def clean(options: argparse.Namespace) -> int:
     """``headstart clean``."""
     from pipeline.cleaning import params_files, unreferenced
@@ -292,9 +300,12 @@ def project_root() -> Path:
     for folder in (Path(), Path(__file__).parent.parent):
         if (folder / "report.qmd").is_file():
             return folder
-    raise InputError(f"{Path.cwd()}: no report.qmd here; change to the folder of your Headstart checkout.")
+    raise InputError(
+        f"{Path.cwd()}: no report.qmd here; 'headstart init FOLDER' makes a folder that has one."
+    )
 
 
+INIT = (argument("folder", help="a new folder, or an empty one"),)
 COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, tuple[Argument, ...]]] = {
     "run": (run, "train what is missing of an experiment", (PARAMS, *RUNNING)),
     "render": (render, "write the report, training what is missing", (PARAMS, *RENDERING)),
@@ -302,6 +313,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, tuple[Argume
     "why": (why, "say of each run whether it is kept, or what changed", (PARAMS,)),
     "diff": (diff, "compare two reports: settings, and paired differences", DIFFING),
     "board": (board, "rank the models of many reports, where their test images are the same", BOARD),
+    "init": (init, "make a folder for a study of your own, with all that it needs", INIT),
     "clean": (clean, "list and remove runs that no params file refers to", CLEANING),
     "doctor": (doctor, "check this machine, and say what to do about it", (PARAMS,)),
     "predict": (predict, "ask a report's network about other images", (*SOURCE, *PREDICTING)),
