@@ -179,9 +179,10 @@ def made_details(
 ) -> RunDetails:
     """Write the tables of a whole run into its folder and return what its record says."""
     accuracy = made.accuracy + (0, -made.seed_step, made.seed_step)[settings.seed % 3]
+    on_val = accuracy - 0.01 if made.val_accuracy is None else made.val_accuracy
     splits = {
-        split: predictions(data, split, accuracy - 0.01 * (split == "val"), made, settings.seed)
-        for split in ("val", "test")
+        split: predictions(data, split, share, made, settings.seed)
+        for split, share in (("val", on_val), ("test", accuracy))
     }
     history = made_history(made.learning, accuracy, settings.seed)
     folder.write_history(history)

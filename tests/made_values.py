@@ -37,6 +37,7 @@ class Made:
     overconfidence: float = 1.6  # 1: calibrated
     failed_seeds: tuple[int, ...] = ()
     seed_step: float = 0.004  # seed 1 is so much worse than seed 0, seed 2 so much better
+    val_accuracy: float | None = None  # None: a point below that on test
     input_size: int | None = None  # None: what SIZES says
     energy_joules: float | None = None
     settings: dict[str, object] = field(default_factory=dict)

@@ -57,6 +57,12 @@ class Model:
     def seeds(self) -> list[int]:
         return [record.settings.seed for record in self.records]
 
+    @property
+    def train_images(self) -> int | None:
+        """How many images it learned from; None where its runs did not record it."""
+        dataset = self.chosen.details.dataset
+        return dataset.split_sizes.get("train") if dataset else None
+
     @cached_property
     def val(self) -> list[SplitPredictions]:
         """The val predictions, one per seed."""

@@ -174,7 +174,7 @@ class Study:
         return {name: ways for name, ways in found.items() if len(ways) > 1}
 
     def _ways(self, name: str) -> dict[str, Model]:
-        mine = [model for model in self.models if model.name == name]
+        mine = [model for model in self._worth_comparing(self.models) if model.name == name]
         chosen = {mode: best([model for model in mine if model.mode == mode]) for mode in MODES}
         return {mode: model for mode, model in chosen.items() if model}
 

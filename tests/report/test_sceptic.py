@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.report.chapters import images
+from pipeline.record import Copies, Duplicates
+from pipeline.report.chapters import accuracy, images
 from pipeline.report.chapters.recommendations import NOT_SETTLED, recommendations
+from pipeline.report.look.paragraph import Words
 from pipeline.report.study import Study
 from pipeline.report.words.claims import every_claim
 from pipeline.report.words.sentence import Sentence
@@ -34,6 +36,15 @@ MORE: dict[str, tuple[MadeData, tuple[Made, ...]]] = {
     "equal_models": (replace(FEW, test=4000), tuple(replace(made, accuracy=0.85, seeds=(0, 1, 2))
                                                    for made in (SCRATCH, TUNED))),
     "probe_below_scratch": (FEW, (SCRATCH, Made("resnet18", "linear_probe", 0.6))),
+    "one_image_a_class": (replace(FEW, train=100, val=10, test=10), (replace(SCRATCH, accuracy=0.5), TUNED)),
+    "unequal_seeds": (FEW, (SCRATCH, replace(TUNED, seeds=(0, 1)),
+                            Made("resnet18", "linear_probe", 0.85, seeds=(0, 1, 2, 3, 4)))),
+    "all_right": (FEW, tuple(replace(made, accuracy=1.0)
+                             for made in (SCRATCH, Made("resnet18", "scratch"), TUNED))),
+    "equal_to_the_bit": (FEW, (SCRATCH, replace(SCRATCH, settings={"learning_rate": 0.1}))),
+    "five_test_images": (replace(FEW, train=10, val=5, test=5, classes=("a", "b")), (SCRATCH,)),
+    "second_on_val": (FEW, (replace(SCRATCH, val_accuracy=0.9), replace(TUNED, accuracy=0.86),
+                            Made("resnet18", "scratch", 0.92, val_accuracy=0.85))),
 }  # fmt: skip
 
 
@@ -183,6 +194,99 @@ def test_the_commonest_confusion_is_named_only_where_there_is_one(kind: str, rea
             assert (matrix == sentence.evidence["count"]).sum() == 1
 
 
+def test_a_count_is_said_of_what_it_counts(read: Any) -> None:
+    """One run each, all of them, one error: what a sentence counts is what there is."""
+    said = {s.rule: s.text for s in every_sentence(read("unequal_seeds"))}
+    assert "one measured once" in said["answer.cost.winner"]
+    said = {s.rule: s.text for s in every_sentence(read("all_right"))}
+    assert "all of these are equivalent" in said["accuracy.ties"]
+    assert said["errors.alike"].startswith("Every two of them")
+    said = {s.rule: s.text for s in every_sentence(read("one_image_a_class"))}
+    assert said["errors.confident"].startswith("Its one error")
+    assert "1 image of the 1 of that class" in said["errors.confused"]
+    said = {s.rule: s.text for s in every_sentence(read("equal_to_the_bit"))}
+    assert "7.6 to 7.6" not in said["calibration.over"]
+
+
+def test_few_images_part_no_classes(read: Any) -> None:
+    p = {}
+    for kind in ("one_image_a_class", "one_seed"):
+        [found] = [s for s in every_sentence(read(kind)) if s.rule == "classes.hardest"]
+        p[kind] = found.evidence["p"]
+        assert ("chance alone" in found.text) == (p[kind] >= 0.05)
+    assert p["one_image_a_class"] >= 0.05
+
+
+def test_what_is_not_shown_to_have_learned_is_not_ranked(read: Any) -> None:
+    rules = {s.rule.partition(".")[0] for s in every_sentence(read("random_labels"))}
+    assert not rules & {"robustness", "tradeoffs", "recommend"}
+    assert "classes.none" not in {s.rule for s in every_sentence(read("random_labels"))}
+    study = read("one_side_at_chance")
+    assert "only model that is shown" in recommendations(study)[0].sentence.text
+    table = accuracy.tests(study).data
+    assert "**" not in table
+    assert "0.001" not in table
+
+
+def test_no_lead_over_chance_is_promised_that_cannot_be(read: Any) -> None:
+    [needed] = [s for s in every_sentence(read("five_test_images")) if s.rule == "answer.chance.needed"]
+    assert "hardly any lead over chance can be seen" in needed.text
+
+
+def test_a_model_that_does_better_on_test_than_the_best_on_val_is_named(read: Any) -> None:
+    study = read("second_on_val")
+    own, tuned, other = study.models
+    assert study.pair == (tuned, own)
+    answer = next(s for s in every_sentence(study) if s.rule == "answer.accuracy.transfer")
+    assert f"on test {other.spoken} does better than {tuned.spoken}" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "where"),
+    [
+        ("test_in_val", "in val"),
+        ("val_in_train", "in train, so that val"),
+        ("train_across_classes", "another class"),
+    ],
+)
+def test_copies_of_every_kind_are_told_in_the_answer(kind: str, where: str, tmp_path: Path) -> None:
+    study = Study.from_records(*write_experiment(tmp_path, "x", FEW, (SCRATCH, TUNED)))
+    assert not [s for s in every_sentence(study) if s.rule == "answer.leak"]
+    none = Copies(searched=200)
+    parts = dict.fromkeys(("test_in_train", "test_in_val", "val_in_train", "train_across_classes"), none)
+    parts[kind] = Copies(searched=200, exact=[1, 2], exact_of=[3, 4], near=[2, 7, 9], near_of=[4, 1, 1])
+    _recorded(study, duplicates=Duplicates(rule="made", **parts))
+    [found] = [s for s in every_sentence(study) if s.rule == "answer.leak"]
+    assert found.evidence == {kind: {"copies": 4, "images": 200}}
+    assert where in found.text
+    assert "2.0" in found.text
+
+
+def test_a_probe_is_not_sold_as_pretraining_alone(tmp_path: Path) -> None:
+    models = (Made("resnet18", "scratch", 0.8), Made("resnet18", "linear_probe", 0.6))
+    study = Study.from_records(*write_experiment(tmp_path, "x", FEW, models))
+    [found] = [s for s in every_sentence(study) if s.rule.startswith("answer.pretraining")]
+    assert "the layers that learn" in found.text
+    assert "what pretraining itself does" not in found.text
+
+
+def test_unlike_numbers_of_training_images_are_named(tmp_path: Path) -> None:
+    study = Study.from_records(*write_experiment(tmp_path, "x", FEW, (SCRATCH, TUNED)))
+    dataset = study.dataset.model_copy(update={"split_sizes": {"train": 100, "val": 200, "test": 400}})
+    first = study.models[0].chosen
+    object.__setattr__(first, "details", first.details.model_copy(update={"dataset": dataset}))
+    said = {s.rule: s for s in every_sentence(study)}
+    assert "from 100 to 400 images" in said["data.sizes"].text
+    assert "number of training images" in said["answer.mixed-in"].evidence["differs"]
+
+
+def _recorded(study: Study, **changes: object) -> None:
+    """Change what every run recorded of its images."""
+    for record in study.records:
+        dataset = record.details.dataset.model_copy(update=changes)  # type: ignore[union-attr]
+        object.__setattr__(record, "details", record.details.model_copy(update={"dataset": dataset}))
+
+
 def test_the_answer_of_one_common_class_is_set_against_it(read: Any) -> None:
     study = read("two_classes")
     [found] = [s for s in every_sentence(study) if s.rule == "answer.commonest"]
@@ -193,11 +297,15 @@ def test_augmentation_is_not_claimed_of_features_that_were_cached(tmp_path: Path
     flipped: dict[str, object] = {"augmentation": ["flip"]}
     models = (Made(settings=flipped), Made("resnet18", "linear_probe", 0.7, settings=flipped))
     study = Study.from_records(*write_experiment(tmp_path, "x", FEW, models))
-    said = images.augmentation_words(study).data
+    said = _text(images.augmentation_words(study))
     assert "of the custom CNN, images are changed" in said
     assert "the other models saw them as they are" in said
     alone = Study.from_records(*write_experiment(tmp_path / "probe", "x", FEW, models[1:]))
-    assert images.augmentation_words(alone).data == "The training images were used as they are."
+    assert _text(images.augmentation_words(alone)) == "Training changed no image at random."
+
+
+def _text(said: Words) -> str:
+    return " ".join(sentence.text for sentence in said)
 
 
 def test_a_rising_loss_with_answers_as_good_is_confidence(tmp_path: Path) -> None:

@@ -3,15 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.report.evidence.baselines import Baseline
 from pipeline.report.evidence.interval import Score
+from pipeline.report.evidence.per_image import f1_scores
+from pipeline.report.evidence.tests import compare_scores
 from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
-from pipeline.report.look.table import bold, name, table
+from pipeline.report.look.table import NONE, bold, name, table
 from pipeline.report.look.theme import letters, two_lines
 from pipeline.report.model import Model
 from pipeline.report.study import Study
@@ -37,6 +40,7 @@ class Facts:
     margin: float  # the difference that matters
     claims: Sequence[Claim]  # of every pair
     below: Sequence[tuple[Model, Baseline]]  # models, each with a simple answer that it does not beat
+    uneven: Sequence[Model]  # whose macro F1 differs from their accuracy beyond noise
 
 
 def facts(study: Study) -> Facts | None:
@@ -53,7 +57,15 @@ def facts(study: Study) -> Facts | None:
         margin=study.margin,
         claims=[one for one in every_claim(study) if {one.first, one.second} <= set(study.learned)],
         below=study.below_baselines,
+        uneven=[model for model in study.models if _f1_differs(model)],
     )
+
+
+def _f1_differs(model: Model) -> bool:
+    """Whether macro F1 differs from accuracy beyond noise, image by image."""
+    split, predicted = model.chosen_test, np.stack([one.predicted for one in model.test])
+    f1 = f1_scores(split.target, predicted, split.probability.shape[1])
+    return compare_scores({"f1": f1, "accuracy": model.correct.astype(float)})[0].distinguishable
 
 
 def words(study: Study) -> Words:
@@ -170,8 +182,8 @@ def _ties(found: Facts) -> Sentence | None:
             f"{'differs' if differ == 1 else 'differ'} beyond noise; {cannot} {_named(tied)}"
         )
     if level:
-        text += f"; {number_word(level)} of these {'is' if level == 1 else 'are'} equivalent within "
-        text += f"{points(found.margin)}"
+        count = "all" if 1 < level == len(tied) else number_word(level)
+        text += f"; {count} of these {'is' if level == 1 else 'are'} equivalent within {points(found.margin)}"
     turned = sum(claim.test.corrected for claim in found.claims)
     if turned:
         text += f". Correcting for all pairs together (Holm) changed the verdict of {number_word(turned)}"
@@ -195,14 +207,20 @@ def _trained_again(found: Facts) -> Sentence | None:
     ahead, behind = nearest.ranked
     text = (
         f"Another training of {ahead.spoken} would do better on these images than another of {behind.spoken} "
-        f"with a probability of about {nearest.luck}."
+        f"with a probability of {nearest.luck}."
     )
     return Sentence(text, "accuracy.trained-again", nearest.evidence, ("tbl-tests",))
 
 
 def _macro_f1(found: Facts) -> Sentence | None:
     """Point at the model whose macro F1 is furthest from its accuracy, where that is far."""
-    gaps = {model: score.value - found.accuracy[model].value for model, score in found.f1_macro.items()}
+    gaps = {
+        model: score.value - found.accuracy[model].value
+        for model, score in found.f1_macro.items()
+        if model in found.uneven
+    }
+    if not gaps:
+        return None
     model = max(gaps, key=lambda one: abs(gaps[one]))
     f1, gap = found.f1_macro[model].value, gaps[model]
     if abs(gap) < F1_APART:
@@ -210,7 +228,7 @@ def _macro_f1(found: Facts) -> Sentence | None:
     side = "below" if gap < 0 else "above"
     text = (
         f"Macro F1, in which every class counts alike, is {points(gap)} {side} accuracy for {model.spoken} "
-        f"({percent(f1)}): its errors fall unevenly on the classes."
+        f"({percent(f1)}), beyond noise."
     )
     evidence = {"model": model, "f1_macro": f1, "accuracy": found.accuracy[model].value}
     return Sentence(text, "accuracy.macro-f1", evidence, ("tbl-headline",))
@@ -276,6 +294,8 @@ def tests(study: Study) -> Markdown:
 def _pair(study: Study, shown: Sequence[Model], row: int, column: int) -> str:
     if row == column:
         return ""
+    if {shown[row], shown[column]} & set(study.unlearned):
+        return NONE  # what is not shown to have learned anything is not ranked
     found = claim(study, shown[row], shown[column])
     if row > column:
         p = found.test.p_holm

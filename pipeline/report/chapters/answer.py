@@ -14,7 +14,7 @@ from pipeline.report.look.table import NONE, bold, name, table
 from pipeline.report.look.theme import letters
 from pipeline.report.model import Model
 from pipeline.report.study import Study
-from pipeline.report.words.claims import IF_IT_STAYS, Claim, claim, same_network
+from pipeline.report.words.claims import IF_IT_STAYS, Claim, Standing, claim, same_network
 from pipeline.report.words.english import join, number_word, opened
 from pipeline.report.words.numbers import duration, latency, percent, points, quantity
 from pipeline.report.words.phrases import at_size, averaged, spoken_list, test_images
@@ -32,6 +32,7 @@ class Facts:
     images: str  # as "2,000 test images"
     rivals: Mapping[str, Sequence[Model]]  # key of each of the two → the models that it is the best of
     modes: Mapping[str, str]  # key of each model → its mode
+    others: Standing  # of the one ahead of the two to the rest of the other side
     worse: Sequence[Model]  # pretrained models that do worse than the best from scratch
     unlearned: Sequence[Model]  # models that were not shown to have learned anything
 
@@ -41,8 +42,11 @@ def facts(study: Study) -> Facts | None:
     own, transfer = study.best_scratch, study.best_transfer
     if own is None or transfer is None:
         return None
+    said = claim(study, transfer, own)
+    ahead, behind = said.ranked
+    rest = [one for one in study.learned if one.pretrained == behind.pretrained and one is not behind]
     return Facts(
-        claim=claim(study, transfer, own),
+        claim=said,
         same_network=same_network(study),
         images=test_images(study),
         rivals={
@@ -50,6 +54,7 @@ def facts(study: Study) -> Facts | None:
             transfer.key: [model for model in study.learned if model.pretrained],
         },
         modes={model.key: model.mode for model in study.models},
+        others=Standing(ahead, [claim(study, ahead, other) for other in rest]),
         worse=[model for model in study.transfer if claim(study, model, own).outcome == "loss"],
         unlearned=study.unlearned,
     )
@@ -92,11 +97,21 @@ def _small_gain(said: Claim) -> str:
 
 
 def _not_all(found: Facts, better: Model) -> str:
-    """Say that other pretrained models do worse than the best from scratch, where they do."""
-    if not better.pretrained or not found.worse:
-        return ""
-    does = "does" if len(found.worse) == 1 else "do"
-    return f"; but {spoken_list(found.worse)} {does} worse than {found.claim.second.spoken}"
+    """Say which other models of either side do not go along with the answer."""
+    parts = []
+    if ahead := found.others.ahead:
+        parts.append(f"on test {spoken_list(ahead)} {_does(ahead)} better than {better.spoken}")
+    if undecided := found.others.undecided:
+        parts.append(f"{spoken_list(undecided, 'or')} cannot be told from {better.spoken}")
+    if better.pretrained and found.worse:
+        parts.append(
+            f"{spoken_list(found.worse)} {_does(found.worse)} worse than {found.claim.second.spoken}"
+        )
+    return f"; but {join(parts)}" if parts else ""
+
+
+def _does(models: Sequence[Model]) -> str:
+    return "does" if len(models) == 1 else "do"
 
 
 def _sentence(text: str, outcome: str, said: Claim) -> Sentence:
@@ -155,24 +170,26 @@ def _pretraining(found: Facts) -> Sentence:
 
 def _nothing_mixed_in(said: Claim) -> Sentence:
     does = "is what pretraining itself does here" if said.settled else "compares pretraining itself"
-    text = (
-        "Both are the same network with and without its pretrained weights, so this "
-        f"{does}, with no difference of architecture mixed in."
-    )
-    if said.mixed_in:
-        text = (
-            "Both are the same network with and without its pretrained weights, but they differ in "
-            f"{join(said.mixed_in)} as well, so this is not what pretraining alone does."
-        )
+    so = f"so this {does}, with no difference of architecture mixed in"
+    mixed = [*_frozen(said), *said.mixed_in]
+    if mixed:
+        so = f"but they differ in {join(mixed)} as well, so this is not what pretraining alone does"
+    text = f"Both are the same network with and without its pretrained weights, {so}."
     return Sentence(text, "answer.pretraining.same-network", said.evidence, ("fig-three-ways",))
+
+
+def _frozen(said: Claim) -> list[str]:
+    """A linear probe differs from training from scratch in what learns, too."""
+    return ["the layers that learn"] if said.first.mode == "linear_probe" else []
 
 
 def _gain(said: Claim) -> Sentence:
     warm, cold = said.first, said.second
     a, b = said.scores
-    what = "Pretraining itself"
-    if said.mixed_in:
-        what = f"Pretraining and another {join(said.mixed_in)} together"
+    what, mixed = "Pretraining itself", [*_frozen(said), *said.mixed_in]
+    if mixed:
+        differences = "other differences" if len(mixed) > 1 else "another difference"
+        what = f"Pretraining and {differences} ({join(mixed)}) together"
     figures = f"{warm.spoken} gets {a}{at_size(warm, cold)} against {b} from scratch{at_size(cold, warm)}"
     verb = {"gain": "gave", "loss": "cost"}.get(said.outcome)
     text = f"{what} {verb} {said.size}: on one and the same network, {figures} ({said.support})."
@@ -206,10 +223,10 @@ def _unlearned(found: Facts) -> Sentence | None:
     others = found.unlearned
     if not others:
         return None
-    does, it_is = ("does", "it is") if len(others) == 1 else ("do", "they are")
+    it_is = "it is" if len(others) == 1 else "they are"
     text = (
-        f"{opened(spoken_list(others))} {does} not beat always naming the commonest class beyond noise; "
-        f"{it_is} compared with none."
+        f"{opened(spoken_list(others))} {_does(others)} not beat always naming the commonest class beyond "
+        f"noise; {it_is} not ranked with the others."
     )
     return Sentence(text, "answer.unlearned", {"models": others}, ("tbl-headline",))
 
@@ -230,7 +247,9 @@ def _scores(study: Study, model: Model) -> list[str]:
     return [
         letters(study)[model.key],
         name(model.label) + _seeds_lost(study, model),
-        bold(percent(accuracy.value), model is study.best),
+        bold(
+            percent(accuracy.value), study.best is not None and model.val_accuracy == study.best.val_accuracy
+        ),
         f"{100 * accuracy.low:.1f}–{100 * accuracy.high:.1f}",
         *(percent(model.mean(score)) for score in ("precision_macro", "recall_macro", "f1_macro")),
         quantity(cost.total_parameters) if cost else NONE,

@@ -128,23 +128,24 @@ def _gap(some: Sequence[Calibrated], who: str, what: str, side: str) -> str:
     if len(some) == 1:
         return f"{who} is {what}: on average its confidence is {points(gaps[0])} {side} its accuracy."
     span = f"{100 * min(gaps):.1f} to {points(max(gaps))}"
+    if points(min(gaps)) == points(max(gaps)):
+        span = points(max(gaps))
     return f"{who} are {what}: on average their confidence is {span} {side} their accuracy."
 
 
 def _uneven(some: Sequence[Calibrated], who: str) -> str:
     return (
-        f"{who} {'is' if len(some) == 1 else 'are'} too sure at some confidences and too modest at others: "
-        f"right on average, with a calibration error (ECE) of {_eces(some)}."
+        f"{who} {'has' if len(some) == 1 else 'have'} a calibration error (ECE) of {_eces(some)}, more than "
+        "chance gives, though on average confidence and accuracy do not differ beyond noise."
     )
 
 
 def _fair(some: Sequence[Calibrated], who: str) -> str:
     do = "shows" if len(some) == 1 else "show"
-    limit = percent(max(one.found.before.ece_limit for one in some))
+    limit = each_or_span([one.found.before.ece_limit for one in some], percent)
     return (
-        f"{who} {do} no miscalibration that these images could reveal: the calibration error (ECE) of "
-        f"{_eces(some)} is what chance gives a perfectly calibrated model on so many images, which may "
-        f"show up to {limit}."
+        f"{who} {do} no miscalibration that these images could reveal: the calibration error (ECE) is "
+        f"{_eces(some)}, and a perfectly calibrated model may show up to {limit} by chance on so many images."
     )
 
 

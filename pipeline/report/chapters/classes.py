@@ -9,13 +9,15 @@ from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline.report.evidence.scores import alike
+from pipeline.report.evidence.tests import ALPHA
 from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
-from pipeline.report.look.table import bold, name, table
+from pipeline.report.look.table import NONE, bold, name, table
 from pipeline.report.look.theme import letters, short
 from pipeline.report.model import Model
 from pipeline.report.study import ClassDifference, Study
-from pipeline.report.words.english import join, number_word, opened
+from pipeline.report.words.english import join, number_word, opened, plural
 from pipeline.report.words.numbers import percent, points, signed
 from pipeline.report.words.phrases import of_one_seed
 from pipeline.report.words.sentence import Sentence
@@ -35,6 +37,8 @@ class Facts:
     recall: Mapping[int, float]  # of the best on val, its chosen seed; classes with test images alone
     pair: tuple[Model, Model] | None
     differences: Sequence[ClassDifference]  # first of the pair minus second
+    support: Mapping[int, int]  # test images of each class
+    p: float  # that chance alone makes recalls as unlike
 
     def ahead(self, sign: int) -> list[ClassDifference]:
         """Return the classes in which the first (1) or second (-1) is better beyond noise, most first."""
@@ -47,8 +51,12 @@ def facts(study: Study) -> Facts | None:
     best = study.best
     if best is None:
         return None
-    recall = {k: float(best.metrics.recall[k]) for k, n in enumerate(best.metrics.support) if n}
-    return Facts(study.classes, best, recall, study.pair, study.per_class)
+    support = {k: int(n) for k, n in enumerate(best.metrics.support) if n}
+    recall = {k: float(best.metrics.recall[k]) for k in support}
+    right = np.array([best.metrics.confusion_matrix[k, k] for k in support])
+    p = alike(right, np.array(list(support.values())))
+    pair = study.pair if study.learned else None  # models that learned nothing are not compared
+    return Facts(study.classes, best, recall, pair, study.per_class, support, p)
 
 
 def words(study: Study) -> Words:
@@ -62,17 +70,29 @@ def _hardest(found: Facts) -> Sentence:
     best, recall = found.best, found.recall
     low, high = min(recall.values()), max(recall.values())
     hard, easy = ([k for k, share in recall.items() if share == end] for end in (low, high))
-    easiest = f"{_quoted(found, easy)} easiest ({percent(high)})"
+    easiest = f"most in {_quoted(found, easy)} ({percent(high)})"
     if high == 1:
-        easiest = f"makes no mistake in {_quoted(found, easy)}"
+        easiest = f"all in {_quoted(found, easy)}"
+    tail = "" if found.p < ALPHA else "; chance alone could part classes of so few images as far"
     text = (
-        f"{opened(best.spoken)}{of_one_seed(best)} finds {_quoted(found, hard)} hardest ({percent(low)} of "
-        f"the images right) and {easiest}."
+        f"{opened(best.spoken)}{of_one_seed(best)} gets fewest right in {_quoted(found, hard)} "
+        f"({_share(found, hard, low)}) and {easiest}{tail}."
     )
     if low == high:
-        text = f"{opened(best.spoken)} gets the same share of every class right, {percent(low)}."
-    evidence = {"model": best, "lowest": low, "highest": high, "hardest": hard, "easiest": easy}
+        who = f"{opened(best.spoken)}{of_one_seed(best)}"
+        text = f"{who} gets the same share of every class right, {percent(low)}."
+    evidence = {
+        "model": best, "lowest": low, "highest": high, "hardest": hard, "easiest": easy, "p": found.p
+    }  # fmt: skip
     return Sentence(text, "classes.hardest", evidence, ("tbl-per-class", "fig-confusion"))
+
+
+def _share(found: Facts, classes: Sequence[int], recall: float) -> str:
+    """84.4 % of its 45 images; of several classes the share alone."""
+    if len(classes) > 1:
+        return percent(recall)
+    images = found.support[classes[0]]
+    return f"{percent(recall)} of its {plural(images, 'image')}" if images > 1 else "its one image"
 
 
 def _quoted(found: Facts, classes: Sequence[int]) -> str:
@@ -187,6 +207,8 @@ def scores(study: Study) -> Markdown:
 def _class_row(study: Study, pair: Sequence[Model], k: int) -> list[str]:
     found = [(m.precision[k], m.recall[k], m.f1[k]) for m in (model.metrics for model in pair)]
     images = int(pair[0].metrics.support[k])
+    if not images:
+        return [name(study.classes[k]), "0", *[NONE] * 3 * len(pair)]
     return [name(study.classes[k]), f"{images:,}", *(percent(float(s)) for one in found for s in one)]
 
 
@@ -199,6 +221,8 @@ def f1(study: Study) -> Markdown:
         found = [float(model.metrics.f1[k]) for model in shown]
         worth = max(found) > min(found)  # of equals, as of a row of zeros, none is the best
         cells = [bold(percent(score), worth and score == max(found)) for score in found]
+        if not shown[0].metrics.support[k]:
+            cells = [NONE] * len(shown)  # no test image of the class
         rows.append([name(study.classes[k]), *cells])
     return table(["Class", *(marks[model.key] for model in shown)], rows, "l" + "r" * len(shown))
 

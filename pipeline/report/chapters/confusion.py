@@ -19,7 +19,6 @@ from pipeline.report.look.theme import letters, short, two_lines
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.english import flat, join, number_word, opened, plural
-from pipeline.report.words.numbers import percent
 from pipeline.report.words.sentence import Sentence
 
 SECTION = "errors"  # its name in results.json
@@ -96,12 +95,16 @@ def _confused(found: Facts) -> Sentence:
     true, predicted = found.classes[pair.true], found.classes[pair.predicted]
     text = (
         f"{opened(best.spoken)} errs most often by taking “{true}” for “{predicted}”: "
-        f"{plural(pair.count, 'image')}, {percent(pair.share)} of that class{_too(found)}."
+        f"{plural(pair.count, 'image')} of the {_support(found, pair):,} of that class{_too(found)}."
     )
     evidence = {
         "model": best, "true": true, "predicted": predicted, "count": pair.count, "share": pair.share
     }  # fmt: skip
     return Sentence(text, "errors.confused", evidence, ("tbl-confused", "fig-confusion"))
+
+
+def _support(found: Facts, pair: ConfusedPair) -> int:
+    return int(found.best.metrics.support[pair.true])
 
 
 def _tied(found: Facts) -> Sentence:
@@ -129,11 +132,12 @@ def _too(found: Facts) -> str:
 def _confident(found: Facts) -> Sentence | None:
     if not found.errors:
         return None
-    sure, errors = found.confident, plural(found.errors, "error")
-    verb = "was made" if sure == 1 else "were made"
-    text = f"Of its {errors}, {sure:,} {verb} with a confidence of {SURE} or more."
+    sure, with_it = found.confident, f"with a confidence of {SURE} or more"
+    text = f"Of its {found.errors:,} errors, {sure:,} {'was' if sure == 1 else 'were'} made {with_it}."
     if not sure:
-        text = f"None of its {errors} was made with a confidence of {SURE} or more."
+        text = f"None of its {found.errors:,} errors was made {with_it}."
+    if found.errors == 1:
+        text = f"Its one error was {'' if sure else 'not '}made {with_it}."
     evidence = {"model": found.best, "errors": found.errors, "confident": sure, "threshold": SURE}
     return Sentence(text, "errors.confident", evidence, ("fig-mistakes",))
 

@@ -16,9 +16,11 @@ from pipeline.report.look.paragraph import Words
 from pipeline.report.look.table import NONE, name, table
 from pipeline.report.model import Model
 from pipeline.report.study import Study
+from pipeline.report.words.claims import mixed_in
 from pipeline.report.words.english import join, opened
 from pipeline.report.words.numbers import data_size, duration, energy, latency, quantity, times
 from pipeline.report.words.phrases import MOST_NAMED, spoken_list
+from pipeline.report.words.prices import once
 from pipeline.report.words.sentence import Sentence
 
 SIDES = ((10, 6), (10, -6), (-10, 6), (-10, -6))  # points from a mark to its letter
@@ -35,6 +37,7 @@ class Frozen:
     """The first network that trained faster frozen than fine-tuned."""
 
     network: str
+    mixed_in: Sequence[str]  # what else differs between the two
     probe: Interval  # seconds of training
     tuned: Interval
     ratio: float
@@ -63,7 +66,7 @@ def _apart(dear: Interval, cheap: Interval) -> str:
     if ratio is not None:
         return f", {times(ratio)} as long"
     told = {"same": ", about the same", "open": "; whether these differ the runs cannot tell"}
-    return told.get(relation(dear, cheap), ", measured once each")
+    return told.get(relation(dear, cheap), f", {once(dear, cheap)}")
 
 
 def facts(study: Study) -> Facts | None:
@@ -91,7 +94,8 @@ def _frozen_backbone(study: Study) -> Frozen | None:
             continue
         ratio = ratio_of(tuned.train_seconds, probe.train_seconds)
         if ratio and ratio > 1:
-            return Frozen(network, probe.train_seconds, tuned.train_seconds, ratio)
+            mixed = mixed_in(ways["linear_probe"], ways["fine_tune"])
+            return Frozen(network, mixed, probe.train_seconds, tuned.train_seconds, ratio)
     return None
 
 
@@ -129,8 +133,8 @@ def _size(found: Facts) -> Sentence:
     (small, least), (large, most) = sized[0], sized[-1]
     weight = f"{quantity(least.total_parameters)} parameters, {data_size(least.parameter_bytes)} in 32-bit"
     text = (
-        f"The smallest is {small.spoken} ({weight}), the largest {large.spoken} "
-        f"({quantity(most.total_parameters)}, {data_size(most.parameter_bytes)})."
+        f"Sizes go from {weight} ({small.spoken}) to {quantity(most.total_parameters)}, "
+        f"{data_size(most.parameter_bytes)} ({large.spoken})."
     )
     if least.total_parameters == most.total_parameters:
         text = f"{'Its size is' if small is large else 'All are of one size,'} {weight}."
@@ -143,9 +147,10 @@ def _frozen(found: Facts) -> Sentence | None:
     if frozen is None:
         return None
     seconds = f"{duration(frozen.probe.value)} against {duration(frozen.tuned.value)}"
+    mixed = f"; they differ in {join(frozen.mixed_in)} as well" if frozen.mixed_in else ""
     text = (
-        f"Freezing the backbone of {frozen.network} makes training {times(frozen.ratio)} faster than tuning "
-        f"it ({seconds})."
+        f"With its backbone frozen, {frozen.network} trained {times(frozen.ratio)} faster than fine-tuned "
+        f"({seconds}){mixed}."
     )
     return Sentence(text, "cost.frozen", {"ratio": frozen.ratio}, ("tbl-cost",))
 

@@ -154,8 +154,11 @@ def _held_equal(found: Facts) -> Sentence:
     shown = join([f"{size:,}" for size in found.sizes])
     mixed = "some sizes were held to equal steps and some to equal epochs"
     equal = HELD_EQUAL[found.budgets[0]] if len(found.budgets) == 1 else mixed
+    who = "The models"
+    if len(found.curves) == 1:
+        who = opened(next(iter(found.models.values())).spoken)
     text = (
-        f"The models learned from {shown} training images, smaller sets within larger ones and every class "
+        f"{who} learned from {shown} training images, smaller sets within larger ones and every class "
         f"in each; {equal}. A seed varies which images these are as well as the training; val and test are "
         "the same throughout."
     )

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from IPython.display import Markdown
 from matplotlib.figure import Figure
+from scipy.stats import binom
 
 from pipeline.report.evidence.errors import Agreement, Answer, Miss, Mistake
+from pipeline.report.evidence.tests import ALPHA
 from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
 from pipeline.report.look.sheet import Picture, Row, kept_images, numbered, sheet
@@ -36,11 +38,12 @@ class Facts:
 
     models: Sequence[Model]
     together: Agreement
+    classes: int
 
 
 def facts(study: Study) -> Facts | None:
     """Return how the models' answers go together; None for fewer than two models."""
-    return Facts(study.models, study.agreement) if study.agreement else None
+    return Facts(study.models, study.agreement, len(study.classes)) if study.agreement else None
 
 
 def words(study: Study) -> Words:
@@ -84,13 +87,14 @@ def _all_miss(found: Facts) -> Sentence:
 def _hard_for_all(found: Facts) -> str:
     together = found.together
     others, everyone = ("other", "both") if len(found.models) == 2 else ("others", "all")
-    alike = together.all_miss > 2 * max(together.expected_all_miss, 1)
-    text = f": what is hard for one is hard for the {others}" if alike else ""
+    chance = min(1.0, together.expected_all_miss / together.images)
+    more = float(binom.sf(together.all_miss - 1, together.images, chance)) < ALPHA
+    text = f": what is hard for one is often hard for the {others}" if more else ""
+    if found.classes == 2 or not together.same_miss:
+        return text  # of two classes there is but one wrong answer
     if together.same_miss == together.all_miss:
-        text += f"{',' if alike else ''} and {everyone} agree on the wrong answer"
-    elif together.same_miss:
-        text += f"; in {number_word(together.same_miss)} of them {everyone} agree on the wrong answer"
-    return text
+        return text + f"; {everyone} agree on the wrong answer"
+    return text + f"; in {number_word(together.same_miss)} of them {everyone} agree on the wrong answer"
 
 
 def _alike(found: Facts) -> Sentence:
@@ -100,11 +104,13 @@ def _alike(found: Facts) -> Sentence:
     (least, *apart), (most, *near) = min(pairs), max(pairs)
     reached = 1 - together.all_miss / together.images
     text = f"The two give the same answer to {percent(most)} of the test images"
-    if len(pairs) > 1:
+    if len(pairs) > 1 and percent(least) == percent(most):
+        text = f"Every two of them give the same answer to {percent(most)} of the test images"
+    elif len(pairs) > 1:
         closest, farthest = (spoken_list([found.models[i] for i in pair]) for pair in (near, apart))
         text = (
-            f"Most alike are {closest}, with the same answer to {percent(most)} of the test images, least "
-            f"alike {farthest}, with {percent(least)}"
+            f"From {percent(least)} ({farthest}) to {percent(most)} of the test images ({closest}) get the "
+            "same answer from two models"
         )
     if together.all_miss:
         text += f"; at least one is right on {percent(reached)}, which no vote among them could exceed."

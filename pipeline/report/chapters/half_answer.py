@@ -84,30 +84,36 @@ def _nothing_learned(found: Chance) -> list[Sentence]:
         "chance": found.chance,
         "models": {m.key: [one.difference, one.low, one.high] for m, one in found.models.items()},
     }
-    start = f"None of the {number_word(len(found.models))} models has learned anything"
-    if len(found.models) == 1:
-        start = "The one model has not learned anything"
+    start = f"None of the {number_word(len(found.models))} models is shown to have learned anything"
     best = max(found.models, key=lambda model: model.accuracy.value)
+    which = f"the most accurate on test, {best.spoken},"
+    if len(found.models) == 1:
+        start, which = "The one model is not shown to have learned anything", best.spoken
     text = (
-        f"{start} that can be told from chance: the most accurate on test, {best.spoken}, gets "
-        f"{percent(best.accuracy.value)} of the {found.images} right, and always naming the commonest class "
-        f"{percent(found.chance)}."
+        f"{start}: {which} gets {percent(best.accuracy.value)} of the {found.images} right, and always "
+        f"naming the commonest class {percent(found.chance)}, which is not beaten beyond noise."
     )
-    no_choice = (
-        "So these runs recommend nothing, and compare nothing: which of them scores higher is luck as far as "
-        "they show."
-    )
-    needed = (
-        f"A lead over chance of about {points(found.visible)} would have been seen with these test images; "
-        "what may be missing is more epochs, another learning rate, more images, or labels that the images "
-        "show."
-    )
+    no_choice = "So these runs recommend nothing, whichever model scores higher."
+    if len(found.models) == 1:
+        no_choice = "So this run recommends nothing."
+    needed = f"{_visible(found)}; what may be missing is more epochs, another learning rate, more images, or "
+    needed += "labels that the images show."
     references = ("tbl-headline", "fig-accuracy")
     return [
         Sentence(text, "answer.chance", evidence, references),
         Sentence(no_choice, "answer.chance.no-choice", evidence, references),
         Sentence(needed, "answer.chance.needed", {"smallest_visible": found.visible}),
     ]
+
+
+def _visible(found: Chance) -> str:
+    """Say what lead over chance these test images would have shown."""
+    if found.chance + found.visible > 1:
+        return f"With {found.images} hardly any lead over chance can be seen"
+    return (
+        f"A lead over chance of about {points(found.visible)} would have been seen in four of five such "
+        "studies with these test images"
+    )
 
 
 def _failed(study: Study, model: Model) -> list[str]:
@@ -127,8 +133,8 @@ def _missing(half: Half) -> Sentence:
         side = "was trained from scratch" if pretrained else "started from a pretrained network"
         scores = join([f"{one.spoken} {percent(one.accuracy.value)}" for one in half.unlearned[:MOST_NAMED]])
         text = (
-            f"One side learned nothing that can be told from chance: of what {side}, {scores} on test, where "
-            f"always naming the commonest class gets {percent(half.chance)}."
+            f"Only one side is shown to have learned anything: of what {side}, {scores} on test, which does "
+            f"not beat the {percent(half.chance)} of always naming the commonest class beyond noise."
         )
         return Sentence(
             text, "answer.one-side.unlearned", {"unlearned": half.unlearned, "chance": half.chance}
@@ -165,6 +171,9 @@ def _place(found: Standing) -> str:
     if len(found.beaten) == len(others):
         scope = ", of these trained networks" if found.of_runs else ""
         return f", and does better than {spoken_list(others)} beyond noise{scope}"
+    if found.ahead:
+        does = "does" if len(found.ahead) == 1 else "do"
+        return f", chosen on val, though on test {spoken_list(found.ahead)} {does} better beyond noise"
     if found.undecided:
         return f", though {spoken_list(found.undecided, 'or')} cannot be told from it"
     if found.equivalent:

@@ -5,18 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.record import DatasetInfo
 from pipeline.report.look import floats, theme
-from pipeline.report.look.paragraph import NOTHING, Words
+from pipeline.report.look.paragraph import Words
 from pipeline.report.look.sheet import Picture, Row, sheet
 from pipeline.report.look.theme import short
 from pipeline.report.model import Model
 from pipeline.report.study import Study
-from pipeline.report.words.english import escape_markdown, join, plural
+from pipeline.report.words.english import join, plural
 from pipeline.report.words.phrases import spoken_list
 from pipeline.report.words.sentence import Sentence
 
@@ -32,6 +31,7 @@ class Facts:
 
     sizes: dict[str, int]  # by split
     split_note: str  # how they were split
+    train: tuple[int, int]  # images that the models learned from: the fewest and the most
     train_counts: Sequence[int]  # by class
     unreadable: Sequence[str]  # files
     notes: Sequence[str]  # what was left out, scaled, or lost on the way to the network
@@ -43,12 +43,19 @@ class Facts:
         return cls(
             sizes=dict(dataset.split_sizes),
             split_note=dataset.split_note.rstrip("."),
+            train=_learned_from(study, dataset),
             train_counts=dataset.class_counts.get("train", []),
             unreadable=list(dataset.unreadable),
             notes=list(dataset.notes),
             classes=study.classes,
             models=len(study.models),
         )
+
+
+def _learned_from(study: Study, dataset: DatasetInfo) -> tuple[int, int]:
+    counts = [model.train_images for model in study.models]
+    known = [count for count in counts if count is not None] or [dataset.split_sizes.get("train", 0)]
+    return min(known), max(known)
 
 
 def facts(study: Study) -> Facts | None:
@@ -58,7 +65,7 @@ def facts(study: Study) -> Facts | None:
 
 def words(study: Study) -> Words:
     """Say how many images there are, how balanced, and what could not be read."""
-    return Words(study, [*size_words(study), *balance_words(study)])
+    return Words(study, [*size_words(study), *balance_words(study), *augmentation_words(study)])
 
 
 def size_words(study: Study) -> Words:
@@ -73,13 +80,14 @@ def balance_words(study: Study) -> Words:
     )
 
 
-def augmentation_words(study: Study) -> Markdown:
+def augmentation_words(study: Study) -> Words:
     """Say what was done to training images, and for which models and epochs."""
     if not study.models:
-        return Markdown(NOTHING)
+        return Words(study, [])
     changed = [model for model in study.models if _shows_changed(model)]
     if not changed:
-        return Markdown("The training images were used as they are.")
+        text = "Training changed no image at random."
+        return Words(study, [Sentence(text, "data.augmentation.none", {"models": []})])
     kinds = list(
         dict.fromkeys(kind.replace("_", " ") for model in changed for kind in model.settings.augmentation)
     )
@@ -92,7 +100,8 @@ def augmentation_words(study: Study) -> Markdown:
         text += (
             "; the first epochs of fine-tuning, of the new last layer alone, use features of unchanged ones"
         )
-    return Markdown(escape_markdown(f"{text}."))
+    evidence = {"models": changed, "kinds": kinds}
+    return Words(study, [Sentence(f"{text}.", "data.augmentation", evidence, ("fig-augmented",))])
 
 
 def _shows_changed(model: Model) -> bool:
@@ -109,9 +118,11 @@ def _sizes(found: Facts) -> Sentence:
     note = found.split_note
     note = f" {note if note[0].isupper() else f'Split: {note}'}." if note else ""
     learn = "The model learns" if found.models == 1 else "The models learn"
-    train, val, test = (found.sizes.get(split, 0) for split in ("train", "val", "test"))
+    val, test = (found.sizes.get(split, 0) for split in ("val", "test"))
+    fewest, most = found.train
+    train = plural(most, "image") if fewest == most else f"{fewest:,} to {plural(most, 'image')}"
     text = (
-        f"{learn} from {plural(train, 'image')} in {plural(len(found.classes), 'class', 'classes')}; {val:,} "
+        f"{learn} from {train} in {plural(len(found.classes), 'class', 'classes')}; {val:,} "
         f"others (val) choose the epoch and {test:,} more (test) judge the result.{note}"
     )
     return Sentence(text, "data.sizes", found.sizes, ("fig-samples",))
@@ -180,7 +191,7 @@ def _augmented(study: Study) -> pd.DataFrame:
 
 
 def _no_augmentation(study: Study) -> str:
-    used = not _of_kind(_augmented(study), "augmented").empty
+    used = any(_shows_changed(m) for m in study.models) and not _of_kind(_augmented(study), "augmented").empty
     return "" if used else "The images were used as they are: no augmentation was asked for."
 
 

@@ -68,7 +68,7 @@ def _labels(found: Facts) -> Sentence:
     agreeing = f"; {_agreeing(found, agreed, issues)}" if len(found.models) > 1 else ""
     warning = "Only a look at the image can tell whether label or model is wrong."
     if issues > MANY_DOUBTED * images:
-        warning = "So many doubts speak for weak models rather than for wrong labels."
+        warning = "So many doubts may come of weak models as well as of wrong labels."
     text = (
         f"Confident learning doubts the label of {plural(issues, 'test image')} "
         f"({percent(issues / images)} of all){agreeing}. {warning}"
@@ -89,13 +89,13 @@ def _duplicates(found: Facts) -> Sentence | None:
     without, best = found.duplicates, found.best
     if without is None:
         return None
-    has, it = ("has", "it") if without.removed == 1 else ("have", "them")
+    has, it = ("has a copy", "it") if without.removed == 1 else ("have a copy", "them")
     before, after = percent(best.accuracy.value), percent(without.accuracy)
     moved = f"stays at {after}" if before == after else f"is {after} instead of {before}"
     text = (
         f"{opened(plural(without.removed, 'test image'))} "
-        f"({percent(without.removed / (without.removed + without.images))} of all) {has} a near-duplicate in "
-        f"train; without {it} the accuracy of {best.spoken} {moved}"
+        f"({percent(without.removed / (without.removed + without.images))} of all) {has} in train; "
+        f"without {it} the accuracy of {best.spoken} {moved}"
     )
     text += "." if before == after else f", {points(without.accuracy - best.accuracy.value)} apart."
     evidence = {

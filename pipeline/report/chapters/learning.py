@@ -94,8 +94,8 @@ def seed_words(study: Study) -> Markdown:
     often = "twice" if max(counts) == 2 else f"{number_word(max(counts))} times"
     return Markdown(
         f"Each model was trained {'up to ' if len(counts) > 1 else ''}{often}, from different seeds. "
-        "Scores are means over seeds. Where one run must speak for its model, as in a test on single "
-        "images, it is the one with the best val accuracy, the chosen seed."
+        "Scores are means over seeds. Where one run must speak for its model, as in a confusion matrix, it "
+        "is the one with the best val accuracy, the chosen seed."
     )
 
 
@@ -150,7 +150,7 @@ def _surer_words(learners: Sequence[Learner]) -> str:
     its = _verb(learners, "its", "their")
     return (
         f"{_names(learners)} {grows}: after the kept epoch {its} val loss rose by {rises} while {its} val "
-        "accuracy did not fall, so the answers stayed as good and the confidence in wrong ones grew"
+        "accuracy did not fall, so what got worse is the confidence and not the answers"
     )
 
 
@@ -193,12 +193,14 @@ def _balanced(learners: Sequence[Learner], models: int) -> Sentence | None:
 def _stopping(stopped: Sequence[Learner], models: int) -> Sentence | None:
     if not stopped:
         return None
-    kept = "and the best epoch of each was kept"
+    kept = "and the epoch with the lowest val loss was kept"
+    run = "the chosen run" if any(len(one.model.records) > 1 for one in stopped) else "the run"
     if len(stopped) == models > 2:
-        text = f"Early stopping ended every run, {kept}."
+        text = f"Early stopping ended {run} of every model, {kept}."
     elif len(stopped) > MOST_STOPS:
         text = (
-            f"Early stopping ended {number_word(len(stopped))} of the {number_word(models)} models, {kept}."
+            f"Early stopping ended {run} of {number_word(len(stopped))} of the {number_word(models)} models, "
+            f"{kept}."
         )
     else:
         each = [

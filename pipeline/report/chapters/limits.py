@@ -88,9 +88,9 @@ def _train_images(study: Study) -> dict[str, int]:
 
 
 def _closest(study: Study) -> Close | None:
-    if len(study.models) < 2:
+    if len(study.learned) < 2:
         return None
-    first, second = sorted(study.models, key=lambda model: -model.val_accuracy)[:2]
+    first, second = sorted(study.learned, key=lambda model: -model.val_accuracy)[:2]
     lead = abs(first.accuracy.value - second.accuracy.value) * len(study.targets)
     return Close((first, second), lead)
 
@@ -164,9 +164,8 @@ def _choice(found: Facts) -> Sentence | None:
         return None
     seeds = ", seed" if any(len(model.records) > 1 for model in found.models) else ""
     text = (
-        f"The best epoch{seeds} and model were chosen on {plural(sizes['val'], 'val image')}: the choice "
-        "does not flatter the test figures, but other val images might have chosen otherwise among close "
-        "models."
+        f"The best epoch{seeds} and model were chosen on {plural(sizes['val'], 'val image')}, not on test; "
+        "other val images might have chosen otherwise among close models."
     )
     return Sentence(text, "limits.val-choice", {"val_images": sizes["val"]})
 
@@ -212,11 +211,11 @@ def _twins(found: Facts) -> Sentence | None:
     evidence = {"near_duplicates": twins, "note": dataset.near_duplicates_note}
     if twins:
         share = percent(twins / max(found.test_images, 1))
-        text = f"Of the test images {share} have a near-duplicate in train, where memory passes for skill."
+        text = f"Of the test images {share} have a copy in train, where memory may pass for skill."
         return Sentence(text, "limits.near-duplicates", evidence, ("tbl-duplicates",))
     if dataset.near_duplicates_note:
         return None
-    text = "Whether test images have near-duplicates in train was not looked at."
+    text = "Whether test images have copies in train was not looked at."
     return Sentence(text, "limits.near-duplicates.unknown", evidence)
 
 

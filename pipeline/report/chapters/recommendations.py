@@ -34,15 +34,23 @@ class Recommendation:
 class Facts:
     """What recommendations rest on."""
 
-    models: list[Model]
+    models: list[Model]  # that learned something
+    others: list[Model]  # that are not shown to have
     best: Model  # on val
     title: str  # what it is on val
     standing: Standing  # of the best to all others
     useful: list[Model]  # those that go half the way from blind guessing to the best
     sides: Claim | None  # the best pretrained model against the best from scratch
     train_images: int | None
+    curves: bool  # whether models ran on several numbers of images
     classes: int
-    accounted: Model | None  # the custom CNN, or the best from scratch
+    accounted: Model | None  # the best on val of those from scratch
+    claims: dict[tuple[Model, Model], Claim]  # of every two models that learned something
+
+    def not_below(self, choice: Model, among: list[Model]) -> list[Model]:
+        """Return those that are neither shown to be worse than ``choice`` nor equivalent to it."""
+        others = [model for model in among if model is not choice]
+        return [model for model in others if self.claims[choice, model].outcome in ("undecided", "loss")]
 
     def against_best(self, model: Model) -> Claim:
         return next(claim for claim in self.standing.claims if claim.second is model)
@@ -56,6 +64,8 @@ def facts(study: Study) -> Facts | None:
     own, transfer = study.best_scratch, study.best_transfer
     return Facts(
         models=study.learned,
+        others=study.unlearned,
+        curves=bool(study.efficiencies),
         best=best,
         title=best_on_val(study, best),
         standing=standing(study, best),
@@ -64,6 +74,7 @@ def facts(study: Study) -> Facts | None:
         train_images=study.dataset.split_sizes.get("train", 0) if study.dataset else None,
         classes=len(study.classes),
         accounted=_accounted(study),
+        claims={(a, b): claim(study, a, b) for a in study.learned for b in study.learned if a is not b},
     )
 
 
@@ -74,8 +85,7 @@ def _useful(study: Study, best: Model) -> list[Model]:
 
 
 def _accounted(study: Study) -> Model | None:
-    custom = best([model for model in study.learned if model.is_custom])
-    return custom or best([model for model in study.learned if not model.pretrained])
+    return best([model for model in study.learned if not model.pretrained])
 
 
 def recommendations(study: Study) -> list[Recommendation]:
@@ -113,7 +123,8 @@ def _most_accurate(found: Facts, said: set[Model]) -> Recommendation:
         choice = NOT_SETTLED
     elif others.undecided:
         text += f" and is {found.title}, but {spoken_list(others.undecided, 'or')} cannot be told from it"
-        decides = next((c.what_decides for c in others.claims if c.outcome == "undecided"), "")
+        one = [c for c in others.claims if c.outcome == "undecided"]
+        decides = one[0].what_decides if len(one) == 1 else ""
         text += f"; {decides} would decide it{IF_IT_STAYS}." if decides else "."
         choice = NOT_SETTLED
     elif others.equivalent:
@@ -124,6 +135,8 @@ def _most_accurate(found: Facts, said: set[Model]) -> Recommendation:
         rest = others.beaten[0].spoken if len(others.beaten) == 1 else "any other model"
         scope = " (of these trained networks)" if others.of_runs else ""
         text += f", more than {rest} does, beyond noise{scope}."
+    elif found.others:
+        text += ", the only model that is shown to have learned anything."
     else:
         text += ", the only model to choose from."
     evidence = {"model": best, "tests": others.evidence}
@@ -142,11 +155,13 @@ def _few_images(found: Facts, said: set[Model]) -> Recommendation | None:
     what = f"neither of {both} is shown to be better: {sides.why_level}"
     if sides.settled:
         what = f"{better.spoken} is {sides.size} better than {worse.spoken} ({sides.support})"
-    text = f"{scope}, {what}; what fewer would do, max_train_images can show."
+    fewer = "what fewer do, the curves show" if found.curves else "what fewer would do, train_sizes can show"
+    text = f"{scope}, {what}; {fewer}."
     choice = better.spoken if sides.settled else NOT_SETTLED
     evidence = {**sides.evidence, "train_images": images}
-    sentence = Sentence(text, "recommend.few-images", evidence, ("tbl-tests",))
-    return Recommendation("Few images", choice, sentence)
+    references = ("tbl-tests", "fig-efficiency") if found.curves else ("tbl-tests",)
+    sentence = Sentence(text, "recommend.few-images", evidence, references)
+    return Recommendation("As many images as here", choice, sentence)
 
 
 def _little_time(found: Facts, said: set[Model]) -> Recommendation | None:
@@ -158,7 +173,8 @@ def _little_time(found: Facts, said: set[Model]) -> Recommendation | None:
     near = [model for model, other in timed if model is not choice and relation(seconds, other) != "less"]
     text = f"{opened(choice.spoken)} trained in {duration(seconds.value)}{_at(found, choice, said)}"
     if near:
-        text += f"; whether {spoken_list(near, 'or')} takes longer these runs cannot tell"
+        takes = "takes" if len(near) == 1 else "take"
+        text += f"; whether {spoken_list(near)} {takes} longer these runs cannot tell"
     made = _by_cost("Little time to train", "recommend.training-time", choice, f"{text}.", seconds.value)
     return replace(made, choice=NOT_SETTLED) if near else made
 
@@ -169,12 +185,24 @@ def _small_device(found: Facts, said: set[Model]) -> Recommendation | None:
     if not sized:
         return None
     choice, cost = min(sized, key=lambda pair: (pair[1].total_parameters, -pair[0].val_accuracy))
+    least = "the fewest"
+    if sum(other.total_parameters == cost.total_parameters for _, other in sized) > 1:
+        least = "as few as any"
+    of = (
+        "of those that come half the way from chance to the best"
+        if len(sized) < len(found.models)
+        else "here"
+    )
     text = (
-        f"{opened(choice.spoken)} has {quantity(cost.total_parameters)} parameters "
+        f"{opened(choice.spoken)} has {least} parameters {of}, {quantity(cost.total_parameters)} "
         f"({data_size(cost.parameter_bytes)} in 32-bit) and needs "
         f"{latency(cost.latency_seconds.value)} per image here{_at(found, choice, said)}."
     )
-    return _by_cost("A small device", "recommend.small-device", choice, text, cost.total_parameters)
+    equal = [model for model, other in sized if other.total_parameters == cost.total_parameters]
+    open_ = found.not_below(choice, equal)
+    text = text.removesuffix(".") + f"{_rivals(open_)}."
+    made = _by_cost("A small device", "recommend.small-device", choice, text, cost.total_parameters)
+    return replace(made, choice=NOT_SETTLED) if open_ else made
 
 
 def _by_cost(situation: str, rule: str, choice: Model, text: str, price: float) -> Recommendation:
@@ -193,9 +221,9 @@ def _at(found: Facts, choice: Model, said: set[Model]) -> str:
         return f"; at {reached} it is also {found.title}"
     against = found.against_best(choice)
     words = {
-        "equivalent": f"is equivalent within {points(against.test.margin)} to {best.spoken}, the best on val",
-        "undecided": f"cannot be told from {best.spoken}, the best on val",
-        "loss": f"does better on test than {best.spoken}, the best on val",
+        "equivalent": f"is equivalent within {points(against.test.margin)} to {best.spoken}, {found.title}",
+        "undecided": f"cannot be told from {best.spoken}, {found.title}",
+        "loss": f"does better on test than {best.spoken}, {found.title}",
         "gain": f"gives up {against.size} against {best.spoken}",
     }
     return f"; at {reached} it {words[against.outcome]}"
@@ -209,6 +237,11 @@ def _offline(found: Facts, said: set[Model]) -> Recommendation:
         text = (
             "Every model here downloads its pretrained weights once; from then on all of them work offline."
         )
+        if found.others:
+            text = (
+                "Every model here that is shown to have learned anything downloads its pretrained weights "
+                "once; from then on it works offline."
+            )
         sentence = Sentence(text, "recommend.offline.none", {"downloading": found.models}, references)
         return Recommendation(situation, NOT_SETTLED, sentence)
     choice = max(ready, key=lambda model: model.val_accuracy)
@@ -217,9 +250,19 @@ def _offline(found: Facts, said: set[Model]) -> Recommendation:
         why = "needs no pretrained weights"
     elif choice.settings.weights:
         why = "reads its weights from a file"
-    text = f"{opened(choice.spoken)} {why}{_at(found, choice, said)}."
-    evidence = {"model": choice, "accuracy": choice.accuracy.value}
-    return Recommendation(situation, choice.spoken, Sentence(text, "recommend.offline", evidence, references))
+    open_ = found.not_below(choice, ready)
+    text = f"{opened(choice.spoken)} {why}{_at(found, choice, said)}{_rivals(open_)}."
+    evidence = {"model": choice, "accuracy": choice.accuracy.value, "open": open_}
+    name_ = NOT_SETTLED if open_ else choice.spoken
+    return Recommendation(situation, name_, Sentence(text, "recommend.offline", evidence, references))
+
+
+def _rivals(models: list[Model]) -> str:
+    """Name the models that the runs do not show to be worse or equivalent."""
+    if not models:
+        return ""
+    does = "does" if len(models) == 1 else "do"
+    return f"; that {spoken_list(models)} {does} no better these runs do not show"
 
 
 def _downloads(model: Model) -> bool:
@@ -229,7 +272,7 @@ def _downloads(model: Model) -> bool:
 
 
 def _must_explain(found: Facts, said: set[Model]) -> Recommendation:
-    """Recommend a network all of whose training images are known, the custom CNN before others."""
+    """Recommend a network all of whose training images are known."""
     choice, situation = found.accounted, "Must be accounted for"
     if choice is None:
         text = (
@@ -238,11 +281,13 @@ def _must_explain(found: Facts, said: set[Model]) -> Recommendation:
         )
         sentence = Sentence(text, "recommend.explain.none", {"pretrained": found.models}, ("tbl-models",))
         return Recommendation(situation, NOT_SETTLED, sentence)
-    layers = ", in a few layers that can be read" if choice.is_custom else ""
+    own = [model for model in found.models if not model.pretrained]
+    open_ = found.not_below(choice, own)
     text = (
-        f"{opened(choice.spoken)} learned from the training images of this data set alone{layers}"
-        f"{_at(found, choice, said)}. How well its single answers can be explained was not measured."
+        f"{opened(choice.spoken)} learned from the training images of this data set alone"
+        f"{_at(found, choice, said)}{_rivals(open_)}. How well its single answers can be explained was not "
+        "measured."
     )
-    evidence = {"model": choice, "accuracy": choice.accuracy.value}
+    evidence = {"model": choice, "accuracy": choice.accuracy.value, "open": open_}
     sentence = Sentence(text, "recommend.explain", evidence, ("tbl-models", "fig-mistakes"))
-    return Recommendation(situation, choice.spoken, sentence)
+    return Recommendation(situation, NOT_SETTLED if open_ else choice.spoken, sentence)

@@ -28,9 +28,9 @@ def _promise(study: Study) -> Iterator[str]:
     devices = {r.details.environment.device for r in study.records if r.details.environment}
     if not devices:
         return
-    numbers = "the same numbers"
+    numbers = "the same answers, and times that vary"
     if devices != {"cpu"}:
-        numbers = "nearly the same numbers, since a GPU adds in no fixed order"
+        numbers = "nearly the same answers, since a GPU adds in no fixed order, and times that vary"
     yield (
         f"With the same versions and as many threads on the same machine, this file gives {numbers}. Other "
         "hardware, versions, numbers of threads or precision (bf16 in place of fp32) round differently, "

@@ -14,7 +14,7 @@ from pipeline.report.words.numbers import points, points_range, signed
 from pipeline.report.words.sentence import Sentence
 
 WAYS: dict[Way, str] = {  # continues "ahead by 3.1 points"
-    "without duplicates": "without the near-duplicates",
+    "without duplicates": "without the copies",
     "without doubted labels": "without the doubtful labels",
     "macro F1": "in macro F1",
 }
@@ -33,7 +33,7 @@ class Facts:
 
 def facts(study: Study) -> Facts | None:
     """Count the report's main difference again; None for fewer than two models."""
-    if study.pair is None:
+    if study.pair is None or not study.learned:
         return None
     said = claim(study, *study.pair)
     first, second = study.pair if said.test.difference >= 0 else study.pair[::-1]
@@ -64,11 +64,16 @@ def _of_a_difference(found: Facts) -> tuple[str, str]:
         sizes = [f"{_size(r.comparison, i)} {WAYS[r.way]}" for i, r in enumerate(found.recounts)]
         text = f"Counted otherwise, the result stands: {first} is ahead of {second} by {join(sizes)}."
         return text, "robustness.stands"
-    doubts = [f"{WAYS[recount.way]} ({_range(recount.comparison)})" for recount in turned]
-    text = (
-        f"The lead of {first} over {second} does not stand up to every way of counting: it is within noise "
-        f"{join(doubts)}."
-    )
+    said = {
+        "undecided": "it is within noise",
+        "equivalent": "the two are equivalent",
+        "second": f"{first} is behind",
+    }
+    doubts = [
+        f"{said[recount.comparison.verdict]} {WAYS[recount.way]} ({_range(recount.comparison)})"
+        for recount in turned
+    ]
+    text = f"The lead of {first} over {second} does not stand up to every way of counting: {join(doubts)}."
     return text, "robustness.falls"
 
 

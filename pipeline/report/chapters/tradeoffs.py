@@ -10,7 +10,7 @@ from typing import Any
 
 from IPython.display import Markdown
 
-from pipeline.report.evidence.costs import Cost, over_seeds, relation
+from pipeline.report.evidence.costs import Cost, over_seeds, relation, spread_known
 from pipeline.report.evidence.interval import Interval
 from pipeline.report.evidence.learning import seconds_to
 from pipeline.report.look import floats
@@ -22,10 +22,14 @@ from pipeline.report.study import ClassDifference, Study
 from pipeline.report.words.claims import Claim, claim, same_network
 from pipeline.report.words.english import escape_markdown, join, number_word, plural
 from pipeline.report.words.numbers import data_size, duration, energy, latency, percent, points, quantity
-from pipeline.report.words.prices import bill_evidence, compared
+from pipeline.report.words.prices import bill_evidence, compared, once
 from pipeline.report.words.sentence import Sentence
 
 LEVEL = "neither"
+PRETRAINING = (
+    "Pretraining lends a network what others have learned from other images. It can stand in for images and "
+    "training time that one does not have; the price is a network whose size, input and past are given."
+)
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def two_sides(study: Study) -> Markdown:
         return Markdown(NOTHING)
     sentences = list(words(study))
     both_sides = study.pair[0].pretrained != study.pair[1].pretrained
-    parts = []
+    parts = [PRETRAINING] if both_sides else []
     for model in study.pair:
         found = [one for one in sentences if one.facts["favours"] is model]
         items = [f"- {one.with_lead}" for one in found] or ["- Nothing that these runs measured."]
@@ -147,6 +151,8 @@ def _data(found: Facts) -> Sentence | None:
     said, images, (first, second) = found.same_network, found.train_images, found.pair
     if said is None or images is None or not first.pretrained or second.pretrained:
         return None
+    if said.first.train_images != said.second.train_images:
+        return None
     network, source = said.first.name, f"the same {images:,} training images"
     size = f" and another {join(said.mixed_in)}" if said.mixed_in else ""
     start = f"Need of data: with its pretrained weights{size}, {network}"
@@ -176,10 +182,11 @@ def _speed(found: Facts) -> Sentence | None:
     if favours:
         slow = second if favours is first else first
         short, long = (mine, theirs) if favours is first else (theirs, mine)
-        once = "" if min(len(first.records), len(second.records)) > 1 else " (measured once)"
+        known = spread_known(speed.first) and spread_known(speed.second)
+        single = "" if known else f" ({once(speed.first, speed.second)})"
         text = (
             f"Time to a given accuracy: it reaches {level} on val after {short} of training, "
-            f"{slow.spoken} after {long}{once}."
+            f"{slow.spoken} after {long}{single}."
         )
     evidence = {
         "val_accuracy": speed.val_accuracy,
@@ -295,7 +302,7 @@ def _ahead(found: Facts) -> list[str]:
     counts = [ahead, len(found.known) - ahead]
     first, second = found.pair
     favoured = "each in some" if all(counts) else _favoured(first if ahead else second)
-    words = [f"{count} of {len(found.classes)}" for count in counts]
+    words = [f"{count} of {len(found.differences)}" for count in counts]
     return ["Classes ahead in, beyond noise", *words, favoured if found.known else LEVEL]
 
 

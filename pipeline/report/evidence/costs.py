@@ -67,7 +67,7 @@ def relation(one: Interval, other: Interval) -> Relation:
     lowest, highest = min(one.low, other.low), max(one.high, other.high)
     if lowest <= 0:
         return "open"
-    known = _known(one) and _known(other)
+    known = spread_known(one) and spread_known(other)
     if highest / lowest < CLOSE:
         return "same" if known else "open"
     ratio = one.value / other.value
@@ -79,12 +79,13 @@ def relation(one: Interval, other: Interval) -> Relation:
 
 def ratio_of(one: Interval, other: Interval) -> float | None:
     """Return how many times ``other`` ``one`` is; None where their spread is unknown or does not allow it."""
-    if not (_known(one) and _known(other)) or relation(one, other) not in ("more", "less"):
+    if not (spread_known(one) and spread_known(other)) or relation(one, other) not in ("more", "less"):
         return None
     return one.value / other.value
 
 
-def _known(measured: Interval) -> bool:
+def spread_known(measured: Interval) -> bool:
+    """Whether a cost was measured more than once, or counted."""
     return measured.spread_known if isinstance(measured, Measured) else True
 
 

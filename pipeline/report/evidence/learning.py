@@ -18,6 +18,7 @@ RISE = 0.05  # by which the val loss must have risen after its best epoch, as a 
 LASTING = 2  # ... in each of so many last epochs: a single one may be a chance
 STILL_FALLING = 0.01  # val loss over the last three epochs, as a share, that says "not done yet"
 STEPS = 2  # so many last steps of the val loss must each have fallen for that
+KNOWN = 0.10  # half the interval of a val accuracy, above which nobody can say that it is like another
 LOW = 0.90  # train accuracy below which a model without a gap may lack capacity or freedom
 
 Fit = Literal["overfitting", "unfinished", "underfitting", "balanced"]
@@ -114,7 +115,8 @@ def _fit(history: pd.DataFrame, best: pd.Series, val_images: int, chance_loss: f
     overfitting: train is ahead of val by 5 points and by more than val images can show by chance, or
     each of the last two epochs, after the best one, lies 5 % above it in val loss while the train loss
     fell. unfinished: the best epoch is the last one, and the val loss, below that of chance, fell in each of
-    the last two steps. underfitting: train and val alike, and train accuracy itself below 90 %.
+    the last two steps. underfitting: train and val within 5 points of each other, which val images that
+    tell accuracy to 10 points can show, and train accuracy itself below 90 %.
     """
     low, high = wilson(best["val_accuracy"] * val_images, max(val_images, 1))
     noise = float(high - low) / 2
@@ -123,7 +125,8 @@ def _fit(history: pd.DataFrame, best: pd.Series, val_images: int, chance_loss: f
         return "overfitting"
     if best["epoch"] == history["epoch"].max() and _still_falling(history, chance_loss):
         return "unfinished"
-    return "underfitting" if best["train_accuracy"] < LOW and abs(gap) < noise else "balanced"
+    alike = abs(gap) < GAP and noise <= KNOWN
+    return "underfitting" if best["train_accuracy"] < LOW and alike else "balanced"
 
 
 def _diverged(history: pd.DataFrame, best: pd.Series) -> bool:

@@ -10,6 +10,8 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from pipeline.record import SplitPredictions
 
+PERMUTATIONS = 1999
+
 
 @dataclass(frozen=True)
 class Metrics:
@@ -75,6 +77,17 @@ def confusion_matrix(split: SplitPredictions) -> np.ndarray:
     classes = split.probability.shape[1]
     cells = np.bincount(split.target * classes + split.predicted, minlength=classes**2)
     return cells.reshape(classes, classes)
+
+
+def alike(right: np.ndarray, images: np.ndarray) -> float:
+    """Return the p of recalls as unlike as these, were every image as easy: a permutation test.
+
+    ``right`` of ``images``, int [classes]. Drawn with a fixed seed.
+    """
+    share = right.sum() / images.sum()
+    drawn = np.random.default_rng(0).multivariate_hypergeometric(images, int(right.sum()), PERMUTATIONS)
+    unlike = np.sum((np.vstack([right, drawn]) - share * images) ** 2 / images, axis=1)
+    return float(np.mean(unlike >= unlike[0] - 1e-9))
 
 
 def most_confused(matrix: np.ndarray, count: int = 10) -> list[ConfusedPair]:

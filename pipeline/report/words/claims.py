@@ -13,7 +13,7 @@ from pipeline.report.evidence.tests import ALPHA, Comparison
 from pipeline.report.model import Model, best
 from pipeline.report.study import Study
 from pipeline.report.words.english import join, plural
-from pipeline.report.words.numbers import p_value, percent, percent_range, points, points_range, signed
+from pipeline.report.words.numbers import NBSP, p_value, percent, percent_range, points, points_range, signed
 from pipeline.report.words.phrases import sizes_differ
 
 Outcome = Literal["gain", "loss", "equivalent", "undecided"]
@@ -27,10 +27,18 @@ RECIPE = {  # settings that may explain a difference as well
     "weight_decay": "weight decay",
     "label_smoothing": "label smoothing",
     "augmentation": "augmentation",
+    "crop_share": "augmentation",
+    "resize": "way to a square",
+    "dropout": "dropout",
+    "momentum": "momentum",
+    "gradient_clip": "gradient clipping",
+    "weight_averaging": "averaging of weights",
+    "flip_at_test": "averaging over mirror images",
+    "precision": "precision",
     "patience": "early stopping",
-    "max_train_images": "number of training images",
 }
 RUNS = "for these two trained networks"
+SURE = 0.995  # a probability above it is said to be more than 99 %
 IF_IT_STAYS = ", were the difference as large as it looks now"
 
 
@@ -139,12 +147,16 @@ class Claim:
 
     @property
     def luck(self) -> str:
-        """97 % (95 % interval 80.0 to 99.0 %): the chance that the one ahead wins with other trainings."""
+        """about 97 % (95 % interval 80.0 to 99.0 %): that the one ahead wins when trained again."""
         beats = self.test.beats
         if beats is None:
             return ""
         found = beats if self.test.difference > 0 else beats.reversed
-        return f"{percent(found.value, 0)} (95 % interval {percent_range(found.low, found.high)})"
+        about = "more than 99" if found.value > SURE else f"about {100 * found.value:.0f}"
+        interval = percent_range(found.low, found.high)
+        if found.high > SURE:
+            interval = f"{percent(min(found.low, SURE))} or more"
+        return f"{about}{NBSP}% (95 % interval {interval})"
 
     @property
     def scores(self) -> tuple[str, str]:
@@ -179,8 +191,11 @@ class Claim:
 def mixed_in(first: Model, second: Model) -> list[str]:
     """Return in words the settings of the recipe that have an effect in both models and differ."""
     mine, theirs = first.settings.effective(), second.settings.effective()
-    found = [name for name in RECIPE if name in mine and name in theirs and mine[name] != theirs[name]]
-    return ["image size"] * sizes_differ(first, second) + [RECIPE[name] for name in found]
+    found = [
+        RECIPE[name] for name in RECIPE if name in mine and name in theirs and mine[name] != theirs[name]
+    ]
+    images = ["number of training images"] * (first.train_images != second.train_images)
+    return [*["image size"] * sizes_differ(first, second), *images, *dict.fromkeys(found)]
 
 
 def _holm(p: float) -> str:

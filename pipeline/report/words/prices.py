@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.report.evidence.costs import Cost, ratio_of, relation
+from pipeline.report.evidence.costs import Cost, ratio_of, relation, spread_known
 from pipeline.report.evidence.interval import Interval
 from pipeline.report.model import Model
 from pipeline.report.words.english import join
@@ -33,8 +33,8 @@ CURRENCIES = (
         name="training time",
         more="takes {ratio} as long to train ({mine} against {theirs})",
         less="trains {ratio} faster ({mine} against {theirs})",
-        longer="took longer to train ({mine} against {theirs}, one run each)",
-        shorter="trained in less time ({mine} against {theirs}, one run each)",
+        longer="took longer to train ({mine} against {theirs}, {once})",
+        shorter="trained in less time ({mine} against {theirs}, {once})",
         of=lambda cost: cost.train_seconds,
         show=duration,
     ),
@@ -42,8 +42,8 @@ CURRENCIES = (
         name="time per image",
         more="needs {ratio} as long per image ({mine} against {theirs})",
         less="answers {ratio} faster ({mine} against {theirs} per image)",
-        longer="took longer per image ({mine} against {theirs}, measured once each)",
-        shorter="took less time per image ({mine} against {theirs}, measured once each)",
+        longer="took longer per image ({mine} against {theirs}, {once})",
+        shorter="took less time per image ({mine} against {theirs}, {once})",
         of=lambda cost: cost.latency_seconds,
         show=latency,
     ),
@@ -134,12 +134,18 @@ def compared(first: Cost, second: Cost) -> Bill:
 
 def _phrase(currency: Currency, mine: Interval, theirs: Interval, how: str) -> str:
     figures = {"mine": currency.show(mine.value), "theirs": currency.show(theirs.value)}
+    figures["once"] = once(mine, theirs)
     ratio = ratio_of(mine, theirs)
     if ratio is None:
         return (currency.longer if how == "more" else currency.shorter).format(**figures)
     if how == "more":
         return currency.more.format(ratio=times(ratio), **figures)
     return currency.less.format(ratio=times(1 / ratio), **figures)
+
+
+def once(mine: Interval, theirs: Interval) -> str:
+    """Say of two costs that they, or one of them, were measured once."""
+    return "measured once each" if not (spread_known(mine) or spread_known(theirs)) else "one measured once"
 
 
 def price_of_one(model: Model) -> str:

@@ -1,5 +1,8 @@
 """What a reader must know beside an answer: copies between the parts, images too small for a network."""
 
+from dataclasses import dataclass
+
+from pipeline.record import Copies, Duplicates
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.numbers import NBSP, percent
@@ -27,17 +30,65 @@ def one_class(study: Study) -> Sentence | None:
 
 
 def leak(study: Study) -> Sentence | None:
-    """Warn of test images that are in train as well; nothing of less than one in a hundred."""
-    dataset, images = study.dataset, len(study.targets)
-    twins = len(dataset.near_duplicates) if dataset else 0
-    if not images or twins < LEAK * images:
+    """Warn of images that stand in two parts, or in two classes; nothing of less than one in a hundred."""
+    found = [one for one in copies(study) if one.count >= LEAK * one.images]
+    if not found:
         return None
-    has = "has" if twins == 1 else "have"
-    text = (
-        f"A warning: {twins:,} of the {images:,} test images ({percent(twins / images)}) {has} a "
-        "near-duplicate in train, where memory passes for skill."
+    parts = [
+        f"{one.count:,} of the {one.where} ({percent(one.count / one.images)}) {one.what}" for one in found
+    ]
+    text = f"A warning: {'; '.join(parts)}."
+    evidence = {one.kind: {"copies": one.count, "images": one.images} for one in found}
+    references = ("tbl-duplicates",) if found[0].kind == "test_in_train" else ()
+    return Sentence(text, "answer.leak", evidence, references)
+
+
+@dataclass(frozen=True)
+class Copied:
+    """Images of one part that are exact or near copies of images elsewhere."""
+
+    kind: str  # as the record names it
+    count: int
+    images: int  # searched
+    where: str  # as "400 test images"
+    what: str  # what that does
+
+
+def copies(study: Study) -> list[Copied]:
+    """Return what copies the runs found, the most harmful first."""
+    dataset, images = study.dataset, len(study.targets)
+    if dataset is None or not images:
+        return []
+    in_train = Copied(
+        "test_in_train",
+        len(dataset.near_duplicates),
+        images,
+        f"{images:,} test images",
+        f"{_are(len(dataset.near_duplicates))} in train, where memory may pass for skill",
     )
-    return Sentence(text, "answer.leak", {"near_duplicates": twins, "images": images}, ("tbl-duplicates",))
+    kinds = [in_train, *(_recorded(dataset.duplicates) if dataset.duplicates else [])]
+    return [one for one in kinds if one.count]
+
+
+def _recorded(found: Duplicates) -> list[Copied]:
+    said = {
+        "test_in_val": ("test images", "in val, by which epochs and models were chosen"),
+        "val_in_train": ("val images", "in train, so that val flatters what learned most by heart"),
+        "train_across_classes": (
+            "training images",
+            "in another class of train, so that two labels contradict each other",
+        ),
+    }
+    every = []
+    for kind, (where, what) in said.items():
+        one: Copies = getattr(found, kind)
+        count = len({*one.exact, *one.near})
+        every.append(Copied(kind, count, one.searched, f"{one.searched:,} {where}", f"{_are(count)} {what}"))
+    return every
+
+
+def _are(count: int) -> str:
+    return "has a copy" if count == 1 else "have a copy"
 
 
 def small_input(model: Model) -> Sentence | None:

@@ -85,7 +85,7 @@ def test_a_change_of_image_size_is_not_hidden_in_the_gain(tmp_path: Path) -> Non
     study = study_with(tmp_path, *models)
     text = said(study, "answer.pretraining.gain")
     assert text.startswith(
-        "Pretraining and another image size together gave 30.0 points: on one and the same network"
+        "Pretraining and another difference (image size) together gave 30.0 points: on one and the same"
     )
     assert "gets 90.0 % at 128 pixels against 60.0 % from scratch at 32 pixels" in text
 

@@ -25,7 +25,7 @@ def test_limits_bear_the_numbers_of_these_runs(study_of: StudyOf) -> None:
     study = study_of("one_seed")
     assert said(study, "limits.seeds").startswith("Each model ran once")
     assert "500 val images" in said(study, "limits.val-choice")
-    assert "1.0 % have a near-duplicate" in said(study, "limits.near-duplicates")
+    assert "1.0 % have a copy in train" in said(study, "limits.near-duplicates")
     assert "2,000 test images" in said(study, "limits.test-size")
     assert "With three seeds per model" in said(study_of("transfer_wins"), "limits.seeds")
 

@@ -13,8 +13,14 @@ from tests.report.chapters.tools import (
 from tests.report.conftest import StudyOf
 
 
-def test_a_difference_that_holm_does_not_grant_is_not_claimed(study_of: StudyOf) -> None:
-    text = said(study_of("two_classes"), "pretraining.linear_probe.undecided")
+def test_a_difference_that_holm_does_not_grant_is_not_claimed(tmp_path: Path) -> None:
+    ways = [Made("resnet18", "scratch", 0.80), Made("resnet18", "linear_probe", 0.845)]
+    others = [
+        Made(accuracy=0.82),
+        Made("vgg16", "fine_tune", 0.83),
+        Made("efficientnet_lite0", "fine_tune", 0.84),
+    ]
+    text = said(study_with(tmp_path, *ways, *others), "pretraining.linear_probe.undecided")
     assert "a difference that chance makes among 10 pairs (95 % interval 0." in text
     assert "corrected for all by Holm" in text
 

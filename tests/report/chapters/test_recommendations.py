@@ -15,7 +15,7 @@ def test_recommendations_answer_every_situation(study_of: StudyOf) -> None:
     found = {r.situation: r.choice for r in recommendations.recommendations(study_of("transfer_wins"))}
     assert found == {
         "Accuracy above all": "fine-tuned efficientnet_lite0",
-        "Few images": "fine-tuned efficientnet_lite0",
+        "As many images as here": "fine-tuned efficientnet_lite0",
         "Little time to train": "the linear probe on resnet18",
         "A small device": "the custom CNN",
         "No internet": "fine-tuned efficientnet_lite0",

@@ -54,7 +54,7 @@ def test_a_lead_that_lives_on_near_duplicates_falls(tmp_path: Path) -> None:
         details = model.chosen.details.model_copy(update={"dataset": dataset})
         object.__setattr__(model.chosen, "details", details)
     assert (
-        "does not stand up to every way of counting: it is within noise without the near-duplicates"
+        "does not stand up to every way of counting: fine-tuned resnet18 is behind without the copies"
         in text_of(study)
     )
 
