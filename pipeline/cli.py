@@ -119,6 +119,7 @@ EXPORTING = (
     argument("-o", "--output", help="the file to write (default: model.onnx or model.pt2)"),
     argument("--int8", action="store_true", help="weights and activations of 8 bits; says what it costs"),
 )
+CARD = (argument("-o", "--output", default="README.md", help="the file to write (default: %(default)s)"),)
 ALWAYS = (
     argument("--offline", action="store_true", help="forbid every connection; say what would be fetched"),
     argument("--debug", action="store_true", help="show the traceback of an error"),
@@ -281,10 +282,24 @@ def export(options: argparse.Namespace) -> int:
 
     output = Path(options.output or f"model{SUFFIXES[options.to]}")
     check_output(output, options.to)
-    record = source.find(options.source, options.model, options.runs)
-    predictor = Predictor.of(record, "fp32", likeness=False)
-    for line in export(predictor, output, options.to, options.int8):
+    chosen = source.choose(options.source, options.model, options.runs)
+    predictor = Predictor.of(chosen.record, "fp32", likeness=False)
+    for line in export(predictor, output, options.to, options.int8, chosen):
         print(line)
+    return 0
+
+
+def card(options: argparse.Namespace) -> int:
+    """``headstart card``."""
+    from pipeline.inference import card as cards
+    from pipeline.inference import source
+    from pipeline.inference.export import write
+
+    output = Path(options.output)
+    cards.check_output(output)
+    text = cards.card(source.choose(options.source, options.model, options.runs))
+    write({output: text.encode()})
+    print(f"{output}: the model card; what only you know is marked '{cards.TO_FILL.strip('*')}'.")
     return 0
 
 
@@ -318,6 +333,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, tuple[Argume
     "doctor": (doctor, "check this machine, and say what to do about it", (PARAMS,)),
     "predict": (predict, "ask a report's network about other images", (*SOURCE, *PREDICTING)),
     "export": (export, "write a report's network to one file for elsewhere", (*SOURCE, *EXPORTING)),
+    "card": (card, "write the model card of a report's network, for the Hugging Face Hub", (*SOURCE, *CARD)),
 }
 
 

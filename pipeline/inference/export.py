@@ -7,11 +7,12 @@ calibrated on val images.
 import io
 import json
 import logging
+import os
 import statistics
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,10 @@ from torch import Tensor
 from pipeline import __version__
 from pipeline.errors import HeadstartError, InputError, RunError
 from pipeline.files import replacing
+from pipeline.inference import card
 from pipeline.inference.dataset import about
 from pipeline.inference.predictor import Predictor
+from pipeline.inference.source import Chosen
 from pipeline.inference.whole_network import WholeNetwork
 from pipeline.learn.evaluate import seconds
 
@@ -64,10 +67,13 @@ def check_output(path: Path, to: str) -> None:
             ) from None
 
 
-def export(predictor: Predictor, output: Path, to: str = "onnx", int8: bool = False) -> list[str]:
-    """Write a network to one file; return lines on how it was checked and how fast it is.
+def export(
+    predictor: Predictor, output: Path, to: str = "onnx", int8: bool = False, chosen: Chosen | None = None
+) -> list[str]:
+    """Write a network to one file, and its model card; return lines on how it was checked and how fast it is.
 
-    ``predictor`` answers in fp32. Raises RunError when the file would answer otherwise than the network.
+    ``predictor`` answers in fp32; with ``chosen`` the card says how it was. Raises RunError when the file
+    would answer otherwise than the network.
     """
     check_output(output, to)
     if int8 and to != "onnx":
@@ -82,19 +88,25 @@ def export(predictor: Predictor, output: Path, to: str = "onnx", int8: bool = Fa
         run = _session(content)
         lines.append(_cost(checked, expected, _in_batches(run, checked.images)))
     lines.append(_latency(predictor, run, checked.images[:1], "int8" if int8 else to))
-    write(output, content)
-    return [f"{output}: {len(content) / 1e6:,.1f} MB", *lines]
+    lines = [f"{output}: {len(content) / 1e6:,.1f} MB", *lines]
+    record, path = predictor.record, card.beside(output)
+    text = card.card(chosen or Chosen(record, f"{record.settings.model}, {record.settings.mode}"), lines)
+    write({output: content, path: text.encode()})
+    return [*lines, f"{path}: its model card"]
 
 
-def write(output: Path, content: bytes) -> None:
-    """Write a file, whole or not at all. Raises InputError on a full disk."""
+def write(contents: Mapping[Path, bytes]) -> None:
+    """Write files, all of them whole or none. Raises InputError on a full disk."""
+    path = Path()
     try:
-        with replacing(output, "wb") as file:
-            file.write(content)
+        with ExitStack() as stack:
+            for path, content in contents.items():
+                file = stack.enter_context(replacing(path, "wb"))
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())  # before the first of them takes its place
     except OSError as error:
-        raise InputError(
-            f"{output}: cannot be written: {error.strerror or error}. Make room there."
-        ) from None
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}. Make room there.") from None
 
 
 def metadata(predictor: Predictor) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Which run is meant: a run's folder, or a report's, whose best model on val is taken."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +11,45 @@ from pipeline.record import RunRecord
 RESULTS_VERSION = 1  # of results.json, as the report writes it
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """A run, and how it was chosen: ``models`` of the report (None: no report), ``seeds`` of its model."""
+
+    record: RunRecord
+    label: str
+    models: int | None = None
+    seeds: int = 1
+    named: bool = False  # whether a model was asked for, rather than the best on val
+
+
 def find(source: str | Path, model: str | None = None, runs: str | Path | None = None) -> RunRecord:
     """Return the run that ``source`` means: a run's folder, a report's folder, or its results.json.
 
     Of a report it is ``model``, by key, label or name, or else the best on val; its runs are looked for in
     ``runs``, or where a report's runs usually lie. Raises InputError when there is no such run, whole.
     """
+    return choose(source, model, runs).record
+
+
+def choose(source: str | Path, model: str | None = None, runs: str | Path | None = None) -> Chosen:
+    """Return the same run, and how it was chosen."""
     path = Path(source)
     if (path / "record.json").is_file():
         if model is not None:
             raise InputError(f"{path}: is one run; --model chooses among the models of a report. Drop it.")
-        return _whole(path)
+        record = _whole(path)
+        return Chosen(record, f"{record.settings.model}, {record.settings.mode}")
     results = path / "results.json" if path.is_dir() else path
     if not results.is_file():
         raise InputError(
             f"{path}: is no run and no report. Give a run's folder (with record.json), a report's folder or "
             "its results.json."
         )
-    run_id = _chosen(results, read_results(results), model)
-    return _whole(_run_folder(results, run_id, runs))
+    content = read_results(results)
+    found = _chosen(results, content, model)
+    record = _whole(_run_folder(results, str(found["chosen"]), runs))
+    seeds = len(found.get("runs") or [found["chosen"]])
+    return Chosen(record, str(found["label"]), len(content["models"]), seeds, model is not None)
 
 
 def read_results(path: Path) -> dict[str, Any]:
@@ -48,8 +69,8 @@ def read_results(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _chosen(path: Path, results: dict[str, Any], wanted: str | None) -> str:
-    """Return the id of the chosen seed's run of the model that is wanted, or of the best on val."""
+def _chosen(path: Path, results: dict[str, Any], wanted: str | None) -> dict[str, Any]:
+    """Return the model that is wanted, or the best on val."""
     try:
         models = list(results["models"])
         names = {name: model for model in reversed(models) for name in (model["model"], model["label"])}
@@ -60,7 +81,7 @@ def _chosen(path: Path, results: dict[str, Any], wanted: str | None) -> str:
         if key not in names:
             known = ", ".join(repr(model["label"]) for model in models)
             raise InputError(f"{path}: no model {key!r}.{did_you_mean(key, names)} It has {known}.")
-        return str(names[key]["chosen"])
+        return {**names[key], "chosen": str(names[key]["chosen"])}
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: damaged (lacks {one_line(error, 80)}). Render the report again.") from None
 
