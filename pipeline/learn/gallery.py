@@ -164,7 +164,7 @@ def show_curves(history: pd.DataFrame) -> Figure:
         for split in ("train", "val"):
             axis.plot(history["epoch"], history[f"{split}_{name}"], marker=".", label=split)
         axis.set(xlabel="epoch", ylabel=name)
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axis.legend()
     return figure
 

@@ -23,6 +23,7 @@ from pipeline.report.sizes import smaller_labels, train_images
 from pipeline.report.study import Study
 
 SCHEMA_VERSION = 1
+MOST_WHOLE = 100  # classes up to which a confusion matrix is written whole
 SCORES = ("accuracy", "precision_macro", "recall_macro", "f1_macro")
 
 
@@ -74,11 +75,17 @@ def plain(value: Any) -> Any:
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(content) for key, content in value.items()}
+    if isinstance(value, np.ndarray) and (value.dtype.kind in "biu" or _finite(value)):
+        return value.tolist()
     if isinstance(value, list | tuple | np.ndarray):
         return [plain(content) for content in value]
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _finite(values: np.ndarray) -> bool:
+    return values.dtype.kind == "f" and bool(np.isfinite(values).all())
 
 
 def _records(study: Study) -> list[RunRecord]:
@@ -138,8 +145,17 @@ def _scores(found: Metrics) -> dict[str, Any]:
     """Return the headline scores and the confusion matrix (rows true) of one run on one split."""
     return {
         **{name: getattr(found, name) for name in SCORES},
-        "confusion_matrix": found.confusion_matrix,
+        "confusion_matrix": _matrix(found.confusion_matrix),
     }
+
+
+def _matrix(counts: np.ndarray) -> Any:
+    """Return a confusion matrix whole, or of many classes the cells that are not zero, row by row."""
+    if len(counts) <= MOST_WHOLE:
+        return counts
+    true, predicted = counts.nonzero()
+    cells = {"true": true, "predicted": predicted, "count": counts[true, predicted]}
+    return {"classes": len(counts), **cells}
 
 
 def _model(model: Model) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from sklearn import metrics as sklearn_metrics
 
 from pipeline.report.results_json import SCORES, packed, plain, results, unpacked, write
 from pipeline.report.study import Study
-from tests.made_records import KINDS
+from tests.made_records import KINDS, Made, MadeData
+from tests.report.chapters.tools import study_with
 from tests.report.conftest import StudyOf
 
 
@@ -55,6 +56,18 @@ def test_scores_of_every_run_equal_scikit_learn(study_of: StudyOf) -> None:
             assert scores["f1_macro"] == sklearn_metrics.f1_score(rows["target"], guess, **macro)
             expected = sklearn_metrics.confusion_matrix(rows["target"], guess)
             assert scores["confusion_matrix"] == expected.tolist()
+
+
+def test_a_confusion_matrix_of_many_classes_is_its_filled_cells(tmp_path: Path) -> None:
+    data = MadeData(classes=tuple(f"class {k}" for k in range(150)), train=150, val=150, test=300)
+    study = study_with(tmp_path, Made(), data=data)
+    found = results(study, "embedded")["runs"][0]["test"]["confusion_matrix"]
+    whole = np.zeros((150, 150), int)
+    whole[found["true"], found["predicted"]] = found["count"]
+    assert found["classes"] == 150
+    assert min(found["count"]) > 0
+    split = study.models[0].chosen_test
+    assert np.array_equal(whole, sklearn_metrics.confusion_matrix(split.target, split.predicted))
 
 
 def test_the_best_transfer_model_is_named_or_null(study_of: StudyOf) -> None:

@@ -251,7 +251,13 @@ def _draw_reliability(axes: Axes, model: Model, style: theme.ModelStyle) -> None
     axes.set_yticks((0, 0.5, 1), ("0", "50", "100"))
 
 
-@floats.figure("fig-coverage")
+def _too_few(study: Study) -> str:
+    images = len(study.models[0].chosen_test.target)
+    few = f"On {plural(images, 'test image')} the share right of the surest would be chance."
+    return few if images < FEWEST_IMAGES else ""
+
+
+@floats.figure("fig-coverage", why=_too_few)
 def coverage(study: Study) -> Figure:
     """Draw each model's accuracy on the images it is surest of, against their share."""
     drawing = theme.figure(3.4)
@@ -259,6 +265,10 @@ def coverage(study: Study) -> Figure:
     styles = theme.model_styles(study)
     for model in study.models:
         _draw_coverage(axes, model, styles[model.key])
+    low, high = axes.get_ylim()
+    low, high = max(low, -0.02), min(high, 1.02)  # a share is between 0 and 1; a mark there stays whole
+    axes.set_yticks([tick for tick in axes.get_yticks() if max(low, 0) <= tick <= min(high, 1)])
+    axes.set_ylim(low, high)
     axes.set(xlim=(0, 1), xlabel="share of images answered, the surest first", ylabel="share of them right")
     theme.percent(axes.xaxis)
     theme.percent(axes.yaxis)

@@ -11,6 +11,7 @@ import numpy as np
 from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pipeline.record import RunRecord
 from pipeline.report.evidence.learning import GAP, Fit, Learning
@@ -264,7 +265,7 @@ def _draw_model(pair: tuple[Axes, Axes], model: Model, color: str, names: bool) 
         if model.learning and model.learning.stopped_early:
             axes.axvline(model.learning.last_epoch, color=theme.MUTED.light, lw=1, ls=":")
         axes.grid(axis="y")
-        axes.locator_params(axis="x", nbins=5, integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
         axes.locator_params(axis="y", nbins=4)
         axes.set_ylabel(what if names else "")
     theme.percent(pair[1].yaxis)
@@ -276,8 +277,10 @@ def _draw_model(pair: tuple[Axes, Axes], model: Model, color: str, names: bool) 
 def _draw_run(axes: Axes, record: RunRecord, what: str, color: str, chosen: bool) -> None:
     history, strength = record.history, 1.0 if chosen else 0.35
     epochs, val = history["epoch"], history[f"val_{what}"]
-    axes.plot(epochs, history[f"train_{what}"], "--", color=theme.MUTED.light, alpha=strength, lw=1.2)
-    axes.plot(epochs, val, color=color, alpha=strength)
+    mark = "." if len(epochs) == 1 else ""  # of one epoch there is no line
+    train = history[f"train_{what}"]
+    axes.plot(epochs, train, "--", marker=mark, color=theme.MUTED.light, alpha=strength, lw=1.2)
+    axes.plot(epochs, val, marker=mark, color=color, alpha=strength)
     kept = history[epochs == record.details.best_epoch]
     if chosen and len(kept):
         axes.plot(kept["epoch"], kept[f"val_{what}"], "o", color=color, mec=theme.PAPER.light, ms=7)
@@ -286,8 +289,8 @@ def _draw_run(axes: Axes, record: RunRecord, what: str, color: str, chosen: bool
 def _share_heights(panels: Sequence[Axes]) -> None:
     """Give panels the same heights, so that models compare; the highest 2 % of losses may leave them."""
     drawn = [axes for axes in panels if axes.lines]
-    lines = [np.asarray(line.get_ydata(), float) for axes in drawn for line in axes.lines]
-    heights = np.concatenate([line for line in lines if len(line) > 2] or [np.array([])])
+    curves = [line for axes in drawn for line in axes.lines if line.get_transform() == axes.transData]
+    heights = np.concatenate([np.asarray(curve.get_ydata(), float) for curve in curves] or [np.array([])])
     heights = heights[np.isfinite(heights)]
     if not len(heights):
         return

@@ -26,6 +26,7 @@ from pipeline.report.words.numbers import percent
 MOST_BYTES = 1_200_000  # of PNG that travel in the page
 MOST_CLASSES = 20  # beyond which a list of pairs stands for the matrix
 MOST_PAIRS = 60
+MOST_GROUPS = 40  # lists of images, of one class each, or of many classes of several in turn
 LONGEST = 300  # characters of a name: here, if nowhere else, it stands in full
 POWER = 0.6  # lifts the rare confusions out of the background, as in the figure
 Cell = tuple[int, int]
@@ -102,16 +103,22 @@ def _pairs(classes: list[str], counts: np.ndarray, kept: set[Cell]) -> Iterator[
 
 
 def _groups(study: Study, pool: list[int], images: dict[int, bytes]) -> list[dict[str, Any]]:
-    """Return the images by their label."""
+    """Return the images by their label; of many classes, several labels in turn together."""
     place = {int(index): row for row, index in enumerate(study.models[0].test[0].index)}
     of_class: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for index in sorted(pool):
         row = place[index]
         of_class[int(study.targets[row])].append(_image(study, index, row, images[index]))
-    return [
-        {"summary": f"{short(study.classes[true], LONGEST)}: {plural(len(items), 'image')}", "images": items}
-        for true, items in sorted(of_class.items())
-    ]
+    labels = sorted(of_class)
+    together = -(-len(labels) // MOST_GROUPS)
+    return [_group(study, of_class, labels[i : i + together]) for i in range(0, len(labels), together)]
+
+
+def _group(study: Study, of_class: dict[int, list[dict[str, Any]]], labels: list[int]) -> dict[str, Any]:
+    items = [image for label in labels for image in of_class[label]]
+    first, last = (short(study.classes[label], LONGEST) for label in (labels[0], labels[-1]))
+    names = first if len(labels) == 1 else f"{first} … {last}"
+    return {"summary": f"{names}: {plural(len(items), 'image')}", "images": items}
 
 
 def _image(study: Study, index: int, row: int, png: bytes) -> dict[str, Any]:

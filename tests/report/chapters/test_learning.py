@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.record import RunRecord
 from pipeline.report.chapters import (
     learning,
 )
@@ -48,3 +49,17 @@ def test_an_early_stop_is_marked(study_of: StudyOf) -> None:
     study = study_of("one_transfer_model")
     lines = learning.figure(study).axes[0].lines
     assert list(lines[-1].get_xdata()) == [study.models[0].chosen.history["epoch"].max()] * 2
+
+
+def test_of_one_epoch_there_is_one_tick_and_models_share_their_heights(
+    study_of: StudyOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = study_of("tie")
+    first = {record.run_id: record.history.head(1) for record in study.records}
+    monkeypatch.setattr(RunRecord, "history", property(lambda record: first[record.run_id]))
+    drawing = learning.figure(study)
+    for axes in drawing.axes[2:]:
+        low, high = axes.get_xlim()
+        assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1]
+    assert drawing.axes[0].get_ylim() == drawing.axes[1].get_ylim()
+    assert [line.get_marker() for line in drawing.axes[0].lines[:2]] == [".", "."]

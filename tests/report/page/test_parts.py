@@ -72,6 +72,18 @@ def test_matrix_of_the_explorer_counts_the_predictions(study_of: StudyOf) -> Non
     assert np.array_equal(shown, confusion_matrix(split.target, split.predicted))
 
 
+def test_images_of_many_classes_stand_in_a_few_lists(
+    study_of: StudyOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = study_of("hundred_classes")
+    monkeypatch.setattr(importlib.import_module("pipeline.report.page.explorer"), "MOST_GROUPS", 10)
+    content = page.explorer(study).data
+    assert content.count("<details>") <= 10
+    summaries = re.findall(r"<summary>class (\d\d) … class (\d\d): (\d+) images?</summary>", content)
+    assert [int(first) for first, _, _ in summaries] == sorted(int(first) for first, _, _ in summaries)
+    assert sum(int(count) for _, _, count in summaries) == content.count("<img ")
+
+
 def test_images_behind_a_cell_are_those_with_its_label_and_answer(study_of: StudyOf) -> None:
     study = study_of("one_seed")
     content = page.explorer(study).data
