@@ -1,6 +1,6 @@
 """What a params file may say: an Experiment, and the RunSettings of each of its runs."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -17,15 +17,19 @@ from pydantic import (
 
 from pipeline.errors import SettingsError
 from pipeline.files import expanded
-from pipeline.sizes import checked as checked_sizes
 from pipeline.yaml_errors import BACKSLASHES, explain, kind, read_yaml, refuse_unknown_keys, shown
 
+Size = int | Literal["all"]  # of a training set
 Mode = Literal["scratch", "linear_probe", "fine_tune"]
 Augmentation = Literal["crop", "flip", "alternating_flip", "color_jitter", "random_erasing", "rand_augment"]
 
 MODES: tuple[str, ...] = get_args(Mode)
 AUGMENTATIONS: tuple[str, ...] = get_args(Augmentation)
 MEASURED = ("device", "precision")  # identity holds what was found in their place
+
+# With ``budget: steps`` an epoch goes over a small subset again and again until it took as many steps as
+# over all images, but no more often than this: more passes only wear down images known by heart.
+MOST_PASSES = 100
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Epochs = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
@@ -318,6 +322,23 @@ def _seeds(path: Path, content: dict[str, Any], defaults: dict[str, Any]) -> lis
     if "seed" in defaults:
         raise SettingsError(f"{path}: both seed and seeds are given; keep one.")
     return seeds
+
+
+def checked_sizes(sizes: Sequence[Size], place: str = "train_sizes") -> tuple[Size, ...]:
+    """Return ``sizes`` if they are positive and rising, with ``all`` at most once and last.
+
+    Raises SettingsError otherwise; needs no data.
+    """
+    if not isinstance(sizes, list | tuple) or not sizes:
+        found = "is empty" if isinstance(sizes, list | tuple) else f"is {shown(sizes)}"
+        raise SettingsError(f"{place} {found}; name sizes, as [100, 300, 1000, all], or leave it out.")
+    for before, size in zip((0, *sizes), sizes, strict=False):
+        whole = size == "all" or (isinstance(size, int) and not isinstance(size, bool) and size > 0)
+        if not whole:
+            raise SettingsError(f"{place} holds {shown(size)}; each must be a positive integer, or all.")
+        if before == "all" or (size != "all" and size <= before):
+            raise SettingsError(f"{place}: {size} follows {before}; sizes must rise, each once, all last.")
+    return tuple(sizes)
 
 
 def _sizes(

@@ -50,7 +50,7 @@ KERNEL = ("ipykernel.kernelapp", "ipykernel.ipkernel", "matplotlib.pyplot")
 LEARNING = (
     *KERNEL,
     "pipeline.learn.baselines",
-    "pipeline.learn.data.loading",
+    "pipeline.learn.data.dataset",
     "pipeline.learn.evaluate",
     "pipeline.learn.models",
     "pipeline.learn.train",

@@ -170,7 +170,7 @@ def _without_content(settings: RunSettings, side: int) -> Any:
 def _random_network(settings: RunSettings, side: int) -> Any:
     """Build the network of a run with random weights, which are as large as any."""
     from pipeline.learn import models
-    from pipeline.learn.preprocessing import Preprocessing
+    from pipeline.learn.models.weights import Preprocessing
 
     untrained = settings.model_copy(update={"mode": "scratch", "weights": None})
     return models.build(untrained, [str(k) for k in range(CLASSES)], Preprocessing(image_size=side))

@@ -10,11 +10,10 @@ import pytest
 import torch
 
 from pipeline.experiment import RunSettings
-from pipeline.files import as_on_disk, expanded, give_usual_rights, read_kept, write_kept
+from pipeline.files import as_on_disk, expanded, files_fingerprint, give_usual_rights, read_kept, write_kept
 from pipeline.learn.data import duplicates
-from pipeline.learn.data.fingerprint import files_fingerprint
 from pipeline.learn.data.sources import checked_fingerprints
-from pipeline.learn.listing import cached_listing
+from pipeline.learn.models.weights import listed
 
 CONTENT = {"fingerprint": "0a1b", "rows": [1, 20, 300], "names": ["Ünï", None, 1.5, True]}
 
@@ -86,7 +85,7 @@ def test_damaged_caches_never_change_an_answer(workplace: Path, region: float) -
             files_fingerprint("data", [("x", str(data))]),
             checked_fingerprints([RunSettings()]),
             duplicates.cached("key", lambda: duplicates.find(part, part, part)),
-            cached_listing("torch", lambda: {"resnet": {"size": 224}}),
+            listed("torch", lambda: {"resnet": {"size": 224}}),
         )
 
     expected = answers()

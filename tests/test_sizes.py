@@ -1,12 +1,12 @@
 import pytest
 
 from pipeline.errors import SettingsError
-from pipeline.sizes import checked
+from pipeline.experiment import checked_sizes
 
 
 @pytest.mark.parametrize("sizes", [[100], ["all"], [100, 300, "all"], [1, 2]])
 def test_rising_sizes_are_taken(sizes: list) -> None:
-    assert checked(sizes) == tuple(sizes)
+    assert checked_sizes(sizes) == tuple(sizes)
 
 
 @pytest.mark.parametrize(
@@ -26,4 +26,4 @@ def test_rising_sizes_are_taken(sizes: list) -> None:
 )
 def test_other_sizes_are_refused_in_one_line(sizes: list, found: str) -> None:
     with pytest.raises(SettingsError, match=f"^train_sizes.* ?{found}"):
-        checked(sizes)
+        checked_sizes(sizes)

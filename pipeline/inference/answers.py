@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.calibration import SURE
+from pipeline.temperature import SURE
 
 
 @dataclass(frozen=True)

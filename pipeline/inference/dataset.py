@@ -10,12 +10,11 @@ from PIL import Image
 
 from pipeline.errors import DataError, RecordError
 from pipeline.learn import data
-from pipeline.learn.data.decode import native_size, to_square
-from pipeline.learn.data.download import OFFLINE_VARIABLE
+from pipeline.learn.checkpoint import Prepared
+from pipeline.learn.data.decode import Scale, native_size, to_square
 from pipeline.learn.data.images import ImageData, Split
-from pipeline.learn.data.scale import Scale
 from pipeline.learn.device import Hardware
-from pipeline.learn.models.trained import Prepared
+from pipeline.learn.download import OFFLINE_VARIABLE
 from pipeline.record import DatasetInfo, RunRecord
 
 

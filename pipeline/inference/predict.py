@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from statsmodels.stats.proportion import proportion_confint
 
-from pipeline.calibration import SURE
 from pipeline.errors import InputError
 from pipeline.files import replacing
 from pipeline.inference.answers import Answers
 from pipeline.inference.inputs import Inputs, gather
 from pipeline.inference.predictor import Predictor
+from pipeline.temperature import SURE
 
 SECONDS_BETWEEN_LINES = 5.0
 FORMATS = (".csv", ".parquet")

@@ -14,20 +14,19 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from pipeline.calibration import fit_temperature
 from pipeline.errors import HeadstartError, InputError, RecordError, SettingsError
 from pipeline.experiment import RunSettings
 from pipeline.inference import dataset, source
 from pipeline.inference.answers import Answers
 from pipeline.inference.likeness import Likeness
-from pipeline.learn import device, train
+from pipeline.learn import checkpoint, device, train
 from pipeline.learn.data.decode import open_image, strict_pillow
 from pipeline.learn.data.images import ImageData
-from pipeline.learn.data.readable import reason
+from pipeline.learn.data.unreadable import reason
 from pipeline.learn.device import Hardware
 from pipeline.learn.features import evaluation_batch
-from pipeline.learn.models import trained
 from pipeline.record import RunRecord
+from pipeline.temperature import fit_temperature
 
 Picture = str | Path | Image.Image | np.ndarray
 Decoded = np.ndarray | str  # uint8 [S, S, 3], or why it cannot be read
@@ -52,7 +51,7 @@ class Predictor:
         self.record, self.classes = record, record.classes
         self.settings = _settings(record, precision)
         self.hardware: Hardware = device.tune(device.choose(self.settings))
-        network, self.prepared = trained.load(
+        network, self.prepared = checkpoint.read_network(
             record.folder / "model.safetensors", record.settings, record.classes
         )
         self.network: Any = self.hardware.place(network)

@@ -23,7 +23,7 @@ from torch.nn import functional
 from pipeline.experiment import RunSettings
 from pipeline.files import cache_folder, digest, kept
 from pipeline.learn import models
-from pipeline.learn.data.subsets import nested_order
+from pipeline.learn.data.split import nested_order
 from pipeline.learn.device import Hardware
 from pipeline.learn.features import DATA_SETTINGS, FeatureData
 from pipeline.record import BaselineAnswers, RunFolder, SplitPredictions

@@ -1,16 +1,27 @@
-"""Checkpoints: what a killed run needs to go on from its last epoch, bit for bit."""
+"""What training leaves: after each epoch all that a killed run needs to go on, at its end the network."""
 
 import hashlib
 import io
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_model, save_model
 
-from pipeline.errors import one_line
+from pipeline.errors import RecordError, one_line
 from pipeline.experiment import RunSettings
 from pipeline.files import digest, replacing
+from pipeline.learn.models import zoo
+from pipeline.learn.models.weights import Preprocessing
 from pipeline.source import code_hash
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from pipeline.learn.data.images import ImageData
 
 VERSION = 2
 DIGEST_BYTES = hashlib.sha256().digest_size
@@ -58,3 +69,47 @@ def _read_checked(path: Path, device: torch.device) -> dict[str, Any]:
         io.BytesIO(content[DIGEST_BYTES:]), map_location=device, weights_only=True
     )
     return state
+
+
+KEY = "headstart"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What was done to the images: the side they were stored at, in pixels, and the preprocessing then."""
+
+    stored_side: int
+    preprocessing: Preprocessing
+
+
+def write_network(network: "nn.Module", images: "ImageData", path: Path) -> None:
+    """Write a network's weights, and how its images were prepared."""
+    prepared = Prepared(images.train.pixels.shape[1], images.preprocessing)
+    save_model(network, str(path), metadata={"format": "pt", KEY: json.dumps(asdict(prepared))})
+
+
+def read_network(path: Path, settings: RunSettings, classes: list[str]) -> "tuple[nn.Module, Prepared]":
+    """Return the trained network in a file, ready to answer, and how its images must be prepared.
+
+    Raises RecordError for a file that is missing, damaged, of another network, or without preprocessing.
+    """
+    again = f"Delete {path.parent} to have it run again."
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+        if KEY not in metadata:
+            raise RecordError(f"{path}: does not say how to prepare images, as older runs do not. {again}")
+        prepared = _prepared(json.loads(metadata[KEY]))
+        network = zoo.build(settings, classes, prepared.preprocessing, load_weights=False)
+        load_model(network, path)
+    except FileNotFoundError:
+        raise RecordError(f"{path}: missing. {again}") from None
+    except (OSError, SafetensorError, ValueError, TypeError, KeyError, RuntimeError) as error:
+        raise RecordError(f"{path}: damaged ({one_line(error, 120)}). {again}") from None
+    return network.eval(), prepared
+
+
+def _prepared(content: dict[str, Any]) -> Prepared:
+    values = dict(content["preprocessing"])
+    values |= {name: tuple(values[name]) for name in ("mean", "std")}
+    return Prepared(int(content["stored_side"]), Preprocessing(**values))

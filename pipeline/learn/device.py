@@ -18,8 +18,8 @@ from pipeline.errors import RunError, SettingsError
 from pipeline.experiment import RunSettings
 from pipeline.learn import arithmetic, memory
 from pipeline.learn.fast import convolutions
-from pipeline.learn.fast.memory import keep_freed
 from pipeline.learn.fast.threads import Threads
+from pipeline.learn.memory import keep_freed
 from pipeline.record import Environment
 
 Precision = Literal["fp32", "bf16"]

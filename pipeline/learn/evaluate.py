@@ -12,10 +12,9 @@ from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from torch import Tensor, nn
 
 from pipeline.experiment import RunSettings
-from pipeline.learn import gallery, memory, models, train
+from pipeline.learn import checkpoint, gallery, memory, models, train
 from pipeline.learn.device import Hardware, environment
 from pipeline.learn.features import FeatureData, evaluation_batch
-from pipeline.learn.models import trained
 from pipeline.record import RunFolder, SplitPredictions, Timings
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ def save(
     run.write_history(fitted.history)
     run.write_predictions(predictions)
     run.write_gallery(gallery.gallery(images, predictions, settings))
-    run.write_weights(lambda path: trained.save(network, images, path))
+    run.write_weights(lambda path: checkpoint.write_network(network, images, path))
     run.write_results(
         classes=images.classes,
         dataset=images.info,

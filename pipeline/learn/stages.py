@@ -12,7 +12,7 @@ from pipeline.learn import optimizers
 from pipeline.learn.device import Hardware
 from pipeline.learn.fast import compiling
 from pipeline.learn.features import FeatureData, evaluation_batch
-from pipeline.learn.progress import Progress
+from pipeline.learn.history import History
 from pipeline.record import RunFolder
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Examples(Protocol):
 class Stage:
     """One stage of a run: a whole network that learns from images, or its new head from features.
 
-    ``progress`` may hold epochs of an earlier stage; this one adds ``settings.epochs`` more at most.
+    ``history`` may hold epochs of an earlier stage; this one adds ``settings.epochs`` more at most.
     """
 
     def __init__(
@@ -58,12 +58,12 @@ class Stage:
         examples: Examples,
         settings: RunSettings,
         hardware: Hardware,
-        progress: Progress,
+        history: History,
         val_batch: int,
     ):
         self.name, self.network, self.examples = name, network, examples
         self.settings, self.hardware, self.val_batch = settings, hardware, val_batch
-        self.progress, self.first_epoch = progress, progress.epoch
+        self.history, self.first_epoch = history, history.epoch
         self.module: nn.Module = network.head if name == "head" else network
         self.steps_per_epoch = examples.steps_per_epoch(settings.batch_size)
         self.optimizer = optimizers.build(network.parameter_groups(settings), settings, hardware)
@@ -78,7 +78,7 @@ class Stage:
     @property
     def epoch(self) -> int:
         """How many epochs of this stage are done."""
-        return self.progress.epoch - self.first_epoch
+        return self.history.epoch - self.first_epoch
 
     @property
     def kind_of_epoch(self) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class Stage:
             "optimizer": self.optimizer.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
             "first_epoch": self.first_epoch,
-            **vars(self.progress),
+            **vars(self.history),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -105,9 +105,9 @@ class Stage:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
-        self.progress = Progress(**{f.name: state[f.name] for f in fields(Progress)})
+        self.history = History(**{f.name: state[f.name] for f in fields(History)})
         self.first_epoch = state["first_epoch"]
-        print(f"Going on after epoch {self.progress.epoch}, from the checkpoint.")
+        print(f"Going on after epoch {self.history.epoch}, from the checkpoint.")
 
 
 def begin(
@@ -117,7 +117,7 @@ def begin(
     settings: RunSettings,
     run: RunFolder,
     hardware: Hardware,
-    done: Progress,
+    done: History,
     saved: dict[str, Any] | None,
 ) -> Stage:
     """Return a stage, ready for its first epoch or for the one after its checkpoint."""
@@ -129,7 +129,7 @@ def begin(
             )
         network.freeze_backbone()
         examples = FeatureData(network, images, settings, hardware, run.report_progress)
-        done = Progress(feature_seconds=examples.compute(), energy_joules=examples.joules)
+        done = History(feature_seconds=examples.compute(), energy_joules=examples.joules)
     elif done.epoch:
         network.unfreeze_backbone()
         done.keep_weights(network)

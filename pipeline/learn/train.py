@@ -19,7 +19,7 @@ from pipeline.errors import RunError
 from pipeline.experiment import RunSettings
 from pipeline.learn import checkpoint, energy, optimizers, stages
 from pipeline.learn.device import Hardware
-from pipeline.learn.progress import Progress, Reporter, Row, Scores, Tally
+from pipeline.learn.history import History, Reporter, Row, Scores, Tally
 from pipeline.learn.stages import Stage
 from pipeline.record import RunFolder
 
@@ -61,7 +61,7 @@ def fit(
     the loss is not finite or memory runs out.
     """
     hardware.place(network)
-    progress, reason = Progress(), ""
+    history, reason = History(), ""
     key = checkpoint.key(settings, images.info.fingerprint, hardware.precision)
     saved = checkpoint.read(run.checkpoint_path, key, hardware.device)
     reporter = Reporter(run, sum(epochs for _, epochs in stages.of(settings)))
@@ -69,31 +69,31 @@ def fit(
         for name, _ in stages.of(settings):
             if saved is not None and saved["stage"] != name:
                 continue  # the checkpoint is of a later stage
-            stage = stages.begin(name, network, images, settings, run, hardware, progress, saved)
-            progress, saved = stage.progress, None
+            stage = stages.begin(name, network, images, settings, run, hardware, history, saved)
+            history, saved = stage.history, None
             reason = _train(stage, reporter, lambda state: checkpoint.write(run.checkpoint_path, key, state))
-    return _result(progress, reason, hardware)
+    return _result(history, reason, hardware)
 
 
 def _train(stage: Stage, reporter: Reporter, keep: Callable[[dict[str, Any]], None]) -> str:
     """Train to the end of a stage, leave its best weights in place, and say why that was the end."""
-    progress = stage.progress
+    history = stage.history
     while (reason := _stop_reason(stage)) is None:
         with energy.Meter(stage.hardware.device) as meter:
-            row = _one_epoch(stage, progress.epoch, reporter)
-        progress.add(row, stage.evaluated)
-        progress.energy_joules = energy.total([progress.energy_joules, meter.joules])
+            row = _one_epoch(stage, history.epoch, reporter)
+        history.add(row, stage.evaluated)
+        history.energy_joules = energy.total([history.energy_joules, meter.joules])
         reporter.epoch(row)
         keep(stage.state())
-    stage.module.load_state_dict(progress.best_weights)
+    stage.module.load_state_dict(history.best_weights)
     return reason
 
 
 def _stop_reason(stage: Stage) -> str | None:
-    progress, patience = stage.progress, stage.settings.effective().get("patience")
+    history, patience = stage.history, stage.settings.effective().get("patience")
     if stage.epoch >= stage.settings.epochs:
         return "all epochs done"
-    waited = progress.epoch - max(stage.first_epoch, progress.best_epoch)
+    waited = history.epoch - max(stage.first_epoch, history.best_epoch)
     if patience is not None and waited >= patience:
         return f"val loss did not fall for {patience} {'epoch' if patience == 1 else 'epochs'}"
     return None
@@ -211,14 +211,14 @@ def _views(x: Tensor, settings: RunSettings) -> tuple[Tensor, ...]:
     return (x, x.flip(3)) if settings.flip_at_test else (x,)
 
 
-def _result(progress: Progress, reason: str, hardware: Hardware) -> FitResult:
+def _result(history: History, reason: str, hardware: Hardware) -> FitResult:
     return FitResult(
-        history=pd.DataFrame(progress.rows).astype({"epoch": int}),
-        best_epoch=progress.best_epoch,
-        best_stage=str(progress.rows[progress.best_epoch - 1]["stage"]),
+        history=pd.DataFrame(history.rows).astype({"epoch": int}),
+        best_epoch=history.best_epoch,
+        best_stage=str(history.rows[history.best_epoch - 1]["stage"]),
         stop_reason=reason,
-        train_seconds=progress.seconds,
-        feature_seconds=progress.feature_seconds,
-        energy_joules=progress.energy_joules,
-        energy_note=energy.note(hardware.device, progress.energy_joules),
+        train_seconds=history.seconds,
+        feature_seconds=history.feature_seconds,
+        energy_joules=history.energy_joules,
+        energy_note=energy.note(hardware.device, history.energy_joules),
     )

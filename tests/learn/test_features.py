@@ -9,7 +9,7 @@ import torch
 from pipeline.learn import data, evaluate, train
 from pipeline.learn.features import FeatureData
 from pipeline.learn.models.transfer import TransferNetwork
-from pipeline.learn.preprocessing import Preprocessing
+from pipeline.learn.models.weights import Preprocessing
 from tests.learn import tiny
 
 pytestmark = pytest.mark.usefixtures("workplace")

@@ -9,7 +9,7 @@ from PIL import Image
 
 from pipeline.experiment import RunSettings
 from pipeline.learn import data, device, gallery
-from pipeline.learn.preprocessing import Preprocessing
+from pipeline.learn.models.weights import Preprocessing
 from pipeline.record import GALLERY_COLUMNS, SplitPredictions
 from tests.learn.made_images import write_classes
 

@@ -12,7 +12,7 @@ import torch
 from pipeline.errors import RunError
 from pipeline.experiment import RunSettings
 from pipeline.learn import evaluate, gallery, optimizers, train
-from pipeline.learn.progress import Progress, Reporter, Scores, clock
+from pipeline.learn.history import History, Reporter, Scores, clock
 from pipeline.learn.stages import Stage
 from pipeline.record import HISTORY_COLUMNS, STAGE_COLUMNS
 from tests.learn import tiny
@@ -285,7 +285,7 @@ def test_each_epoch_is_reported_to_the_parent_and_printed(capsys: pytest.Capture
 
 
 def test_long_epochs_tell_how_far_they_have_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.learn.progress.SECONDS_BETWEEN_EVENTS", 0.0)
+    monkeypatch.setattr("pipeline.learn.history.SECONDS_BETWEEN_EVENTS", 0.0)
     fit(tiny.settings(epochs=1))
     lines = (Path("run") / "progress.jsonl").read_text(encoding="utf-8").splitlines()
     events = [json.loads(line) for line in lines]
@@ -341,11 +341,11 @@ def test_bf16_learns_as_fp32_does() -> None:
 
 def test_progress_keeps_copies_not_the_weights_themselves() -> None:
     layer = torch.nn.Linear(2, 2)
-    progress = Progress()
-    progress.add({"val_loss": 1.0}, layer)
-    kept = progress.best_weights["weight"].clone()
+    history = History()
+    history.add({"val_loss": 1.0}, layer)
+    kept = history.best_weights["weight"].clone()
     layer.weight.data.zero_()
-    assert torch.equal(progress.best_weights["weight"], kept)
+    assert torch.equal(history.best_weights["weight"], kept)
 
 
 def test_curves_show_train_and_val() -> None:

@@ -12,7 +12,7 @@ from pipeline.learn.data.images import ImageData
 from pipeline.learn.device import Hardware
 from pipeline.learn.models.custom_cnn import CustomCNN
 from pipeline.learn.models.transfer import TransferNetwork
-from pipeline.learn.preprocessing import Preprocessing
+from pipeline.learn.models.weights import Preprocessing
 from pipeline.record import RunFolder
 
 CPU = Hardware(torch.device("cpu"), "fp32", threads=1, channels_last=True)

@@ -6,13 +6,13 @@ if TYPE_CHECKING:
     from pipeline.experiment import RunSettings
     from pipeline.learn.data.images import ImageData
     from pipeline.learn.device import Hardware
-    from pipeline.learn.preprocessing import Preprocessing
+    from pipeline.learn.models.weights import Preprocessing
 
 
 def load(
     settings: "RunSettings", preprocessing: "Preprocessing", hardware: "Hardware", memory: int | None = None
 ) -> "ImageData":
-    """Find, split and decode a data set; see ``loading.load``."""
-    from pipeline.learn.data import loading  # imports PyTorch, which takes a second
+    """Find, split and decode a data set; see ``dataset.load``."""
+    from pipeline.learn.data import dataset  # imports PyTorch, which takes a second
 
-    return loading.load(settings, preprocessing, hardware, memory)
+    return dataset.load(settings, preprocessing, hardware, memory)

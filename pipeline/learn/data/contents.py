@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-Files = Sequence[tuple[str, str]]  # the name that counts, and the path
+from pipeline.files import Files
 
 
 @dataclass(frozen=True)

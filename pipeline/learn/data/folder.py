@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import DataError, did_you_mean
+from pipeline.files import Files
 from pipeline.learn.data import layout
-from pipeline.learn.data.contents import Contents, Files, Part, clean_name
+from pipeline.learn.data.contents import Contents, Part, clean_name
 from pipeline.learn.data.decode import open_image
 
 LAYOUT = "train/<class>/* and test/<class>/*, or <class>/* alone"

@@ -12,12 +12,11 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from pipeline.experiment import RunSettings
+from pipeline.experiment import MOST_PASSES, RunSettings
 from pipeline.learn.data.augment import Draw, augment, generator
 from pipeline.learn.device import Hardware
-from pipeline.learn.preprocessing import Preprocessing
+from pipeline.learn.models.weights import Preprocessing
 from pipeline.record import DatasetInfo
-from pipeline.sizes import MOST_PASSES
 
 SplitName = Literal["train", "val", "test"]
 

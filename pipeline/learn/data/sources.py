@@ -14,24 +14,23 @@ import psutil
 from PIL import Image
 
 from pipeline.errors import DataError, did_you_mean
-from pipeline.experiment import RunSettings
-from pipeline.files import cache_folder, kept
-from pipeline.learn.data import cifar, torchvision_sets
-from pipeline.learn.data.contents import Contents, Files, Part, Source
-from pipeline.learn.data.fingerprint import files_fingerprint
+from pipeline.experiment import RunSettings, Size
+from pipeline.files import Files, cache_folder, files_fingerprint, kept
+from pipeline.learn.data import public
+from pipeline.learn.data.contents import Contents, Part, Source
+from pipeline.learn.data.decode import open_image, strict_pillow
 from pipeline.learn.data.folder import ImageFolder
-from pipeline.learn.data.readable import refuse_unreadable, unreadable_share
-from pipeline.learn.data.split import refuse_small_classes, split
+from pipeline.learn.data.split import refuse_small_classes, resolved, split
 from pipeline.learn.data.store import LARGEST_NATIVE_SIDE, Store
-from pipeline.learn.data.subsets import resolved
 from pipeline.learn.data.table import Table
-from pipeline.sizes import Size
+from pipeline.learn.data.unreadable import reason, refuse_too_many
 
 # What says which images are split, and how.
 SPLIT_SETTINGS = (
     "dataset", "labels", "file_column", "label_column", "val_fraction", "test_fraction", "split_seed",
     "max_train_images",
 )  # fmt: skip
+SAMPLED_FILES = 500
 COPIES_OF_A_BATCH = 4  # as float32: the images, what normalising them takes, and the first activations
 
 
@@ -59,8 +58,7 @@ class Digits:
 SOURCES: dict[str, Source] = {
     "digits": Digits(),
     "image_folder": ImageFolder(),
-    **cifar.SETS,
-    **torchvision_sets.SETS,
+    **public.SETS,
 }
 
 
@@ -151,7 +149,7 @@ def _look(settings: RunSettings) -> _Known:
     key = fingerprint(settings)
     if settings.dataset in ("image_folder", "table"):
         contents = find(settings)
-        return replace(_known(key, contents), unreadable=unreadable_share(contents))
+        return replace(_known(key, contents), unreadable=_unreadable_share(contents))
     path = cache_folder("contents") / f"{key}.json"
     return _Known(**kept(path, lambda: asdict(replace(_known(key, find(settings)), contents=None))))
 
@@ -164,11 +162,34 @@ def _check(settings: RunSettings, known: _Known) -> None:
     refuse_small_classes(known.place, known.classes, known.counts, settings)
     if known.contents is not None:
         if known.unreadable > settings.max_unreadable:
-            refuse_unreadable(known.contents, settings.max_unreadable)
+            _refuse_unreadable(known.contents, settings.max_unreadable)
         splits = split(known.contents, settings)
         how = {"image_size": settings.image_size, "resize": settings.resize}
         Store.of(known.contents, splits, known.fingerprint, **how).refuse_without_room()
     _refuse_without_memory(settings)
+
+
+def _unreadable_share(contents: Contents) -> float:
+    """Return the share of some hundred files, spread over all, that Pillow does not open as images."""
+    paths = [path for part in contents.parts.values() for path in part.paths]
+    sample = paths[:: max(1, len(paths) // SAMPLED_FILES)]
+    return sum(1 for path in sample if _problem(path)) / max(1, len(sample))
+
+
+def _problem(path: str) -> str:
+    """Return why a file does not open as an image, or an empty string."""
+    try:
+        with strict_pillow(), open_image(path):
+            return ""
+    except Exception as error:  # noqa: BLE001 (Pillow's readers fail in every possible way)
+        return reason(error)
+
+
+def _refuse_unreadable(contents: Contents, allowed: float) -> None:
+    """Raise DataError when more than a share of the files does not open as images, saying why."""
+    paths = {n: p for part in contents.parts.values() for n, p in zip(part.files, part.paths, strict=True)}
+    found = {name: why for name, path in paths.items() if (why := _problem(path))}
+    refuse_too_many(contents.place, found, len(paths), allowed)
 
 
 def _refuse_sizes(runs: Sequence[RunSettings], known: "dict[_Place, _Known]") -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import DataError, did_you_mean, one_line
-from pipeline.learn.data.contents import Contents, Files, Part, clean_name
+from pipeline.files import Files
+from pipeline.learn.data.contents import Contents, Part, clean_name
 from pipeline.learn.data.decode import open_image
 from pipeline.learn.data.folder import files_below
 from pipeline.learn.data.layout import no_image, part_of

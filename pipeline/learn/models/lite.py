@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import ModelError
 from pipeline.experiment import RunSettings
 from pipeline.learn.models import weights
-from pipeline.learn.models.weights import Published
-from pipeline.learn.preprocessing import Preprocessing
+from pipeline.learn.models.weights import Preprocessing, Published
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

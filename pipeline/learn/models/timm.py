@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import ModelError, one_line
 from pipeline.experiment import RunSettings
 from pipeline.files import digest
-from pipeline.learn.data.download import offline
-from pipeline.learn.listing import Listing, cached_listing
-from pipeline.learn.models import hub, weights
-from pipeline.learn.models.weights import IMAGENET, IMAGENET_MEAN, IMAGENET_STD, Published
-from pipeline.learn.preprocessing import Preprocessing
+from pipeline.learn import download
+from pipeline.learn.download import offline
+from pipeline.learn.models import weights
+from pipeline.learn.models.weights import IMAGENET, IMAGENET_MEAN, IMAGENET_STD, Preprocessing, Published
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -38,12 +37,12 @@ def names() -> Iterable[str]:
 
 
 @cache
-def catalogue() -> Listing:
+def catalogue() -> weights.Listing:
     """Return architecture, or architecture.tag, → what is known of its weights."""
-    return cached_listing("timm", _list_models)
+    return weights.listed("timm", _list_models)
 
 
-def _list_models() -> Listing:
+def _list_models() -> weights.Listing:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     import timm
 
@@ -86,7 +85,7 @@ def check(settings: RunSettings) -> None:
             "or weights: path/to/file."
         )
     if entry["hub"] is None:
-        hub.require_reachable(entry["url"])
+        download.require_reachable(entry["url"])
     elif offline() and _cached_hub_file(entry) is None:
         raise _unreachable(settings, "offline, nothing is fetched")
 
@@ -107,7 +106,7 @@ def published(settings: RunSettings) -> Published:
 def state(settings: RunSettings) -> "dict[str, Tensor]":
     entry = _entry(settings)
     if entry["hub"] is None:
-        return weights.read_state(hub.fetch(entry["url"]))
+        return weights.read_state(download.fetch_weights(entry["url"]))
     return weights.read_state(_cached_hub_file(entry) or _download(settings, entry))
 
 

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ModelError, did_you_mean
 from pipeline.experiment import RunSettings
-from pipeline.learn.listing import Listing, cached_listing
-from pipeline.learn.models import hub, weights
-from pipeline.learn.models.weights import IMAGENET, Published
-from pipeline.learn.preprocessing import Preprocessing
+from pipeline.learn import download
+from pipeline.learn.models import weights
+from pipeline.learn.models.weights import IMAGENET, Preprocessing, Published
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -28,12 +27,12 @@ def names() -> Iterable[str]:
 
 
 @cache
-def catalogue() -> Listing:
+def catalogue() -> weights.Listing:
     """Return name → ``{"default", "min_size", "weights": {name: {"url", "size", ...}}}``."""
-    return cached_listing("torchvision", _list_models)
+    return weights.listed("torchvision", _list_models)
 
 
-def _list_models() -> Listing:
+def _list_models() -> weights.Listing:
     from torchvision import models
 
     listed = {}
@@ -60,7 +59,7 @@ def _weights_entry(member: Any) -> dict[str, Any]:
 
 def check(settings: RunSettings) -> None:
     if settings.pretrained and not weights.is_file_name(settings.weights):
-        hub.require_reachable(_entry(settings)[1]["url"])
+        download.require_reachable(_entry(settings)[1]["url"])
     size = settings.image_size or _entry(settings)[1]["size"]
     problem = _size_problem(settings.model, size)
     if problem:
@@ -81,7 +80,7 @@ def published(settings: RunSettings) -> Published:
     name, entry = _entry(settings)
     return Published(
         name,
-        hub.url_hash(entry["url"]),
+        download.url_hash(entry["url"]),
         Preprocessing(entry["size"], tuple(entry["mean"]), tuple(entry["std"]), entry["interpolation"], name),
         SWAG if "SWAG_E2E" in name else SWAG_LINEAR if "SWAG" in name else IMAGENET,
     )
@@ -104,7 +103,7 @@ def _entry(settings: RunSettings) -> tuple[str, dict[str, Any]]:
 
 
 def state(settings: RunSettings) -> "dict[str, Tensor]":
-    return weights.read_state(hub.fetch(_entry(settings)[1]["url"]))
+    return weights.read_state(download.fetch_weights(_entry(settings)[1]["url"]))
 
 
 def create(

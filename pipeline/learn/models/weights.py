@@ -1,18 +1,19 @@
 """Weights files: read without running any code in them, and put into a network or refused by name."""
 
 import hashlib
+import importlib.metadata
 import pickle
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.errors import ModelError, one_line
 from pipeline.experiment import RunSettings
-from pipeline.learn.preprocessing import Preprocessing
+from pipeline.files import CACHE, kept
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -32,6 +33,20 @@ BESIDE = ("head.", "fc.", "classifier.", "criterion.", "loss", "metric", "train_
 
 
 @dataclass(frozen=True)
+class Preprocessing:
+    """Side in pixels, per-channel mean and standard deviation (of values in 0..1), interpolation.
+
+    None means "from the data": the images' own size, the statistics of the training images.
+    """
+
+    image_size: int | None = None
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    weights_name: str | None = None
+
+
+@dataclass(frozen=True)
 class Published:
     """Weights as their authors published them: their name, their hash and the input they expect."""
 
@@ -39,6 +54,15 @@ class Published:
     hash: str
     preprocessing: Preprocessing
     trained_on: str = IMAGENET
+
+
+Listing = dict[str, dict[str, Any]]  # what a library says of each of its networks
+
+
+def listed(package: str, build: Callable[[], Listing]) -> Listing:
+    """Return what ``build`` lists of a package, kept on disk: importing it only for that takes seconds."""
+    found: Listing = kept(CACHE / f"{package}-{importlib.metadata.version(package)}.json", build)
+    return found
 
 
 def is_file_name(weights: str | None) -> bool:

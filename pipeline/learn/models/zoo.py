@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pipeline.errors import ModelError, did_you_mean
 from pipeline.experiment import RunSettings
 from pipeline.learn.models import lite, timm, torchvision, weights
-from pipeline.learn.models.weights import Published
-from pipeline.learn.preprocessing import Preprocessing
+from pipeline.learn.models.weights import Preprocessing, Published
 from pipeline.record import ModelInfo
 
 if TYPE_CHECKING:

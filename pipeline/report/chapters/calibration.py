@@ -9,7 +9,6 @@ from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.calibration import SURE
 from pipeline.report.evidence.calibration import Calibration, Coverage, Meaning
 from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
@@ -21,6 +20,7 @@ from pipeline.report.words.english import opened, plural
 from pipeline.report.words.numbers import percent, percent_range, points, signed
 from pipeline.report.words.phrases import each_or_span, of_one_seed, spoken_list
 from pipeline.report.words.sentence import Sentence
+from pipeline.temperature import SURE
 
 REFERENCES = ("fig-calibration", "tbl-calibration")
 THRESHOLD = SURE

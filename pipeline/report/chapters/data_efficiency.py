@@ -9,6 +9,7 @@ from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline.experiment import MOST_PASSES
 from pipeline.report.evidence.crossover import Images, crossover, images_to_reach, worth
 from pipeline.report.evidence.data_efficiency import LEVEL, REACH, Efficiency
 from pipeline.report.look import floats, section, theme
@@ -19,7 +20,6 @@ from pipeline.report.study import Study
 from pipeline.report.words.english import join, number_word, opened
 from pipeline.report.words.numbers import NBSP, percent, points
 from pipeline.report.words.sentence import Sentence
-from pipeline.sizes import MOST_PASSES
 
 TARGETS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)  # accuracies that people ask for
 REFERENCES = ("fig-efficiency", "tbl-efficiency")

@@ -9,10 +9,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from pipeline.calibration import SMALLEST, fit_temperature, scale
 from pipeline.record import SplitPredictions
 from pipeline.report.evidence.interval import BOOTSTRAP_SEED, RESAMPLES, Interval, wilson
 from pipeline.report.evidence.tests import ALPHA
+from pipeline.temperature import SMALLEST, fit_temperature, scale
 
 BINS = 15
 NEAR = 0.05  # half width of "a confidence of about 0.9"

@@ -12,9 +12,9 @@ import pytest
 from pipeline.errors import DataError
 from pipeline.experiment import RunSettings
 from pipeline.learn import data, device
-from pipeline.learn.data import cifar, sources
-from pipeline.learn.data.cifar import CIFAR10, CIFAR100
-from pipeline.learn.preprocessing import Preprocessing
+from pipeline.learn.data import public, sources
+from pipeline.learn.data.public import CIFAR10, CIFAR100
+from pipeline.learn.models.weights import Preprocessing
 
 
 def python2_pickle(content):
@@ -101,7 +101,7 @@ def test_a_file_with_another_md5_is_never_unpickled(tmp_path, monkeypatch):
     small.archive.obtain(tmp_path)
     (tmp_path / small.archive.file).unlink()
     (tmp_path / small.archive.folder / "test_batch").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
-    monkeypatch.setattr(cifar.pickle, "load", lambda *_, **__: pytest.fail("unpickled"))
+    monkeypatch.setattr(public.pickle, "load", lambda *_, **__: pytest.fail("unpickled"))
     with pytest.raises(DataError, match="HEADSTART_OFFLINE"):
         small.contents(str(tmp_path))
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from pipeline.learn.data.decode import UnreadableError, open_image, strict_pillow
-from pipeline.learn.data.first_bytes import why_unreadable
+from pipeline.learn.data.unreadable import why_unreadable
 
 FTYP = b"\x00\x00\x00\x18ftyp"
 

@@ -9,7 +9,7 @@ from pipeline.errors import DataError
 from pipeline.experiment import AUGMENTATIONS, RunSettings
 from pipeline.learn import data, device
 from pipeline.learn.data import sources
-from pipeline.learn.preprocessing import Preprocessing
+from pipeline.learn.models.weights import Preprocessing
 from tests.learn.made_images import write_classes
 
 

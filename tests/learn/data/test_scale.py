@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.learn.data.scale import NO_DATA, Scale
+from pipeline.learn.data.decode import NO_DATA, Scale
 
 RANDOM = np.random.RandomState(0)
 FRACTIONS = RANDOM.uniform(0.1, 0.9, (32, 32)).astype("f4")

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import DataError
-from pipeline.learn.data import decoded, store
+from pipeline.learn.data import store
 from pipeline.learn.data.decode import open_image, to_square
 from pipeline.learn.data.store import Store
 from tests.learn.made_images import picture
@@ -184,12 +184,12 @@ def test_a_full_disk_is_one_line(monkeypatch):
 
 
 def test_large_caches_are_checked_in_part(monkeypatch, tmp_path):
-    monkeypatch.setattr(decoded, "CHECKED_BYTES", 10_000)
+    monkeypatch.setattr(store, "CHECKED_BYTES", 10_000)
     whole = decoder_of(pictures(200)).load()
     assert np.array_equal(refusing(200).load().pixels, whole.pixels)
     path = tmp_path / "cache/decoded/made-native/pixels.npy"
     path.write_bytes(path.read_bytes()[:-1])
-    assert decoded.read_decoded(path.parent) is None
+    assert store.read_decoded(path.parent) is None
 
 
 def test_a_bomb_among_the_images_is_unreadable(monkeypatch):

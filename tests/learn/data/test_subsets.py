@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import DataError
-from pipeline.learn.data.subsets import nested_order, resolved, subset
+from pipeline.learn.data.split import nested_order, resolved, subset
 
 COUNTS = st.lists(st.integers(1, 40), min_size=2, max_size=7)
 

@@ -9,9 +9,9 @@ from torchvision import datasets
 
 from pipeline.errors import DataError
 from pipeline.experiment import RunSettings
-from pipeline.learn.data import sources, torchvision_sets
+from pipeline.learn.data import public, sources
+from pipeline.learn.data.public import TORCHVISION
 from pipeline.learn.data.split import split
-from pipeline.learn.data.torchvision_sets import SETS
 from tests.learn.made_images import picture
 
 
@@ -21,16 +21,16 @@ def _offline_in_tmp_path(tmp_path, monkeypatch):
     monkeypatch.setenv("HEADSTART_OFFLINE", "1")
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", TORCHVISION)
 def test_the_table_names_classes_and_arguments_that_torchvision_has(name):
-    made = SETS[name]
+    made = TORCHVISION[name]
     found = getattr(datasets, made.class_name)
     known = {key for kind in found.__mro__ for key in inspect.signature(kind.__init__).parameters}
     assert {key for options in made.parts.values() for key in options} <= known
-    assert ("download" in known) == (made.class_name not in torchvision_sets.BY_HAND_ONLY)
+    assert ("download" in known) == (made.class_name not in public.BY_HAND_ONLY)
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", TORCHVISION)
 def test_a_set_that_is_not_there_is_refused_in_one_line_when_offline(name):
     with pytest.raises(DataError) as error:
         sources.fingerprint(RunSettings(dataset=name, data_dir="sets"))
@@ -93,7 +93,7 @@ def test_a_fingerprint_does_not_need_torchvision_again_and_ignores_archives(tmp_
     settings = RunSettings(dataset="fashion_mnist")
     write_fashion_mnist(tmp_path / "data/fashion_mnist")
     first = sources.fingerprint(settings)
-    monkeypatch.setattr(torchvision_sets.TorchvisionSet, "contents", lambda *_: pytest.fail("opened again"))
+    monkeypatch.setattr(public.TorchvisionSet, "contents", lambda *_: pytest.fail("opened again"))
     (tmp_path / "data/fashion_mnist/FashionMNIST/raw/train-images-idx3-ubyte.gz").write_bytes(b"archive")
     assert sources.fingerprint(settings) == first
 

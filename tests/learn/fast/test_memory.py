@@ -9,7 +9,7 @@ import pytest
 KEEPS = """
 import resource, sys
 import numpy as np
-from pipeline.learn.fast import memory
+from pipeline.learn import memory
 if sys.argv[1] == "kept":
     memory.keep_freed()
 def step():

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from pipeline.experiment import RunSettings
 from pipeline.learn import models
-from pipeline.learn.preprocessing import Preprocessing
+from pipeline.learn.models.weights import Preprocessing
 
 ARCHIVE = Path("shared/data/cifar10-jpeg.zip")
 PER_CLASS = 50

@@ -10,9 +10,9 @@ from torch import nn
 
 from pipeline.errors import ModelError
 from pipeline.experiment import RunSettings
-from pipeline.learn import models
-from pipeline.learn.models import hub, lite, timm, torchvision
-from pipeline.learn.preprocessing import Preprocessing
+from pipeline.learn import download, models
+from pipeline.learn.models import lite, timm, torchvision
+from pipeline.learn.models.weights import Preprocessing
 
 CLASSES = ["cat", "dog", "bird"]
 LITE = RunSettings(model="efficientnet_lite0", mode="linear_probe", image_size=32)
@@ -221,10 +221,11 @@ def test_description_of_the_own_network_leaves_out_what_is_computed() -> None:
 
 def test_published_hash_is_part_of_the_file_name() -> None:
     assert (
-        hub.url_hash("https://example.invalid/models/mnasnet0.5_top1_67.823-3ffadce67e.pth") == "3ffadce67e"
+        download.url_hash("https://example.invalid/models/mnasnet0.5_top1_67.823-3ffadce67e.pth")
+        == "3ffadce67e"
     )
     assert all(
-        hub.url_hash(weights["url"])
+        download.url_hash(weights["url"])
         for entry in torchvision.catalogue().values()
         for weights in entry["weights"].values()
     )

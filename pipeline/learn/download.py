@@ -1,9 +1,10 @@
-"""Fetch an archive from the first mirror that answers, go on where it stopped, and trust nothing unhashed."""
+"""Data sets and weights from the first mirror that answers: gone on with where it stopped, hash-checked."""
 
 # No result depends on this module: it is no part of a run's identity.
 
 import logging
 import os
+import re
 import shutil
 import sys
 import tarfile
@@ -28,7 +29,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from pipeline.errors import DataError, one_line
+from pipeline.errors import DataError, ModelError, one_line
 from pipeline.files import file_hash, replacing
 
 log = logging.getLogger(__name__)
@@ -162,6 +163,17 @@ def fetch(mirrors: tuple[str, ...], path: Path, md5: str, slow: float = SLOW_BYT
 
     Raises DataError, with what each mirror said, when none gives a file with the right ``md5``.
     """
+    try:
+        _fetch(mirrors, path, "md5", md5, slow)
+    except _MirrorError as error:
+        raise DataError(
+            f"{path}: no mirror gave it ({error}). Try again later, or put the archive there by hand "
+            f"(md5 {md5})."
+        ) from None
+
+
+def _fetch(mirrors: tuple[str, ...], path: Path, algorithm: str, wanted: str, slow: float) -> None:
+    """Fetch ``path``, whose hash begins with what is ``wanted``. Raises _MirrorError when none gives it."""
     partial = path.with_name(f".{path.name}.partial")
     problems = {}
     # Slow mirrors are left at first; if that was all of them, the second round takes its time.
@@ -170,23 +182,20 @@ def fetch(mirrors: tuple[str, ...], path: Path, md5: str, slow: float = SLOW_BYT
             try:
                 with _progress(path.name) as report:
                     _fetch_from(url, partial, report, pace)
-                _refuse_wrong_md5(partial, md5)
+                _refuse_other_hash(partial, algorithm, wanted)
             except _MirrorError as error:
                 problems[url] = str(error)
                 continue
             partial.replace(path)
             return
-    tried = "; ".join(f"{urlsplit(url).netloc}: {problem}" for url, problem in problems.items())
-    raise DataError(
-        f"{path}: no mirror gave it ({tried}). Try again later, or put the archive there by hand (md5 {md5})."
-    )
+    raise _MirrorError("; ".join(f"{urlsplit(url).netloc}: {problem}" for url, problem in problems.items()))
 
 
-def _refuse_wrong_md5(partial: Path, md5: str) -> None:
-    found = file_hash(partial, "md5")
-    if found != md5:
+def _refuse_other_hash(partial: Path, algorithm: str, wanted: str) -> None:
+    found = file_hash(partial, algorithm)
+    if not found.startswith(wanted):
         partial.unlink()
-        raise _MirrorError(f"md5 is {found}")
+        raise _MirrorError(f"{algorithm} is {found}")
 
 
 def _fetch_from(url: str, partial: Path, report: Report, pace: float) -> None:
@@ -259,3 +268,62 @@ def _progress(name: str) -> Iterator[Report]:
             print(f"{name}: {done / 1e6:.0f} of {total / 1e6:.0f} MB", file=sys.stderr, flush=True)
 
     yield report
+
+
+def cached_path(url: str) -> Path:
+    """Return where PyTorch keeps the file of a URL, there or not. Imports no torch."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = Path(os.environ.get("TORCH_HOME") or f"{cache}/torch").expanduser()
+    return home / "hub" / "checkpoints" / url.rpartition("/")[2]
+
+
+def url_hash(url: str) -> str:
+    """Return the first digits of the file's SHA-256, which PyTorch puts in its name, or ""."""
+    found = re.search(r"-([0-9a-f]{8,64})\.\w+$", url)
+    return found.group(1) if found else ""
+
+
+def require_reachable(url: str) -> None:
+    """Raise ModelError when a weights file is not in PyTorch's cache and no connection may be made."""
+    path = cached_path(url)
+    if offline() and not path.is_file():
+        raise ModelError(
+            f"{path}: missing, and offline (--offline, {OFFLINE_VARIABLE}) it is not fetched from {url}. "
+            "Put the file there by hand, or set weights: path/to/file."
+        )
+
+
+def fetch_weights(url: str) -> Path:
+    """Return the path of a weights file, downloaded when PyTorch's cache has no whole copy of it.
+
+    Raises ModelError with the address, the place in the cache and the way round.
+    """
+    path = cached_path(url)
+    require_reachable(url)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):  # another run may be fetching the same file
+            _ensure_whole(url, path)
+    except OSError as error:
+        raise ModelError(
+            f"{path}: cannot be written or read ({one_line(error.strerror or error, 120)}). "
+            "Set TORCH_HOME to a folder where you may write, or weights: path/to/file."
+        ) from None
+    return path
+
+
+def _ensure_whole(url: str, path: Path) -> None:
+    if path.is_file():
+        if file_hash(path).startswith(url_hash(url)):
+            return
+        print(f"{path}: damaged (its SHA-256 is not {url_hash(url)}…); it is replaced.", flush=True)
+        path.unlink()
+        require_reachable(url)
+    print(f"Downloading {url} to {path}", flush=True)
+    try:
+        _fetch((url,), path, "sha256", url_hash(url), slow=0)
+    except _MirrorError as error:
+        raise ModelError(
+            f"{url}: could not be downloaded ({one_line(error, 120)}). Put the file at {path} by hand, "
+            "or set weights: path/to/file."
+        ) from None

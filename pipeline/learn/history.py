@@ -51,7 +51,7 @@ class Tally:
 
 
 @dataclass
-class Progress:
+class History:
     """What training has come to: a row per epoch, and the weights of the best one.
 
     The best epoch (from 1; 0 before the first) has the lowest val loss. Early stopping waits for

@@ -12,7 +12,7 @@ from pipeline.errors import DataError
 from pipeline.experiment import RunSettings
 from pipeline.learn import data, device
 from pipeline.learn.data import sources
-from pipeline.learn.preprocessing import Preprocessing
+from pipeline.learn.models.weights import Preprocessing
 from tests.learn.data.test_decode import png_claiming
 from tests.learn.made_images import picture, write_classes
 

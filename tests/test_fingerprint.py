@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from pipeline.learn.data import fingerprint
-from pipeline.learn.data.fingerprint import files_fingerprint
+from pipeline import files as hashing
+from pipeline.files import files_fingerprint
 
 LONG_AGO = 1_500_000_000
 
@@ -15,7 +15,7 @@ LONG_AGO = 1_500_000_000
 @pytest.fixture(autouse=True)
 def _in_tmp_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(fingerprint, "TRUSTED_AFTER_SECONDS", -1)  # trust files that were just made
+    monkeypatch.setattr(hashing, "TRUSTED_AFTER_SECONDS", -1)  # trust files that were just made
 
 
 def write(folder, **contents):
@@ -40,7 +40,7 @@ def test_it_follows_content_and_names_but_not_place_times_or_order(tmp_path):
 def test_files_that_did_not_change_are_not_read_again(tmp_path, monkeypatch):
     files = write(tmp_path / "data", a="1", b="2")
     known = files_fingerprint("data", files)
-    monkeypatch.setattr(fingerprint, "_content_hash", lambda path: pytest.fail("read again"))
+    monkeypatch.setattr(hashing, "_content_hash", lambda path: pytest.fail("read again"))
     assert files_fingerprint("data", files) == known
 
 
@@ -48,8 +48,8 @@ def test_of_many_files_only_the_changed_one_is_read_again(tmp_path, monkeypatch)
     files = write(tmp_path / "data", a="1", b="2", c="3")
     known = files_fingerprint("data", files)
     (tmp_path / "data/b").write_text("two")
-    read, content_hash = [], fingerprint._content_hash
-    monkeypatch.setattr(fingerprint, "_content_hash", lambda path: read.append(path) or content_hash(path))
+    read, content_hash = [], hashing._content_hash
+    monkeypatch.setattr(hashing, "_content_hash", lambda path: read.append(path) or content_hash(path))
     assert files_fingerprint("data", files) != known
     assert read == [str(tmp_path / "data/b")]
 
@@ -64,7 +64,7 @@ def test_a_change_that_keeps_size_and_modification_time_is_seen(tmp_path):
 
 
 def test_files_that_changed_just_now_are_not_trusted(tmp_path, monkeypatch):
-    monkeypatch.setattr(fingerprint, "TRUSTED_AFTER_SECONDS", 2)
+    monkeypatch.setattr(hashing, "TRUSTED_AFTER_SECONDS", 2)
     files_fingerprint("data", write(tmp_path / "data", a="1"))
     assert not (tmp_path / "cache").exists()
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from pipeline.errors import DataError
-from pipeline.learn.data import download
-from pipeline.learn.data.download import Archive, fetch
+from pipeline.learn import download
+from pipeline.learn.download import Archive, fetch
 
 CONTENT = bytes(range(256)) * 4000
 MD5 = hashlib.md5(CONTENT).hexdigest()

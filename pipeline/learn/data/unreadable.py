@@ -2,11 +2,16 @@
 
 import os
 import struct
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
+from pipeline.errors import DataError, one_line
+
 HEAD_BYTES = 512
+LONGEST_REASON = 200
+MOST_REASONS = 4
 UNKNOWN = "no image format that is known here"
 HEIC = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"))
 
@@ -55,6 +60,14 @@ KINDS: tuple[tuple[str, str, Callable[[bytes], bool]], ...] = (
 )  # fmt: skip
 
 
+class UnreadableError(OSError):
+    """A file is no image that can be read here: ``kind`` is what it is, ``remedy`` what to do."""
+
+    def __init__(self, kind: str, remedy: str) -> None:
+        super().__init__(f"{kind}; {remedy}")
+        self.kind, self.remedy = kind, remedy
+
+
 def why_unreadable(path: str | os.PathLike[str]) -> tuple[str, str]:
     """Return what a file is that cannot be opened as an image, and what to do, both in a few words."""
     try:
@@ -95,3 +108,22 @@ def _bands(file: IO[bytes]) -> tuple[int, int]:
             (found[tag],) = struct.unpack(f"{order}H", file.read(2))
             file.seek(place)
     return found[277], found[258]
+
+
+def reason(error: Exception) -> str:
+    """Return what an error says of a file, in one line that is never empty."""
+    return one_line(error, LONGEST_REASON) or type(error).__name__
+
+
+def refuse_too_many(place: str, reasons: Mapping[str, str], images: int, allowed: float) -> None:
+    """Raise DataError when more than the allowed share of images is unreadable; ``reasons`` by file name."""
+    if len(reasons) <= allowed * images:
+        return
+    counts = Counter(reasons.values()).most_common(MOST_REASONS)
+    first = {why: next(name for name, other in reasons.items() if other == why) for why, _ in counts}
+    alike = {why: f" ({count:,} files alike)" if count > 1 else "" for why, count in counts}
+    said = "; ".join(f"{name}: {why}{alike[why]}" for why, name in first.items())
+    raise DataError(
+        f"{place}: {len(reasons):,} of {images:,} images cannot be read ({len(reasons) / images:.1%}), and "
+        f"max_unreadable allows {allowed:.1%}. {said}. Mend or remove them, or raise max_unreadable."
+    )
