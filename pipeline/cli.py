@@ -120,6 +120,11 @@ EXPORTING = (
     argument("--int8", action="store_true", help="weights and activations of 8 bits; says what it costs"),
 )
 CARD = (argument("-o", "--output", default="README.md", help="the file to write (default: %(default)s)"),)
+AUDITING = (
+    argument(
+        "--fail-on", default="", metavar="REASONS", help="exit 1 if one is found: label_error,exact_copy"
+    ),
+)
 ALWAYS = (
     argument("--offline", action="store_true", help="forbid every connection; say what would be fetched"),
     argument("--debug", action="store_true", help="show the traceback of an error"),
@@ -193,6 +198,19 @@ def why(options: argparse.Namespace) -> int:
     for reason in reasons(Experiment.from_yaml(options.params)):
         print(f"{reason.run_id}: {reason.text}")
     return 0
+
+
+def audit(options: argparse.Namespace) -> int:
+    """``headstart audit``."""
+    from pipeline import audit as auditing
+    from pipeline.experiment import Experiment
+
+    forbidden = auditing.checked_reasons(options.fail_on)
+    experiment = Experiment.from_yaml(options.params)
+    folder = Path("reports") / experiment.name
+    found = auditing.audit(experiment, folder)
+    print(*auditing.summary(found, folder / "suspects.csv"), sep="\n")
+    return 1 if found["reason"].isin(forbidden).any() else 0
 
 
 def diff(options: argparse.Namespace) -> int:
@@ -326,6 +344,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, tuple[Argume
     "render": (render, "write the report, training what is missing", (PARAMS, *RENDERING)),
     "report": (report, "run, then render", (PARAMS, *RUNNING, *RENDERING)),
     "why": (why, "say of each run whether it is kept, or what changed", (PARAMS,)),
+    "audit": (audit, "list the images worth a look: labels, copies, damage", (PARAMS, *AUDITING)),
     "diff": (diff, "compare two reports: settings, and paired differences", DIFFING),
     "board": (board, "rank the models of many reports, where their test images are the same", BOARD),
     "init": (init, "make a folder for a study of your own, with all that it needs", INIT),

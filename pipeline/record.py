@@ -1,7 +1,11 @@
 """RunRecord: the wall between training, which writes it, and the report, which reads it.
 
 A run's folder holds ``settings.yaml``, ``train.ipynb``, ``history.csv``, ``predictions.parquet``,
+<<<<<<< HEAD
 ``baselines.json``, ``gallery.parquet``, ``model.safetensors`` and, written last, ``record.json``.
+=======
+``gallery.parquet``, ``images.parquet``, ``model.safetensors`` and, written last, ``record.json``.
+>>>>>>> 69ce19b (Audit images for doubtful labels, copies, damage and odd looks)
 """
 
 import json
@@ -38,6 +42,13 @@ STAGE_COLUMNS = (
     "cached_features",  # whether features were seen that were computed once, in place of images
 )
 GALLERY_COLUMNS = ("kind", "split", "index", "target", "file", "png")
+# Of each image; then, each with ``METADATA`` before its name, what the data say of it beside its class.
+IMAGE_COLUMNS = (
+    *("split", "index", "target", "file", "group", "width", "height", "file_type", "file_number"),
+    *("brightness", "level_01", "level_05", "level_50", "level_95", "level_99", "red_cast", "blue_cast"),
+    *("contrast", "sharpness", "pixels"),
+)
+METADATA = "about_"
 RUN_FOLDER_VARIABLE = "HEADSTART_RUN_FOLDER"
 NOTEBOOKS = Path(__file__).parent / "notebooks"
 
@@ -314,6 +325,13 @@ class RunRecord:
         """
         return self._table("gallery.parquet", GALLERY_COLUMNS)
 
+    @cached_property
+    def images(self) -> pd.DataFrame | None:
+        """What was measured of each image, columns ``IMAGE_COLUMNS`` and metadata; None of older runs."""
+        if "images.parquet" not in self.details.files:
+            return None
+        return self._table("images.parquet", IMAGE_COLUMNS)
+
     def split(self, name: Literal["val", "test"]) -> SplitPredictions:
         """Return the predictions on one split, ordered by image index."""
         return self._splits[name]
@@ -426,6 +444,10 @@ class RunFolder:
     def write_gallery(self, gallery: pd.DataFrame) -> None:
         with replacing(self.path / "gallery.parquet", "wb") as file:
             gallery.loc[:, list(GALLERY_COLUMNS)].to_parquet(file, index=False)
+
+    def write_images(self, images: pd.DataFrame) -> None:
+        with replacing(self.path / "images.parquet", "wb") as file:
+            images.to_parquet(file, index=False)
 
     def write_weights(self, save: Callable[[Path], None]) -> None:
         """Write ``model.safetensors``; ``save`` is given the path to write to."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from pipeline.experiment import RunSettings
 from pipeline.learn import checkpoint, gallery, memory, models, train
+from pipeline.learn.audit import properties
 from pipeline.learn.device import Hardware, environment
 from pipeline.learn.features import FeatureData, evaluation_batch
 from pipeline.record import RunFolder, SplitPredictions, Timings
@@ -104,6 +105,7 @@ def save(
     run.write_history(fitted.history)
     run.write_predictions(predictions)
     run.write_gallery(gallery.gallery(images, predictions, settings))
+    run.write_images(properties.table(images))
     run.write_weights(lambda path: checkpoint.write_network(network, images, path))
     run.write_results(
         classes=images.classes,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 from pipeline.files import Files
@@ -16,13 +17,16 @@ class Part:
 
     ``targets`` int64 [n]; ``read(i)`` returns image i, or raises when it is unreadable; ``files``
     names each image relative to the data folder, ``paths`` says where it lies; both are empty when
-    images have no files.
+    images have no files. ``groups`` names what images belong together, as a patient; ``metadata`` [n]
+    is what a table says of them beside their class.
     """
 
     targets: np.ndarray
     read: Callable[[int], Image.Image]
     files: Sequence[str] = ()
     paths: Sequence[str] = ()
+    groups: Sequence[str] = ()
+    metadata: pd.DataFrame | None = None
 
     def __len__(self) -> int:
         return len(self.targets)

@@ -104,6 +104,9 @@ def _parts(
             index,
             [source.files[i] for i in positions] if source.files else [],
             (decoded.path, first_row),
+            paths=[source.paths[i] for i in positions] if source.paths else [],
+            groups=[source.groups[i] for i in positions] if len(source.groups) else [],
+            metadata=None if source.metadata is None else source.metadata.iloc[positions],
         )
         _refuse_emptied_classes(contents, name, parts[name])
         first_row, first_image = end, first_image + len(selection)

@@ -33,6 +33,7 @@ SHIFT = 1  # pixels of these
 # A near copy differs at most half as much as the nearest pictures of two classes do, but for the nearest
 # hundredth of these, which may be copies with wrong labels.
 SHARE, QUANTILE, HIGHEST = 0.5, 0.01, 0.25
+QUANTILE_AMONG = 0.05  # where copies with wrong labels are what is looked for, there may be more of them
 SAMPLE = 3000  # training images that are asked how near other classes come
 PLAIN = 0.5  # grey levels: with less contrast than that, there is nothing to compare
 BLOCK_FLOATS = 1 << 24
@@ -95,12 +96,37 @@ def find(train: Images, val: Images, test: Images) -> Duplicates:
     return Duplicates(**about, **found)
 
 
-def _limits(train: Images, spaces: "Sequence[Space]") -> Limits:
-    """Return what no images of different classes reach, but for the nearest hundredth of a sample."""
+def among(images: Images) -> tuple[dict[int, int], dict[int, int]]:
+    """Return the exact and the near copies among all of some images: row of each, and of its original.
+
+    Of several copies the first is the original, which is no copy itself. Near copies are looked for
+    where there are not too many images.
+    """
+    exact = {row: of for row, of in _exact(images, images, others=False).items() if of != row}
+    near: dict[int, int] = {}
+    if images.pixels.shape[1] < SMALLEST_SIDE or len(images) ** 2 > MOST_PAIRS or len(images) < 2:
+        return exact, near
+    spaces = [Space(images, ridge) for ridge in RIDGES]
+    limits = _limits(images, spaces, QUANTILE_AMONG)
+    similar, distance, nearest = _compared(images, images, spaces, False, WORTH_COMPARING, alone=True)
+    same = _same(similar, distance, limits)
+    for row in torch.nonzero(same)[:, 0].tolist():
+        original, copy = sorted((row, int(nearest[row])))
+        if copy not in exact and exact.get(original) != copy:
+            near.setdefault(copy, original)
+    return exact, near
+
+
+def _same(similar: Tensor, distance: Tensor, limits: "Limits") -> Tensor:
+    return (distance <= limits.distance) | ((similar >= limits.similar) & (distance <= limits.apart))
+
+
+def _limits(train: Images, spaces: "Sequence[Space]", quantile: float = QUANTILE) -> Limits:
+    """Return what no images of different classes reach, but for the nearest few of a sample."""
     step = max(1, len(train) // SAMPLE)
     some = Images(train.pixels[::step], train.targets[::step], train.index[::step])
     similar, distance, _ = _compared(some, train, spaces, others=True)
-    apart, alike = float(distance.quantile(QUANTILE)), float(similar.quantile(1 - QUANTILE))
+    apart, alike = float(distance.quantile(quantile)), float(similar.quantile(1 - quantile))
     return Limits(min(HIGHEST, SHARE * apart), max(SIMILAR, 1 - SHARE * (1 - alike)), apart)
 
 
@@ -117,7 +143,7 @@ def _copies(
     if len(asked) * len(known) > MOST_PAIRS:
         return found.model_copy(update={"note": TOO_MANY.format(len(asked), len(known))})
     similar, distance, nearest = _compared(asked, known, spaces, others, WORTH_COMPARING)
-    same = (distance <= limits.distance) | ((similar >= limits.similar) & (distance <= limits.apart))
+    same = _same(similar, distance, limits)
     near = [row for row in torch.nonzero(same)[:, 0].tolist() if row not in exact]
     alike = torch.nonzero((similar >= SIMILAR) & ~same)[:, 0].tolist()
     update = {
@@ -186,17 +212,25 @@ def _thumbs(pixels: Tensor) -> Tensor:
 
 
 def _compared(
-    asked: Images, known: Images, spaces: "Sequence[Space]", others: bool, worth: float = -1.0
+    asked: Images,
+    known: Images,
+    spaces: "Sequence[Space]",
+    others: bool,
+    worth: float = -1.0,
+    alone: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the highest similarity of thumbnails, the smallest distance and the known row at it: [n].
 
-    Candidates that are less similar than ``worth`` are at distance 1 without a look at their pixels.
+    ``alone``: the same images are asked and known, and none is compared with itself. Candidates that
+    are less similar than ``worth`` are at distance 1 without a look at their pixels.
     """
     best = asked.pixels.new_ones(len(asked), dtype=torch.float32)
     nearest, highest = torch.zeros_like(asked.targets), torch.full_like(best, -1.0)
     for number, space in enumerate(spaces):
         similar, rows = _nearest(asked, known, space, others)
-        highest = similar[:, 0] if number == 0 else highest  # the second is for large shapes alone
+        if alone:
+            similar = similar.masked_fill(rows == torch.arange(len(rows), device=rows.device)[:, None], -2.0)
+        highest = similar.amax(1) if number == 0 else highest  # the second is for large shapes alone
         for column in range(rows.shape[1]):
             chosen = torch.nonzero(similar[:, column] >= worth)[:, 0]
             partner = rows[chosen, column]

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -27,7 +28,8 @@ class Split:
 
     ``pixels`` uint8 [n, H, H, 3]; ``targets`` int64 [n]; ``index`` int64 [n] counts within the split,
     unreadable images included, so it names the same image for every model; ``files`` are relative to
-    the data folder, or empty; ``stored`` is where the images lie on disk, as path and first row, and
+    the data folder, ``paths`` where they lie, ``groups`` what belongs together, all or empty; ``metadata``
+    is what a table says of them; ``stored`` is where the images lie on disk, as path and first row, and
     ``rows`` int64 [n] which of the rows from there on, None for all in order.
     """
 
@@ -37,6 +39,9 @@ class Split:
     files: Sequence[str] = field(default=(), repr=False)
     stored: tuple[str, int] = ("", 0)
     rows: np.ndarray | None = None
+    paths: Sequence[str] = field(default=(), repr=False)
+    groups: Sequence[str] = field(default=(), repr=False)
+    metadata: pd.DataFrame | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -49,9 +54,14 @@ class Split:
             pixels=self.pixels[chosen.to(self.pixels.device)],
             targets=self.targets[chosen],
             index=self.index[positions],
-            files=[self.files[i] for i in positions] if self.files else (),
+            **{name: self._at(name, positions) for name in ("files", "paths", "groups")},
+            metadata=None if self.metadata is None else self.metadata.iloc[positions],
             rows=positions,
         )
+
+    def _at(self, name: str, positions: np.ndarray) -> Sequence[str]:
+        values: Sequence[str] = getattr(self, name)
+        return [values[i] for i in positions] if values else ()
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pipeline.learn.data.contents import Contents, Part, clean_name
 from pipeline.learn.data.decode import open_image
 from pipeline.learn.data.folder import files_below
 from pipeline.learn.data.layout import no_image, part_of
+from pipeline.record import METADATA
 
 # What people call the columns, in the order of trust; case, blanks and underscores do not count.
 FILE_COLUMNS = (
@@ -60,7 +61,7 @@ class Table:
         return [*images, ("the table", str(Path(os.path.abspath(data_dir)) / str(self.labels)))]  # noqa: PTH100
 
     def _rows(self, data_dir: str, root: Path) -> tuple[pd.DataFrame, list[str]]:
-        """Return ``file`` (relative), ``label`` and ``split`` of each image, and notes."""
+        """Return ``file`` (relative), ``label``, ``split`` and metadata of each image, and notes."""
         table, where = self._read(data_dir, root), f"{data_dir}: {self.labels}"
         file_column = _column(where, table, "file_column", self.file_column, FILE_COLUMNS)
         label_column = _column(where, table, "label_column", self.label_column, LABEL_COLUMNS, file_column)
@@ -81,7 +82,9 @@ class Table:
                 f"{where}: names {twice.sum():,} files more than once, the first "
                 f"{rows['file'][twice].iloc[0]}; one image has one row."
             )
-        return rows, _unnamed(root, set(rows["file"]))
+        spoken_for = {file_column, label_column, split_column}
+        about = table[[c for c in table if c not in spoken_for]].add_prefix(METADATA)
+        return pd.concat([rows, about], axis=1), _unnamed(root, set(rows["file"]))
 
     def _read(self, data_dir: str, root: Path) -> pd.DataFrame:
         if not root.is_dir():
@@ -200,4 +203,11 @@ def _part(root: Path, classes: list[str], rows: pd.DataFrame) -> Part:
     number = {label: position for position, label in enumerate(classes)}
     paths = [str(root / file) for file in rows["file"]]
     targets = np.array([number[label] for label in rows["label"]], dtype=np.int64)
-    return Part(targets, lambda i: open_image(paths[i]), [clean_name(f) for f in rows["file"]], paths)
+    about = rows.filter(regex=f"^{METADATA}").reset_index(drop=True)
+    return Part(
+        targets,
+        lambda i: open_image(paths[i]),
+        [clean_name(f) for f in rows["file"]],
+        paths,
+        metadata=about if about.shape[1] else None,
+    )
