@@ -33,7 +33,7 @@ def audit(experiment: Experiment, folder: Path, tell: Callable[[str], None] = pr
     from pipeline.learn.audit.search import search  # PyTorch takes seconds to import
 
     found = [search(settings, tell) for settings in data_sets(experiment)]
-    every = suspects.table(pd.concat([one.suspects for one in found]).to_dict("records"))
+    every = suspects.in_order(pd.concat([one.suspects for one in found]))
     suspects.write(folder / "suspects.csv", every)
     about = {
         "images": sum(one.images for one in found),
@@ -56,8 +56,8 @@ def data_sets(experiment: Experiment) -> list[RunSettings]:
 
 
 WHICH_IMAGES = (
-    "dataset", "labels", "file_column", "label_column", "val_fraction", "test_fraction", "split_seed",
-    "max_train_images",
+    "dataset", "labels", "file_column", "label_column", "group", "val_fraction", "test_fraction",
+    "split_seed", "max_train_images",
 )  # fmt: skip
 
 

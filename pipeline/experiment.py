@@ -45,6 +45,7 @@ class AppliesWhen:
 
 
 NEVER = AppliesWhen(lambda _: False)  # it says where a run reads and works, not what it learns
+GROUPED = AppliesWhen(lambda s: s.group is not None)
 TABLE = AppliesWhen(lambda s: s.dataset == "table")
 CUSTOM_CNN = AppliesWhen(lambda s: s.model == "custom_cnn")
 FINE_TUNE = AppliesWhen(lambda s: s.mode == "fine_tune")
@@ -79,6 +80,9 @@ class RunSettings(BaseModel):
     )
     label_column: Annotated[Name | None, TABLE] = Field(
         None, description="table: column with classes; None: found by its name"
+    )
+    group: Annotated[Name | None, GROUPED] = Field(
+        None, description="column of the table, or pattern of file names: images that stay together"
     )
     image_size: Annotated[int, Field(ge=8, le=1024, strict=True)] | None = Field(
         None, description="side in pixels that the network sees; None: the weights' own or the data's"

@@ -5,11 +5,14 @@ Rules that need no network stand here, so that a run's record and ``headstart au
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pipeline.files import replacing
+
+Image = Any  # a row of a record's images
 
 COLUMNS = ("file", "split", "label", "reason", "evidence", "suggestion")
 REASONS = {
@@ -30,7 +33,11 @@ USUAL = 0.1  # share of images: what so many have is how these images are
 
 def table(rows: Iterable[dict[str, str]]) -> pd.DataFrame:
     """Return suspects as a table in the order of ``REASONS``."""
-    found = pd.DataFrame(list(rows), columns=list(COLUMNS))
+    return in_order(pd.DataFrame(list(rows), columns=list(COLUMNS)))
+
+
+def in_order(found: pd.DataFrame) -> pd.DataFrame:
+    """Return suspects in the order of ``REASONS``."""
     order = {reason: number for number, reason in enumerate(REASONS)}
     return found.sort_values("reason", key=lambda column: column.map(order), kind="stable", ignore_index=True)
 
@@ -42,11 +49,9 @@ def write(path: Path, suspects: pd.DataFrame) -> None:
         suspects.to_csv(file, index=False)
 
 
-def row(
-    image: "pd.Series[object]", classes: Sequence[str], reason: str, evidence: str, suggestion: str
-) -> dict[str, str]:
+def row(image: Image, classes: Sequence[str], reason: str, evidence: str, suggestion: str) -> dict[str, str]:
     """Return one line about an image, which is a row of a record's images."""
-    label = classes[int(str(image["target"]))]
+    label = classes[int(image["target"])]
     return {
         "file": name_of(image),
         "split": str(image["split"]),
@@ -57,7 +62,7 @@ def row(
     }
 
 
-def name_of(image: "pd.Series[object]") -> str:
+def name_of(image: Image) -> str:
     """Return an image's file, or where it stands in its split when it has none."""
     return str(image["file"]) or f"{image['split']} image {image['index']}"
 
@@ -75,9 +80,9 @@ def copies(
     return found
 
 
-def _mend(one: "pd.Series[object]", other: "pd.Series[object]", classes: Sequence[str]) -> str:
+def _mend(one: Image, other: Image, classes: Sequence[str]) -> str:
     if one["target"] != other["target"]:
-        labels = [classes[int(str(image["target"]))] for image in (one, other)]
+        labels = [classes[int(image["target"])] for image in (one, other)]
         return f"decide which class is right, {labels[0]} or {labels[1]}; keep one"
     if one["split"] != other["split"]:
         return f"remove it from {one['split']} or its original from {other['split']}"
@@ -105,7 +110,7 @@ def by_looks(images: pd.DataFrame, classes: Sequence[str]) -> list[dict[str, str
         if chosen.mean() > USUAL:
             continue
         for place in np.flatnonzero(chosen):
-            found.append(row(images.iloc[place], classes, reason, evidence[place], suggestion))
+            found.append(row(images.iloc[place], classes, reason, evidence[int(place)], suggestion))
     return found
 
 

@@ -38,6 +38,7 @@ DATA_SETTINGS = (
     "labels",
     "file_column",
     "label_column",
+    "group",
     "image_size",
     "resize",
     "val_fraction",

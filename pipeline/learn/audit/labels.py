@@ -8,6 +8,7 @@ for an image that it has learned from, so labels in train can be doubted like th
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,9 +77,10 @@ def frozen_features(
 
 @torch.no_grad()
 def _compute(pixels: list[Tensor], side: int, hardware: Hardware, tell: Callable[[str], None]) -> Tensor:
-    settings = RunSettings(model=NETWORK, mode="linear_probe", image_size=side)
+    asked: dict[str, Any] = {"model": NETWORK, "mode": "linear_probe", "image_size": side}
+    settings = RunSettings(**asked)
     prepared = models.preprocessing(settings)
-    network = hardware.place(models.build(settings, ["a", "b"], prepared)).eval()
+    network: Any = hardware.place(models.build(settings, ["a", "b"], prepared)).eval()
     found, count = [], sum(map(len, pixels))
     for part in pixels:
         for block in part.split(BATCH):

@@ -54,14 +54,16 @@ class Split:
             pixels=self.pixels[chosen.to(self.pixels.device)],
             targets=self.targets[chosen],
             index=self.index[positions],
-            **{name: self._at(name, positions) for name in ("files", "paths", "groups")},
+            files=_at(self.files, positions),
+            paths=_at(self.paths, positions),
+            groups=_at(self.groups, positions),
             metadata=None if self.metadata is None else self.metadata.iloc[positions],
             rows=positions,
         )
 
-    def _at(self, name: str, positions: np.ndarray) -> Sequence[str]:
-        values: Sequence[str] = getattr(self, name)
-        return [values[i] for i in positions] if values else ()
+
+def _at(values: Sequence[str], positions: np.ndarray) -> Sequence[str]:
+    return [values[i] for i in positions] if values else ()
 
 
 @dataclass(frozen=True)

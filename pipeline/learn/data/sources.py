@@ -20,6 +20,7 @@ from pipeline.learn.data import public
 from pipeline.learn.data.contents import Contents, Part, Source
 from pipeline.learn.data.decode import open_image, strict_pillow
 from pipeline.learn.data.folder import ImageFolder
+from pipeline.learn.data.groups import grouped
 from pipeline.learn.data.split import refuse_small_classes, resolved, split
 from pipeline.learn.data.store import LARGEST_NATIVE_SIDE, Store
 from pipeline.learn.data.table import Table
@@ -27,8 +28,8 @@ from pipeline.learn.data.unreadable import reason, refuse_too_many
 
 # What says which images are split, and how.
 SPLIT_SETTINGS = (
-    "dataset", "labels", "file_column", "label_column", "val_fraction", "test_fraction", "split_seed",
-    "max_train_images",
+    "dataset", "labels", "file_column", "label_column", "group", "val_fraction", "test_fraction",
+    "split_seed", "max_train_images",
 )  # fmt: skip
 SAMPLED_FILES = 500
 COPIES_OF_A_BATCH = 4  # as float32: the images, what normalising them takes, and the first activations
@@ -80,7 +81,7 @@ def find(settings: RunSettings) -> Contents:
 
     Raises DataError when there is no such data set, or it cannot be had.
     """
-    return source(settings).contents(settings.data_dir)
+    return grouped(source(settings).contents(settings.data_dir), settings.group)
 
 
 def fingerprint(settings: RunSettings) -> str:
@@ -118,7 +119,12 @@ _Place = tuple[str | None, ...]
 def _place(settings: RunSettings) -> _Place:
     """Return what says which images are meant."""
     table = settings.labels, settings.file_column, settings.label_column
-    return (settings.dataset, settings.data_dir, *(table if settings.dataset == "table" else ()))
+    return (
+        settings.dataset,
+        settings.data_dir,
+        settings.group,
+        *(table if settings.dataset == "table" else ()),
+    )
 
 
 def training_images(runs: Sequence[RunSettings]) -> list[int]:

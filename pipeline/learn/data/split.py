@@ -9,6 +9,7 @@ import numpy as np
 from pipeline.errors import DataError
 from pipeline.experiment import RunSettings, Size
 from pipeline.learn.data.contents import Contents
+from pipeline.learn.data.groups import choose_groups
 
 
 @dataclass(frozen=True)
@@ -39,16 +40,23 @@ def split(contents: Contents, settings: RunSettings) -> Splits:
     """Return the splits of a data set; they depend on the contents and on settings alone.
 
     Parts that the data bring are used as they are. Others are taken from the training part, class
-    by class: test first, then val, then the subset that ``max_train_images`` asks for.
+    by class, or where there are groups by whole groups: test first, then val, then the subset that
+    ``max_train_images`` asks for.
     Raises DataError when a class has too few images for that.
     """
     refuse_small_classes(contents.place, contents.classes, contents.counts, settings)
-    targets = contents.parts["train"].targets
+    targets, groups = contents.parts["train"].targets, np.array(contents.parts["train"].groups)
     chosen: dict[str, Selection] = {}
     rest = np.arange(len(targets))
     for name, fraction in (("test", settings.test_fraction), ("val", settings.val_fraction)):
         if name in contents.parts:
             chosen[name] = Selection(name, np.arange(len(contents.parts[name])))
+            continue
+        if len(groups):
+            taken = choose_groups(
+                targets[rest], groups[rest], fraction, settings.split_seed, contents.place, name
+            )
+            chosen[name], rest = Selection("train", rest[taken]), rest[~taken]
             continue
         leave = 2 if name == "test" and "val" not in contents.parts else 1  # for train, and val
         taken = stratified_choice(targets[rest], fraction * len(rest), settings.split_seed, name, leave)
@@ -148,8 +156,8 @@ def _note(
         )
         origin = "training images" if brought != ["train"] else "images"
         sentences.append(
-            f"Of the {images:,} {origin}, {shares} were set apart at random, "
-            f"class by class (split_seed {settings.split_seed})."
+            f"Of the {images:,} {origin}, {shares} were set apart at random, {_by(contents)} "
+            f"(split_seed {settings.split_seed})."
         )
     if train < available:
         sentences.append(
@@ -157,6 +165,11 @@ def _note(
             f"(max_train_images {settings.max_train_images:,}); val and test are not reduced."
         )
     return " ".join(sentences)
+
+
+def _by(contents: Contents) -> str:
+    groups = len(set(contents.parts["train"].groups))
+    return f"in {groups:,} groups that were kept whole" if groups else "class by class"
 
 
 def _percent(fraction: float) -> str:
