@@ -14,11 +14,11 @@ from sklearn.metrics import f1_score
 from statsmodels.stats.proportion import proportion_confint
 
 from pipeline import __version__
-from pipeline.calibration import SURE, fit_temperature, scale
 from pipeline.errors import InputError, one_line
 from pipeline.inference.dataset import about
 from pipeline.inference.source import Chosen
 from pipeline.record import RunRecord, SplitPredictions
+from pipeline.temperature import SURE, fit_temperature, scale
 
 MARK = "<!-- written by headstart card -->"  # a file without it is somebody's own
 TO_FILL = "*to fill in*"
