@@ -130,13 +130,18 @@ class ModelInfo(_Part):
 
 
 class Timings(_Part):
-    """Seconds and bytes. ``train_seconds`` holds all epochs with their val passes, and features."""
+    """Seconds and bytes.
+
+    ``train_seconds`` is what training time means everywhere: ``feature_seconds`` and the ``epoch_seconds`` of
+    all epochs, each with its pass over val; not reading images, building the network or judging it.
+    """
 
     train_seconds: float
     feature_seconds: float = 0.0
     load_seconds: float = 0.0
     evaluate_seconds: float
     latency_seconds: float  # median, one image a batch
+    latency_seconds_p10: float | None = None
     latency_seconds_p90: float | None = None
     throughput_images_per_second: float
     throughput_batch_size: int

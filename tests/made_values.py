@@ -203,6 +203,7 @@ def timings(made: Made, seed: int) -> Timings:
         feature_seconds=40.0 if made.mode == "linear_probe" else 0.0,
         load_seconds=2.1,
         evaluate_seconds=4.0,
+        latency_seconds_p10=latency * 0.95,
         latency_seconds=latency,
         latency_seconds_p90=latency * 1.2,
         throughput_images_per_second=3.0 / latency,

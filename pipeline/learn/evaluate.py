@@ -1,8 +1,7 @@
 """Evaluation: probabilities for val and test, their metrics, what an answer costs, and keeping it all."""
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,7 +11,7 @@ from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from torch import Tensor, nn
 
 from pipeline.experiment import RunSettings
-from pipeline.learn import checkpoint, gallery, memory, models, train
+from pipeline.learn import checkpoint, gallery, models, speed, train
 from pipeline.learn.audit import properties
 from pipeline.learn.device import Hardware, environment
 from pipeline.learn.features import FeatureData, evaluation_batch
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from pipeline.learn.data.images import ImageData
 
 SPLITS: tuple[Literal["val", "test"], ...] = ("val", "test")
-WARM_UPS = 3
-LEAST, MOST = 5, 100  # repetitions of a measurement
-BUDGET_SECONDS = 1.0  # of one measurement
 
 
 class Predictions(dict[str, SplitPredictions]):
@@ -135,6 +131,7 @@ def _timings(
         feature_seconds=fitted.feature_seconds,
         load_seconds=images.seconds,
         evaluate_seconds=predictions.seconds,
+        latency_seconds_p10=measured.latency_seconds_p10,
         latency_seconds=measured.latency_seconds,
         latency_seconds_p90=measured.latency_seconds_p90,
         throughput_images_per_second=measured.throughput_images_per_second,
@@ -145,66 +142,12 @@ def _timings(
     )
 
 
-def measure(network: nn.Module, images: "ImageData", settings: RunSettings, hardware: Hardware) -> "Measured":
+def measure(
+    network: nn.Module, images: "ImageData", settings: RunSettings, hardware: Hardware
+) -> speed.Measured:
     """Return the latency, throughput and memory of answering as ``predict`` does, on val images."""
     network.eval()
     batch, _ = next(iter(images.batches("val", evaluation_batch(images, hardware))))
-    return measure_answers(
+    return speed.measure_answers(
         lambda x: probabilities(network, x, settings, hardware), batch, hardware, images.held_bytes
     )
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Latency is of one image alone; throughput of ``throughput_batch_size`` images at once."""
-
-    latency_seconds: float  # median
-    latency_seconds_p90: float
-    throughput_images_per_second: float  # median
-    throughput_batch_size: int
-    peak_memory_bytes: int
-
-
-def measure_answers(
-    answer: Callable[[Tensor], Tensor], batch: Tensor, hardware: Hardware, image_bytes: int = 0
-) -> "Measured":
-    """Time a network's answers to images float [B, 3, S, S], which are on the device already.
-
-    ``image_bytes`` is what the data set takes in memory.
-
-    Latency and throughput are two measurements: neither is computed from the other.
-    """
-    alone = seconds(lambda: answer(batch[:1]), hardware)
-    together = seconds(lambda: answer(batch), hardware)
-    return Measured(
-        latency_seconds=float(np.median(alone)),
-        latency_seconds_p90=float(np.quantile(alone, 0.9)),
-        throughput_images_per_second=len(batch) / float(np.median(together)),
-        throughput_batch_size=len(batch),
-        peak_memory_bytes=peak_memory(hardware, image_bytes),
-    )
-
-
-def seconds(work: Callable[[], object], hardware: Hardware) -> list[float]:
-    """Return the seconds of each repetition of ``work``, after warm-ups; the clock waits for the device."""
-    for _ in range(WARM_UPS):
-        work()
-    found: list[float] = []
-    while len(found) < LEAST or (len(found) < MOST and sum(found) < BUDGET_SECONDS):
-        hardware.synchronize()
-        started = time.perf_counter()
-        work()
-        hardware.synchronize()
-        found.append(time.perf_counter() - started)
-    return found
-
-
-def peak_memory(hardware: Hardware, images: int) -> int:
-    """Return the most bytes that images, network and training have taken so far.
-
-    On a GPU they are the GPU's. Elsewhere they are this process's, above what it had when its hardware
-    was chosen, and the bytes of its ``images``, which it maps from a file.
-    """
-    if hardware.device.type == "cuda":
-        return torch.cuda.max_memory_allocated(hardware.device)
-    return max(0, memory.most() - hardware.memory_before) + images

@@ -34,6 +34,7 @@ class Model:
     spoken: str
     key: str
     records: list[RunRecord]
+    same_network: Sequence[RunRecord] = ()  # runs of other models whose network answers as fast
 
     @property
     def name(self) -> str:
@@ -178,7 +179,7 @@ class Model:
 
     @cached_property
     def cost(self) -> Cost | None:
-        return costs.cost(self.records, self.chosen)
+        return costs.cost(self.records, self.chosen, self.same_network)
 
     def most_confused(self, count: int = 10) -> list[ConfusedPair]:
         return scores.most_confused(self.metrics.confusion_matrix, count)

@@ -73,7 +73,7 @@ class Study:
         whole = [record for record in records if record.complete]
         usable = {record.run_id for record in whole if _same_test(record, whole[0])}
         models = [
-            Model(label, words, key, kept)
+            Model(label, words, key, kept, _same_network(kept, whole))
             for group, label, words, key in named
             if (kept := [record for record in group if record.run_id in usable])
         ]
@@ -299,6 +299,22 @@ class Study:
         priced = [(model, float(price(model.cost))) for model in self.models if model.cost]
         front = pareto_front([value for _, value in priced], [model.test_accuracy for model, _ in priced])
         return [(model, value, on) for (model, value), on in zip(priced, front, strict=True)]
+
+
+def _same_network(records: Sequence[RunRecord], every: Sequence[RunRecord]) -> list[RunRecord]:
+    """Return the runs of other models that had the same network, input and machine when they answered."""
+    mine = _answering(records[0])
+    own = {record.run_id for record in records}
+    return [one for one in every if mine and one.run_id not in own and _answering(one) == mine]
+
+
+def _answering(record: RunRecord) -> tuple[object, ...] | None:
+    """Return all that decides how fast a run's network answers; None where its run did not record it."""
+    network, place, settings = record.details.model, record.details.environment, record.settings
+    if network is None or place is None:
+        return None
+    size = (network.name, network.input_size, network.total_parameters, network.macs)
+    return (*size, settings.flip_at_test, place.device, place.cpu, place.threads, place.precision)
 
 
 def _calibration_scores(model: Model) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Probabilities, what they amount to, and keeping them."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, f1_score
 
-from pipeline.learn import evaluate, gallery, train
+from pipeline.learn import evaluate, gallery, speed, train
 from pipeline.record import SplitPredictions, Timings
 from tests.learn import tiny
 
@@ -93,11 +94,20 @@ def test_confusion_has_true_classes_as_rows_and_names_as_written(recwarn: pytest
 def test_latency_and_throughput_are_measured_apart() -> None:
     chosen = tiny.settings()
     measured = evaluate.measure(tiny.network(chosen), tiny.images(chosen), chosen, tiny.CPU)
-    assert 0 < measured.latency_seconds <= measured.latency_seconds_p90
+    assert 0 < measured.latency_seconds_p10 <= measured.latency_seconds <= measured.latency_seconds_p90
     largest = evaluate.evaluation_batch(tiny.images(chosen), tiny.CPU)
     assert measured.throughput_batch_size == min(largest, len(tiny.images(chosen).val))
     assert measured.throughput_images_per_second > 1 / measured.latency_seconds
     assert measured.peak_memory_bytes >= 0
+
+
+def test_two_measurements_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "BUDGET_SECONDS", 0.02)
+    done: list[str] = []
+    found = speed.in_turn([lambda: done.append("one"), lambda: done.append("many")], tiny.CPU)
+    assert all(sum(seconds) >= 0.02 for seconds in found)
+    turns = sum(a != b for a, b in itertools.pairwise(done))
+    assert turns >= speed.ROUNDS
 
 
 def test_batches_shrink_as_images_grow() -> None:

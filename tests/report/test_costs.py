@@ -1,10 +1,16 @@
 """Costs over seeds, ratios that are not noise, and the Pareto front."""
 
+from pathlib import Path
+
 import pytest
 
 from pipeline.report.evidence.costs import Measured, over_seeds, pareto_front, ratio_of, relation
 from pipeline.report.evidence.interval import Interval
+from pipeline.report.study import Study
+from tests.made_records import Made, MadeData, write_experiment
 from tests.report.conftest import StudyOf
+
+FEW = MadeData(train=100, val=50, test=100, near_duplicates=0, label_errors=0)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +42,27 @@ def test_costs_are_means_over_seeds(study_of: StudyOf) -> None:
     assert cost.train_seconds == Measured(96.0, 95.0, 97.0, spread_known=True)
     assert cost.parameter_bytes == 4 * cost.total_parameters
     assert cost.energy_joules is None
+
+
+def test_one_network_answers_as_fast_in_every_mode(tmp_path: Path) -> None:
+    models = (Made("resnet18", "scratch"), Made("resnet18", "fine_tune"), Made(accuracy=0.7))
+    study = Study.from_records(*write_experiment(tmp_path, "x", FEW, models))
+    for place, seconds in enumerate((0.020, 0.035)):
+        record = study.models[place].chosen
+        timings = record.details.timings.model_copy(  # type: ignore[union-attr]
+            update={
+                "latency_seconds": seconds,
+                "latency_seconds_p10": seconds - 0.001,
+                "latency_seconds_p90": None,
+            }
+        )
+        object.__setattr__(record, "details", record.details.model_copy(update={"timings": timings}))
+    scratch, tuned, own = (model.cost for model in study.models)
+    assert scratch.latency_seconds == tuned.latency_seconds
+    one = scratch.latency_seconds
+    assert (one.value, one.low, one.high) == pytest.approx((0.0275, 0.019, 0.035))
+    assert relation(scratch.latency_seconds, tuned.latency_seconds) == "same"
+    assert own.latency_seconds.value == pytest.approx(0.0011)
 
 
 def test_pareto_of_a_study_marks_the_front(study_of: StudyOf) -> None:

@@ -18,7 +18,7 @@ from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.claims import mixed_in
 from pipeline.report.words.english import join, opened
-from pipeline.report.words.numbers import data_size, duration, energy, latency, quantity, times
+from pipeline.report.words.numbers import NBSP, data_size, duration, energy, latency, quantity, times
 from pipeline.report.words.phrases import MOST_NAMED, spoken_list
 from pipeline.report.words.prices import once
 from pipeline.report.words.sentence import Sentence
@@ -271,13 +271,19 @@ def costs(study: Study) -> Markdown:
     return table(header, rows, "l" + "r" * (len(header) - 1))
 
 
+def _spread(seconds: Interval) -> str:
+    """2.9 ms (2.7 to 3.4): the median, and from the 10th to the 90th percentile where these were kept."""
+    low, high = (latency(end).removesuffix(f"{NBSP}ms") for end in (seconds.low, seconds.high))
+    return latency(seconds.value) + (f" ({low} to {high})" if seconds.low < seconds.high else "")
+
+
 def _row(model: Model, found: Cost) -> list[str]:
     return [
         name(model.label),
         data_size(found.parameter_bytes),
         quantity(found.macs),
         duration(found.train_seconds.value),
-        latency(found.latency_seconds.value),
+        _spread(found.latency_seconds),
         f"{found.throughput.value:,.0f}",
         data_size(found.peak_memory_bytes.value),
         energy(found.energy_joules.value) if found.energy_joules else NONE,

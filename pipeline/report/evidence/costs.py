@@ -17,7 +17,7 @@ Relation = Literal["more", "less", "same", "open"]
 
 @dataclass(frozen=True)
 class Measured(Interval):
-    """The mean of a quantity over runs, from the lowest to the highest (of a latency, to its p90)."""
+    """The mean of a quantity over runs, from the lowest to the highest (of a latency, from p10 to p90)."""
 
     spread_known: bool  # whether it was measured more than once
 
@@ -31,7 +31,7 @@ class Cost:
     macs: int
     input_size: int  # pixels a side
     train_seconds: Interval
-    latency_seconds: Interval  # median for one image, up to the 90th percentile
+    latency_seconds: Interval  # median for one image, from the 10th to the 90th percentile
     runs: int
     throughput: Interval  # images per second
     throughput_batch_size: int
@@ -51,19 +51,24 @@ def over_seeds(values: Sequence[float]) -> Measured:
 
 
 def _latency(timings: Sequence[Timings]) -> Measured:
-    """Return the mean of the medians; within one run, too, answers vary, up to the 90th percentile."""
-    medians = [timing.latency_seconds for timing in timings]
+    """Return the mean of the medians; within one run, too, answers vary, from 10th to 90th percentile."""
+    medians = sorted(timing.latency_seconds for timing in timings)  # one order, one mean to the bit
+    fast = [timing.latency_seconds_p10 for timing in timings if timing.latency_seconds_p10 is not None]
     slow = [timing.latency_seconds_p90 for timing in timings if timing.latency_seconds_p90 is not None]
     known = len(medians) > 1 or bool(slow)
-    return Measured(float(np.mean(medians)), float(min(medians)), float(max([*medians, *slow])), known)
+    low, high = min([*medians, *fast]), max([*medians, *slow])
+    return Measured(float(np.mean(medians)), float(low), float(high), known)
 
 
 def relation(one: Interval, other: Interval) -> Relation:
     """Return whether ``one`` costs more, less or as much as ``other``; "open" where the runs cannot tell.
 
     Apart are quantities whose ranges do not overlap, or single runs a factor of FAR apart. The same are
-    those all of whose values lie within a factor of CLOSE and that were measured more than once.
+    those all of whose values lie within a factor of CLOSE and that were measured more than once, and what is
+    one measurement, as the latency of one network in two modes.
     """
+    if one == other and spread_known(one):
+        return "same"
     lowest, highest = min(one.low, other.low), max(one.high, other.high)
     if lowest <= 0:
         return "open"
@@ -89,12 +94,19 @@ def spread_known(measured: Interval) -> bool:
     return measured.spread_known if isinstance(measured, Measured) else True
 
 
-def cost(records: Sequence[RunRecord], chosen: RunRecord) -> Cost | None:
-    """Sum up what the runs of one model took; None when they did not record it."""
+def cost(
+    records: Sequence[RunRecord], chosen: RunRecord, same_network: Sequence[RunRecord] = ()
+) -> Cost | None:
+    """Sum up what the runs of one model took; None when they did not record it.
+
+    A network answers as fast whatever its weights: latency and throughput are over the runs of
+    ``same_network`` as well, those of other models with the same network on the same machine.
+    """
     timings = [record.details.timings for record in records if record.details.timings]
     model = chosen.details.model
     if not timings or model is None:
         return None
+    answers = timings + [one.details.timings for one in same_network if one.details.timings]
     joules = [timing.energy_joules for timing in timings if timing.energy_joules is not None]
     return Cost(
         total_parameters=model.total_parameters,
@@ -102,9 +114,9 @@ def cost(records: Sequence[RunRecord], chosen: RunRecord) -> Cost | None:
         macs=model.macs,
         input_size=model.input_size,
         train_seconds=over_seeds([t.train_seconds for t in timings]),
-        latency_seconds=_latency(timings),
+        latency_seconds=_latency(answers),
         runs=len(timings),
-        throughput=over_seeds([t.throughput_images_per_second for t in timings]),
+        throughput=over_seeds([t.throughput_images_per_second for t in answers]),
         throughput_batch_size=timings[0].throughput_batch_size,
         peak_memory_bytes=over_seeds([t.peak_memory_bytes for t in timings]),
         energy_joules=over_seeds(joules) if len(joules) == len(timings) else None,
