@@ -112,7 +112,7 @@ PREDICTING = (
     argument("images", nargs="+", help="image files, folders, or tables with a column file"),
     argument("-o", "--output", default="predictions.csv", help=".csv or .parquet (default: %(default)s)"),
     argument("--all", action="store_true", help="also second and third, and each class's probability"),
-    argument("--precision", choices=("fp32", "bf16"), help="default: as the run was evaluated"),
+    argument("--precision", choices=("fp32", "bf16", "fp16"), help="default: as the run was evaluated"),
 )
 EXPORTING = (
     argument("--to", choices=("onnx", "torch"), default="onnx", help="ONNX (default), or torch.export"),

@@ -55,6 +55,7 @@ MOMENTUM = AppliesWhen(lambda s: s.optimizer in ("sgd", "muon"))
 CONSTANT = AppliesWhen(lambda s: s.schedule == "constant")
 WARMUP = AppliesWhen(lambda s: s.schedule != "one_cycle")
 CROP = AppliesWhen(lambda s: "crop" in s.augmentation)
+DETERMINISTIC = AppliesWhen(lambda s: s.deterministic)
 SUBSET = AppliesWhen(lambda s: s.train_size is not None)
 
 
@@ -175,8 +176,13 @@ class RunSettings(BaseModel):
     flip_at_test: bool = Field(False, description="average predictions over an image and its mirror")
 
     # Where it runs
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto, fp32 or bf16")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", description="auto, fp32, bf16 or fp16; auto: the fastest that the device multiplies itself"
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto, cpu, cuda or mps")
+    deterministic: Annotated[bool, DETERMINISTIC] = Field(
+        False, description="the same numbers again on the same machine, where that takes slower ways"
+    )
     compile: bool = Field(False, description="whether torch.compile makes the training steps")
     threads: Annotated[Annotated[int, Field(ge=1, le=1024, strict=True)] | None, NEVER] = Field(
         None, description="threads on the CPU, for results equal bit for bit; None: as many as cores are free"

@@ -8,8 +8,8 @@ Papermill and nbclient alike::
 Starting Python, IPython and PyTorch takes a kernel about five seconds, which every run would pay again.
 While ``warm_kernels`` is open, kernels are forked from a process that has imported everything already:
 what was imported there is there in the fork, and nothing else is shared between runs. Linux only:
-elsewhere, wherever that process cannot be reached, and where HEADSTART_WARM is 0, they start the
-ordinary way.
+elsewhere, wherever that process cannot be reached, for training where there may be a GPU, and where
+HEADSTART_WARM is 0, they start the ordinary way.
 """
 
 import contextlib
@@ -34,6 +34,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import KernelProvisionerFactory
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
+from pipeline import gpus
 from pipeline.errors import HeadstartError
 from pipeline.surroundings import own_environment
 
@@ -137,11 +138,13 @@ def write_kernelspec(folder: Path) -> None:
 def warm_kernels(imported: Sequence[str]) -> Iterator[None]:
     """Have kernels that are started in this block, here or in child processes, forked.
 
-    They come from a process that has ``imported`` these modules. An inner block wins over an outer.
+    They come from a process that has ``imported`` these modules. An inner block wins over an outer. Those
+    that learn are not forked where there may be a GPU: CUDA cannot be used in a fork of a process that
+    has asked for it, and any module may ask while it is imported.
     """
     with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
         path = str(Path(folder) / "kernels")
-        if not _can_be_warm(path):
+        if not _can_be_warm(path) or (imported == LEARNING and gpus.may_be_there()):
             yield
             return
         source = subprocess.Popen(

@@ -7,6 +7,7 @@ own, which gives the memory back.
 """
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,7 @@ from typing import Any
 
 import psutil
 
+from pipeline import gpus
 from pipeline.errors import HeadstartError, SettingsError, one_line
 from pipeline.experiment import RunSettings
 from pipeline.files import cache_folder, free_disk
@@ -61,7 +63,7 @@ def check(runs: Sequence[RunSettings], runs_dir: Path, jobs: int) -> None:
     on_gpu = [n for n in needs if device.choose(n.settings).device.type == "cuda"]
     refuse_full_memory([n for n in needs if n not in on_gpu], jobs)
     if on_gpu:
-        try_batches(on_gpu)
+        try_batches(on_gpu, math.ceil(jobs / max(1, len(gpus.visible()))))
 
 
 def refuse_full_disk(needs: Sequence[Need], runs_dir: Path, jobs: int) -> None:
@@ -197,7 +199,7 @@ def activation_bytes(network: Any, settings: RunSettings, batch: int, side: int)
 def _float_bytes(settings: RunSettings) -> int:
     from pipeline.learn import device
 
-    return 2 if device.choose(settings).precision == "bf16" else FLOAT_BYTES
+    return FLOAT_BYTES if device.choose(settings).precision == "fp32" else 2
 
 
 def _bytes(tensors: Iterable[Any]) -> int:
@@ -228,14 +230,18 @@ def _size(count: int) -> str:
     return f"{count / 1e9:,.3g} GB" if count >= 1e7 else f"{count / 1e6:,.3g} MB"
 
 
-def try_batches(needs: Sequence[Need]) -> None:
-    """Raise SettingsError for the first run whose training step does not fit the device's memory."""
+def try_batches(needs: Sequence[Need], together: int = 1) -> None:
+    """Raise SettingsError for the first run whose training step does not fit the device's memory.
+
+    Where ``together`` jobs share a GPU, each must do with its share.
+    """
     trained = {
         _without(n.settings, "seed"): n.settings.model_copy(update={"batch_size": n.batch})
         for n in needs
         if n.settings.mode != "linear_probe"  # its backbone keeps nothing for a backward pass
     }
-    asked = json.dumps([settings.model_dump() for settings in trained.values()])
+    runs = [settings.model_dump() for settings in trained.values()]
+    asked = json.dumps({"share": 1 / together, "runs": runs})
     done = subprocess.run(
         [sys.executable, "-c", TRY], input=asked, capture_output=True, text=True, check=False
     )
@@ -243,29 +249,37 @@ def try_batches(needs: Sequence[Need]) -> None:
         raise SettingsError(one_line(done.stderr.strip().splitlines()[-1]))
 
 
-def try_batch(settings: RunSettings) -> None:
-    """Train one step on made-up images. Raises RunError, naming what to lower, when memory runs out."""
+def try_batch(settings: RunSettings, share: float = 1) -> None:
+    """Train one step on made-up images. Raises RunError, naming what to lower, when memory runs out.
+
+    Of a GPU's memory it takes no more than a ``share``.
+    """
     import torch
 
     from pipeline.learn import device, optimizers, train
+    from pipeline.learn.loss_scale import LossScale
 
     machine, side = device.choose(settings), _side(settings)
-    with machine.explaining_memory(settings):
+    if machine.device.type == "cuda":
+        torch.cuda.set_per_process_memory_fraction(share)
+    with machine.explaining_limits(settings):
         network = machine.place(_random_network(settings, side))
         optimizer = optimizers.build(network.parameter_groups(settings), settings, machine)  # type: ignore[operator]
         images = machine.place_images(torch.rand(settings.batch_size, 3, side, side, device=machine.device))
         targets = torch.zeros(settings.batch_size, dtype=torch.int64, device=machine.device)
         loss, _ = train.training_loss(network.train(), images, targets, settings, machine)
-        loss.backward()
-        optimizer.step()
+        scale = LossScale(network, optimizer, machine)
+        scale.backward(loss)
+        scale.take_step()
         machine.synchronize()
 
 
 def main() -> int:
     """Try a step of each run whose settings are on standard input; say on stderr which does not fit."""
-    for values in json.load(sys.stdin):
+    asked = json.load(sys.stdin)
+    for values in asked["runs"]:
         try:
-            try_batch(RunSettings(**values))
+            try_batch(RunSettings(**values), asked["share"])
         except HeadstartError as error:
             print(one_line(error), file=sys.stderr)
             return SettingsError.exit_code

@@ -1,14 +1,12 @@
 """What a run_id is made of: everything that can change a run's results, and nothing else."""
 
-import ctypes
-import sys
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+from pipeline import gpus
 from pipeline.errors import RecordError
 from pipeline.experiment import Experiment, RunSettings
 from pipeline.files import CACHE, digest, kept
@@ -101,10 +99,7 @@ def hardware(settings: RunSettings) -> str:
 @cache
 def _processor_alone() -> str | None:
     """Return what the processor says it can do, or None where there may be a GPU or it says nothing."""
-    if sys.platform != "linux" or Path("/dev/kfd").exists():  # AMD's driver
-        return None
-    with suppress(OSError):
-        ctypes.CDLL("libcuda.so.1")  # NVIDIA's
+    if gpus.may_be_there():
         return None
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     return next((line for line in lines if line.startswith(("flags", "Features"))), None)

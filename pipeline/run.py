@@ -3,13 +3,13 @@
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import SimpleQueue
 
 from joblib import cpu_count
 
-from pipeline import limits
+from pipeline import gpus, limits
 from pipeline.cleaning import note_study
 from pipeline.errors import InputError, RecordError, RunError
 from pipeline.experiment import Experiment
@@ -19,6 +19,8 @@ from pipeline.plan import PlannedRun, plan
 from pipeline.process import Emit, run_in_process, stop_all
 from pipeline.progress import Progress
 from pipeline.record import RunRecord
+
+GPU_DEVICES = ("auto", "cuda")
 
 
 @dataclass(frozen=True)
@@ -139,15 +141,15 @@ def _threads_for(jobs: int) -> int:
 
 
 def run_here(jobs: Iterable[Job], at_once: int, progress: Progress) -> None:
-    """Run jobs on this machine, ``at_once`` at a time, GPUs handed round.
+    """Run jobs on this machine, ``at_once`` at a time, GPUs handed round: each job gets the least busy one.
 
     Runs that another process works on now come last: they may be whole by then. One whose process
     died is recorded as failed, and the others go on.
     """
-    gpus = _gpus()
+    shared = gpus.Shared(gpus.visible())
     with warm_kernels(LEARNING), ThreadPoolExecutor(max_workers=at_once) as pool:
         futures = {
-            pool.submit(_run_with_gpu, job, gpus, progress.show): job
+            pool.submit(_run_with_gpu, job, shared, progress.show): job
             for job in sorted(jobs, key=Job.is_taken)
         }
         try:
@@ -159,21 +161,6 @@ def run_here(jobs: Iterable[Job], at_once: int, progress: Progress) -> None:
             raise
 
 
-def _gpus() -> "SimpleQueue[str]":
-    """Return a queue of the GPUs to hand round: those that the user made visible, by the same names."""
-    import torch
-
-    visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
-    gpus: SimpleQueue[str] = SimpleQueue()
-    for number in range(torch.cuda.device_count()):
-        gpus.put(visible[number] if visible else str(number))
-    return gpus
-
-
-def _run_with_gpu(job: Job, gpus: "SimpleQueue[str]", emit: Emit) -> str:
-    gpu = None if gpus.empty() else gpus.get()
-    try:
+def _run_with_gpu(job: Job, shared: gpus.Shared, emit: Emit) -> str:
+    with shared.one() if job.settings["device"] in GPU_DEVICES else nullcontext() as gpu:
         return run_in_process(replace(job, gpu=gpu), emit)
-    finally:
-        if gpu is not None:
-            gpus.put(gpu)

@@ -250,7 +250,7 @@ def test_trial_of_several_runs_says_which_does_not_fit(
 
 
 def out_of_memory_in(chosen: RunSettings) -> None:
-    with device.choose(chosen).explaining_memory(chosen):
+    with device.choose(chosen).explaining_limits(chosen):
         out_of_memory()
 
 

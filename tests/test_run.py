@@ -18,7 +18,7 @@ import pytest
 from pipeline.experiment import Experiment
 from pipeline.plan import PlannedRun, reasons
 from pipeline.record import RunRecord
-from pipeline.run import Options, _gpus, _is_missing, describe_failure, ensure, run
+from pipeline.run import Options, _is_missing, describe_failure, ensure, run
 from tests.conftest import ROOT, interruptible
 from tests.made_records import KINDS, write_experiment
 
@@ -244,19 +244,3 @@ def test_report_shows_a_failed_run_and_the_command_tries_it_again(workplace: Pat
 
     assert [_is_missing(p, Options()) for p in planned] == [True, False]
     assert [_is_missing(p, Options(for_report=True)) for p in planned] == [False, False]
-
-
-@pytest.mark.parametrize(
-    ("visible", "expected"),
-    [(None, ["0", "1"]), ("3,5", ["3", "5"]), ("GPU-8a1c, MIG-77", ["GPU-8a1c", "MIG-77"])],
-)
-def test_gpus_that_the_user_made_visible_are_handed_round_by_their_names(
-    monkeypatch: pytest.MonkeyPatch, visible: str | None, expected: list[str]
-) -> None:
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    if visible is not None:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    gpus = _gpus()
-
-    assert [gpus.get() for _ in range(gpus.qsize())] == expected

@@ -16,6 +16,7 @@ import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
+from pipeline import gpus
 from pipeline import kernel as kernels
 from pipeline.kernel import ForkedKernel, own_kernel, warm_kernels
 
@@ -39,7 +40,10 @@ def outputs(source: str, folder: Path) -> list[str]:
     return "".join(output["text"] for output in done.cells[-1].outputs).split()
 
 
-def test_kernels_are_forked_from_a_process_that_has_imported_torch(workplace: Path) -> None:
+def test_kernels_are_forked_from_a_process_that_has_imported_torch(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpus, "may_be_there", lambda: False)
     with warm_kernels(kernels.LEARNING):
         first, second = (outputs(SAYS, workplace) for _ in range(2))
 

@@ -47,7 +47,7 @@ class Predictor:
     ``why_no_likeness`` says why images cannot be compared with the training images, or is empty.
     """
 
-    def __init__(self, record: RunRecord, precision: Literal["fp32", "bf16"] | None = None) -> None:
+    def __init__(self, record: RunRecord, precision: Literal["fp32", "bf16", "fp16"] | None = None) -> None:
         self.record, self.classes = record, record.classes
         self.settings = _settings(record, precision)
         self.hardware: Hardware = device.tune(device.choose(self.settings))
@@ -62,7 +62,10 @@ class Predictor:
 
     @classmethod
     def from_run(
-        cls, folder: str | Path, precision: Literal["fp32", "bf16"] | None = None, likeness: bool = True
+        cls,
+        folder: str | Path,
+        precision: Literal["fp32", "bf16", "fp16"] | None = None,
+        likeness: bool = True,
     ) -> "Predictor":
         """Return the predictor of a run, by its folder, or of the best model of a report.
 
@@ -73,7 +76,10 @@ class Predictor:
 
     @classmethod
     def of(
-        cls, record: RunRecord, precision: Literal["fp32", "bf16"] | None = None, likeness: bool = True
+        cls,
+        record: RunRecord,
+        precision: Literal["fp32", "bf16", "fp16"] | None = None,
+        likeness: bool = True,
     ) -> "Predictor":
         """Return the predictor of a whole run, as ``from_run`` does."""
         try:
@@ -179,7 +185,7 @@ def _settings(record: RunRecord, precision: str | None) -> RunSettings:
             **{**record.settings.model_dump(), "device": "auto", "precision": precision or own}
         )
     except ValueError:
-        raise SettingsError(f"precision is {precision!r}; it must be fp32 or bf16.") from None
+        raise SettingsError(f"precision is {precision!r}; it must be fp32, bf16 or fp16.") from None
 
 
 def _opened(image: Picture) -> Image.Image:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from joblib import cpu_count
@@ -22,7 +22,10 @@ from pipeline.learn.fast.threads import Threads
 from pipeline.learn.memory import keep_freed
 from pipeline.record import Environment
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "fp16"]
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+UNORDERED = "does not have a deterministic implementation"  # in what PyTorch raises
+FAST_FP16 = (7, 0)  # compute capability of the first NVIDIA GPUs with units for fp16: V100, then T4
 THREADS_VARIABLE = "HEADSTART_THREADS"
 FIXED_VARIABLE = "HEADSTART_THREADS_FIXED"
 PACKAGES = (
@@ -51,12 +54,16 @@ class Hardware:
     threads: int
     channels_last: bool
     memory_before: int = 0
+    deterministic: bool = False
     cores: Threads | None = None  # once it is tuned
 
     def autocast(self) -> torch.autocast:
         """Return a context in which matrix products and convolutions run in ``precision``."""
         return torch.autocast(
-            self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16", cache_enabled=True
+            self.device.type,
+            dtype=DTYPES.get(self.precision, torch.bfloat16),
+            enabled=self.precision != "fp32",
+            cache_enabled=True,
         )
 
     def step(self) -> None:
@@ -89,11 +96,17 @@ class Hardware:
             torch.mps.synchronize()
 
     @contextmanager
-    def explaining_memory(self, settings: RunSettings) -> Iterator[None]:
-        """Turn running out of memory into a RunError that names the settings to lower."""
+    def explaining_limits(self, settings: RunSettings) -> Iterator[None]:
+        """Turn what this device cannot do into a RunError that names the settings to change."""
         try:
             yield
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if UNORDERED in str(error):
+                what = str(error).split(UNORDERED)[0].strip()
+                raise RunError(
+                    f"{settings.model}: {what} gives other numbers each time on {self.device}, and "
+                    "deterministic is true. Use another model, or deterministic: false."
+                ) from error
             if isinstance(error, RuntimeError) and not _is_out_of_memory(error):
                 raise
             size = f"image_size {settings.image_size}" if settings.image_size else "image_size"
@@ -116,7 +129,8 @@ def choose(settings: RunSettings) -> Hardware:
     device = _device(settings.device)
     precision = _precision(settings.precision, device)
     threads = settings.threads or _threads()
-    return Hardware(device, precision, threads, device.type != "mps", memory.in_use())
+    channels_last = device.type != "mps"
+    return Hardware(device, precision, threads, channels_last, memory.in_use(), settings.deterministic)
 
 
 def tune(hardware: Hardware, threads: int | None = None) -> Hardware:
@@ -124,11 +138,15 @@ def tune(hardware: Hardware, threads: int | None = None) -> Hardware:
 
     On a CPU, threads follow the cores that are free, unless ``threads`` or the user's OMP_NUM_THREADS
     fixes them, and memory that is freed is kept for the next step; on a GPU, cuDNN tries its kernels and
-    keeps the fastest, as image sizes do not change.
+    keeps the fastest, as image sizes do not change. ``deterministic`` hardware gives the same numbers again:
+    its threads stay as many, and only kernels that add in one order are used.
     """
-    follows = hardware.device.type == "cpu" and threads is None and not _fixed()
-    cores = Threads(hardware.threads, follows)
-    torch.backends.cudnn.benchmark = hardware.device.type == "cuda"
+    fixed = threads is not None or hardware.deterministic or _fixed()
+    cores = Threads(hardware.threads, follows=hardware.device.type == "cpu" and not fixed)
+    torch.backends.cudnn.benchmark = hardware.device.type == "cuda" and not hardware.deterministic
+    if hardware.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
+    torch.use_deterministic_algorithms(hardware.deterministic)
     if hardware.device.type == "cpu":
         keep_freed()
     return replace(hardware, cores=cores)
@@ -155,9 +173,11 @@ def _device(wanted: str) -> torch.device:
 
 
 def _precision(wanted: str, device: torch.device) -> Precision:
-    if wanted == "auto":
-        return "bf16" if has_fast_bf16(device) else "fp32"
-    return "bf16" if wanted == "bf16" else "fp32"
+    if wanted != "auto":
+        return cast(Precision, wanted)
+    if has_fast_bf16(device):
+        return "bf16"
+    return "fp16" if has_fast_fp16(device) else "fp32"
 
 
 def has_fast_bf16(device: torch.device) -> bool:
@@ -165,6 +185,11 @@ def has_fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and (bool(_cpu().get("avx512_bf16")) or has_amx())
+
+
+def has_fast_fp16(device: torch.device) -> bool:
+    """Whether the device multiplies matrices of float16 faster than float32: some without bfloat16 do."""
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= FAST_FP16
 
 
 def has_amx() -> bool:

@@ -39,7 +39,7 @@ def predict(
     """
     started = time.perf_counter()
     found = Predictions()
-    with hardware.explaining_memory(settings):
+    with hardware.explaining_limits(settings):
         network.eval()
         model, examples = _cheapest(network, images, settings, hardware)
         for name in SPLITS:

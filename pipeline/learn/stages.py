@@ -13,6 +13,7 @@ from pipeline.learn.device import Hardware
 from pipeline.learn.fast import compiling
 from pipeline.learn.features import FeatureData, evaluation_batch
 from pipeline.learn.history import History
+from pipeline.learn.loss_scale import LossScale
 from pipeline.record import RunFolder
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Stage:
         self.module: nn.Module = network.head if name == "head" else network
         self.steps_per_epoch = examples.steps_per_epoch(settings.batch_size)
         self.optimizer = optimizers.build(network.parameter_groups(settings), settings, hardware)
+        self.loss_scale = LossScale(self.module, self.optimizer, hardware)
         self.average = optimizers.average(self.module, settings, settings.epochs * self.steps_per_epoch)
         self.forward = compiling.forward(self.module, settings, hardware)
 
@@ -94,6 +96,7 @@ class Stage:
             "stage": self.name,
             "module": self.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "loss_scale": self.loss_scale.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
             "first_epoch": self.first_epoch,
             **vars(self.history),
@@ -103,6 +106,7 @@ class Stage:
         """Go on from a checkpoint's state."""
         self.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.loss_scale.load_state_dict(state["loss_scale"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self.history = History(**{f.name: state[f.name] for f in fields(History)})

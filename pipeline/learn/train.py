@@ -65,7 +65,7 @@ def fit(
     key = checkpoint.key(settings, images.info.fingerprint, hardware.precision)
     saved = checkpoint.read(run.checkpoint_path, key, hardware.device)
     reporter = Reporter(run, sum(epochs for _, epochs in stages.of(settings)))
-    with hardware.explaining_memory(settings):
+    with hardware.explaining_limits(settings):
         for name, _ in stages.of(settings):
             if saved is not None and saved["stage"] != name:
                 continue  # the checkpoint is of a later stage
@@ -136,9 +136,9 @@ def train_one_epoch(stage: Stage, epoch: int, reporter: Reporter) -> Scores:
         optimizers.set_learning_rate(optimizer, factor)
         loss, logits = training_loss(stage.forward, images, targets, settings, hardware)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        stage.loss_scale.backward(loss)
         optimizers.clip(stage.module, settings)
-        optimizer.step()
+        stage.loss_scale.take_step()
         optimizers.update_average(stage.average, stage.module, step)
         tally.add(loss, logits, targets)
         reporter.step(epoch + 1, tally.images, (step + 1) / steps, started)

@@ -1,0 +1,105 @@
+"""Which job gets which GPU."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+
+from pipeline import gpus, kernel, limits, run
+from pipeline.job import Job
+from pipeline.kernel import LEARNING, REPORTING, warm_kernels
+from tests.learn import tiny
+
+
+@pytest.mark.parametrize(
+    ("visible", "expected"),
+    [(None, ["0", "1"]), ("3,5", ["3", "5"]), ("GPU-8a1c, MIG-77", ["GPU-8a1c", "MIG-77"])],
+)
+def test_gpus_that_the_user_made_visible_keep_their_names(
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, expected: list[str]
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+
+    assert gpus.visible() == expected
+
+
+def test_each_job_gets_the_least_busy_gpu() -> None:
+    shared = gpus.Shared(["a", "b"])
+    with ExitStack() as all_jobs:
+        first, second = ExitStack(), all_jobs
+        assert first.enter_context(shared.one()) == "a"
+        assert [second.enter_context(shared.one()) for _ in range(4)] == ["b", "a", "b", "a"]
+        first.close()
+        assert shared.jobs == {"a": 2, "b": 2}
+        assert second.enter_context(shared.one()) == "a"
+    assert shared.jobs == {"a": 0, "b": 0}
+
+
+def test_without_a_gpu_no_job_gets_one() -> None:
+    with gpus.Shared([]).one() as gpu:
+        assert gpu is None
+
+
+def job(device: str) -> Job:
+    return Job("r", tiny.settings(device=device).model_dump(), {}, "runs", threads=1, folder=".")
+
+
+def test_a_job_on_the_cpu_takes_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: SimpleQueue[str | None] = SimpleQueue()
+    monkeypatch.setattr(run, "run_in_process", lambda job, _: given.put(job.gpu) or "")
+    shared = gpus.Shared(["7"])
+    for device in ("cpu", "mps", "auto", "cuda"):
+        run._run_with_gpu(job(device), shared, print)
+
+    assert [given.get() for _ in range(4)] == [None, None, "7", "7"]
+
+
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """The modules of each process that kernels would be forked from."""
+    started: list[Any] = []
+
+    class Process:
+        def __init__(self, command: list[str], **_: object):
+            started.append(tuple(command[4:]))
+
+        def communicate(self) -> None: ...
+
+    monkeypatch.setattr(kernel.subprocess, "Popen", Process)
+    monkeypatch.delenv(kernel.SWITCH, raising=False)
+    monkeypatch.setattr(kernel.sys, "platform", "linux")
+    return started
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_kernels_that_learn_are_not_forked_where_there_may_be_a_gpu(
+    forked: list[Any], monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    monkeypatch.setattr(gpus, "may_be_there", lambda: there)
+    for modules in (LEARNING, REPORTING):
+        with warm_kernels(modules):
+            pass
+
+    assert forked == ([REPORTING] if there else [LEARNING, REPORTING])
+
+
+@pytest.mark.parametrize(("jobs", "together"), [(1, 1), (2, 1), (3, 2), (4, 2)])
+def test_a_trial_has_the_share_of_a_gpu_that_a_job_will_have(
+    monkeypatch: pytest.MonkeyPatch, workplace: object, jobs: int, together: int
+) -> None:
+    class Gpu:
+        device = type("device", (), {"type": "cuda"})
+        precision = "fp32"
+
+    shares: list[int] = []
+    monkeypatch.setattr("pipeline.learn.device.choose", lambda _: Gpu)
+    monkeypatch.setattr(gpus, "visible", lambda: ["0", "1"])
+    monkeypatch.setattr(limits, "try_batches", lambda _, together: shares.append(together))
+    limits.check([tiny.settings()], workplace / "runs", jobs)  # type: ignore[operator]
+
+    assert shares == [together]
