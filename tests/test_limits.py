@@ -237,10 +237,13 @@ def test_trial_of_several_runs_says_which_does_not_fit(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     runs = [settings(batch_size=4), settings(batch_size=8, model="resnet18", image_size=32)]
-    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps([run.model_dump() for run in runs])))
+    monkeypatch.setattr(
+        "sys.stdin", io.StringIO(json.dumps({"share": 0.5, "runs": [run.model_dump() for run in runs]}))
+    )
     fitting: Callable[..., object] = limits.try_batch
 
-    def trial(chosen: RunSettings) -> None:
+    def trial(chosen: RunSettings, share: float) -> None:
+        assert share == 0.5
         fitting(chosen) if chosen.model == "custom_cnn" else out_of_memory_in(chosen)
 
     monkeypatch.setattr(limits, "try_batch", trial)
@@ -272,7 +275,8 @@ def test_trial_in_a_process_of_its_own_refuses_a_batch_that_no_memory_holds() ->
 def test_only_runs_on_a_gpu_are_tried(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
 
-    def note(needs: Sequence[limits.Need]) -> None:
+    def note(needs: Sequence[limits.Need], together: int) -> None:
+        assert together == 1
         tried.extend(n.settings.model for n in needs)
 
     class Gpu:
