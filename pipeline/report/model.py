@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
 from pipeline.experiment import RunSettings
 from pipeline.record import ModelInfo, RunRecord, SplitPredictions
@@ -132,6 +133,21 @@ class Model:
         return self.chosen.details.model
 
     @cached_property
+    def test_table(self) -> pd.DataFrame | None:
+        """What was measured of each test image, in the order of the predictions; None of older runs."""
+        images = self.chosen.images
+        if images is None:
+            return None
+        return images[images["split"] == "test"].set_index("index", drop=False).loc[self.chosen_test.index]
+
+    @cached_property
+    def groups(self) -> np.ndarray | None:
+        """Which test images belong together, int [images]; None where each stands for itself."""
+        if self.settings.group is None or self.test_table is None:
+            return None
+        return np.unique(self.test_table["group"].to_numpy(str), return_inverse=True)[1]
+
+    @cached_property
     def correct(self) -> np.ndarray:
         """Which test images each seed got right, bool [seeds, images]."""
         return np.stack([split.correct for split in self.test])
@@ -152,13 +168,13 @@ class Model:
 
     @cached_property
     def accuracy(self) -> Score:
-        return interval.accuracy(self.correct)
+        return interval.accuracy(self.correct, self.groups)
 
     @cached_property
     def f1_macro(self) -> Score:
         per_seed = tuple(metrics.f1_macro for metrics in self.metrics_per_seed)
         split, predicted = self.chosen_test, np.stack([one.predicted for one in self.test])
-        low, high = f1_macro_interval(split.target, predicted, split.probability.shape[1])
+        low, high = f1_macro_interval(split.target, predicted, split.probability.shape[1], self.groups)
         return Score(float(np.mean(per_seed)), low, high, "delta", len(split.target), per_seed)
 
     @cached_property

@@ -106,6 +106,23 @@ class Study:
         """True classes of the test images, int64 [n], in the order of every prediction."""
         return self.models[0].test[0].target if self.models else np.array([], np.int64)
 
+    @property
+    def groups(self) -> np.ndarray | None:
+        """Which test images belong together, int [n]; None where each stands for itself."""
+        return self.models[0].groups if self.models else None
+
+    def image_name(self, index: int) -> str:
+        """Return the file of a test image, or its number where it has none."""
+        return self.test_files.get(index) or f"No. {index}"
+
+    @cached_property
+    def test_files(self) -> dict[int, str]:
+        """The files of the test images by index; empty where they have none, or older runs kept none."""
+        table = self.models[0].test_table if self.models else None
+        return (
+            {} if table is None else {i: f for i, f in zip(table["index"], table["file"], strict=True) if f}
+        )
+
     def model(self, key: str) -> Model:
         """Return the model with this key. Raises KeyError when there is none."""
         return {model.key: model for model in self.models}[key]
@@ -181,7 +198,7 @@ class Study:
     @cached_property
     def tests(self) -> list[Comparison]:
         """Every pair of models once, Holm-corrected together; ``first`` and ``second`` are keys."""
-        return tests.compare({model.key: model.correct for model in self.models}, self.margin)
+        return tests.compare({model.key: model.correct for model in self.models}, self.margin, self.groups)
 
     @property
     def margin(self) -> float:
@@ -203,7 +220,7 @@ class Study:
         if not self.models:
             return {}
         return tests.beats_chance(
-            {model.key: model.correct for model in self.models}, self.targets, self.margin
+            {model.key: model.correct for model in self.models}, self.targets, self.margin, self.groups
         )
 
     @cached_property
@@ -223,7 +240,9 @@ class Study:
         rivals = [one for one in self.baselines if one.name != baselines.COMMONEST]
         named = {(model.key, one.name): (model, one) for model in self.learned for one in rivals}
         correct = {key: (model.correct, one.correct) for key, (model, one) in named.items()}
-        return [named[key] for key, found in tests.beats(correct, self.margin).items() if not found]
+        return [
+            named[key] for key, found in tests.beats(correct, self.margin, self.groups).items() if not found
+        ]
 
     @cached_property
     def per_class(self) -> list[ClassDifference]:
@@ -232,7 +251,7 @@ class Study:
             return []
         first, second = self.pair
         correct = {model.key: model.correct for model in self.models}
-        found = tests.compare_classes(correct, first.key, second.key, self.targets, self.margin)
+        found = tests.compare_classes(correct, first.key, second.key, self.targets, self.margin, self.groups)
         return [self._class_difference(k, comparison) for k, comparison in found.items()]
 
     def _class_difference(self, k: int, comparison: Comparison) -> ClassDifference:
@@ -247,7 +266,7 @@ class Study:
             return None
         scores = {model.key: _calibration_scores(model) for model in self.models}
         keys = [model.key for model in self.pair]
-        every = tests.compare_scores(scores, self.margin)
+        every = tests.compare_scores(scores, self.margin, groups=self.groups)
         found = next(one for one in every if {one.first, one.second} == set(keys))
         return found if found.first == keys[0] else found.reversed
 
@@ -279,7 +298,7 @@ class Study:
         doubted = [issue.index for issue in self.label_issues]
         if len(doubted) > errors.MANY_DOUBTED * len(self.targets):
             doubted = []  # weak models doubt what they get wrong: leaving that out would flatter them
-        return recounts(self.models, ahead, behind, twins, doubted, self.margin)
+        return recounts(self.models, ahead, behind, twins, doubted, self.margin, self.groups)
 
     @cached_property
     def efficiencies(self) -> list[Efficiency]:

@@ -72,7 +72,7 @@ def _pattern(contents: Contents, part: Part, group: str) -> re.Pattern[str]:
 
 
 def _refuse_shared(place: str, parts: dict[str, set[str]]) -> None:
-    names = list(parts)
+    names = [name for name in ("train", "val", "test") if name in parts]
     for i, one in enumerate(names):
         for other in names[i + 1 :]:
             if shared := sorted(parts[one] & parts[other]):
@@ -88,11 +88,11 @@ def choose_groups(
     """Choose about a ``fraction`` of the images, whole groups, class by class: bool [n].
 
     One of the folds of scikit-learn's StratifiedGroupKFold, the first that leaves no class out on either
-    side. Raises DataError where there is none.
+    side; of fewer and larger folds where there is none. Raises DataError where that does not help.
     """
-    folds = max(2, min(round(1 / fraction), len(np.unique(groups))))
     every = set(np.unique(targets))
-    if len(np.unique(groups)) >= 2:
+    many = min(len(np.unique(groups)), int(np.bincount(targets)[list(every)].min()))
+    for folds in range(max(2, min(round(1 / fraction), many)), 1, -1) if many > 1 else ():
         by_group = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
         for kept, taken in by_group.split(targets, targets, groups):
             if set(targets[kept]) == every == set(targets[taken]):

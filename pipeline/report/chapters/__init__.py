@@ -14,6 +14,7 @@ from pipeline.report.chapters import (
     cost,
     data_efficiency,
     errors,
+    groups,
     images,
     labels,
     learning,
@@ -29,8 +30,8 @@ from pipeline.report.study import Study
 from pipeline.report.words.sentence import Sentence
 
 CHAPTERS: tuple[ModuleType, ...] = (
-    answer, images, learning, accuracy, pretraining, classes, confusion, data_efficiency, errors, labels,
-    calibration, cost, tradeoffs, robustness, limits,
+    answer, images, groups, learning, accuracy, pretraining, classes, confusion, data_efficiency, errors,
+    labels, calibration, cost, tradeoffs, robustness, limits,
 )  # fmt: skip
 
 __all__ = ["CHAPTERS", "models", "recommendations", "reproduce", "verdict"]

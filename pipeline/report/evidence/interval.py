@@ -69,16 +69,22 @@ def wilson(right: float | np.ndarray, images: float | np.ndarray) -> tuple[np.nd
     return np.where(np.equal(right, 0), 0.0, low), np.where(np.equal(right, images), 1.0, high)
 
 
-def accuracy(correct: np.ndarray) -> Score:
+def accuracy(correct: np.ndarray, groups: np.ndarray | None = None) -> Score:
     """Return the mean accuracy over seeds with its interval; ``correct`` bool [seeds, images].
+
+    Of images in ``groups`` [images], the interval is over the choice of groups.
 
     Wilson's interval of as many images as would give a proportion the same variance: over images, and
     where there are several seeds over trainings too, with Satterthwaite's degrees of freedom for these.
     """
-    scores = Scores.of(correct)
-    value, per_seed = float(scores.mean.mean()), tuple(float(one) for one in correct.mean(axis=1))
+    scores = Scores.of(correct, groups)
+    value, per_seed = float(correct.mean(dtype=np.float64)), tuple(float(one) for one in correct.mean(axis=1))
     images = correct.shape[1]
-    effective = images if scores.seeds == 1 or np.ptp(scores.mean) == 0 else _effective(scores, value)
+    effective: float = images
+    if np.ptp(scores.mean) == 0:
+        effective = len(scores.mean) if value in (0.0, 1.0) else images
+    elif scores.seeds > 1 or scores.each > 1:
+        effective = _effective(scores, value)
     low, high = wilson(value * effective, effective)
     return Score(value, min(float(low), value), max(float(high), value), "Wilson", images, per_seed)
 

@@ -35,7 +35,7 @@ def needed_images(pairs: Sequence[Pair], now: Spread, alpha: np.ndarray, margin:
     then = replace(now, images=now.images / times, residual=residual, trainings=trainings)
     enough = _decided(pairs, then, alpha, margin)
     possible = np.atleast_1d(enough.any(axis=0))
-    images = np.array([len(pair.a.mean) for pair in pairs]) * times[enough.argmax(axis=0), 0]
+    images = np.array([len(pair.a.mean) * pair.a.each for pair in pairs]) * times[enough.argmax(axis=0), 0]
     return [_rounded(n) if can else None for n, can in zip(images, possible, strict=True)]
 
 

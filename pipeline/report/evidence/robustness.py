@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -29,6 +30,7 @@ def recounts(
     twins: Sequence[int],
     doubted: Sequence[int],
     margin: float = MARGIN,
+    groups: np.ndarray | None = None,
 ) -> list[Recount]:
     """Count again without duplicates (``twins``), without ``doubted`` labels, and by macro F1.
 
@@ -41,10 +43,11 @@ def recounts(
     for way, left_out in ways.items():
         kept = ~np.isin(index, left_out)
         if kept.any() and not kept.all():
-            on = _pair(lambda scores: compare(scores, margin), _kept(models, kept), first, second)
+            together = None if groups is None else groups[kept]
+            on = _pair(partial(compare, margin=margin, groups=together), _kept(models, kept), first, second)
             found.append(Recount(way, int(kept.sum()), on))
     scores = {model.key: _f1(model) for model in models}
-    by_f1 = _pair(lambda scores: compare_scores(scores, margin), scores, first, second)
+    by_f1 = _pair(partial(compare_scores, margin=margin, groups=groups), scores, first, second)
     return [*found, Recount("macro F1", len(index), by_f1)]
 
 

@@ -27,20 +27,22 @@ def proportion_interval(right: np.ndarray, images: np.ndarray) -> tuple[np.ndarr
     return np.where(images > 0, low, np.nan), np.where(images > 0, high, np.nan)
 
 
-def f1_macro_interval(target: np.ndarray, predicted: np.ndarray, classes: int) -> tuple[float, float]:
+def f1_macro_interval(
+    target: np.ndarray, predicted: np.ndarray, classes: int, groups: np.ndarray | None = None
+) -> tuple[float, float]:
     """Return the interval of mean macro F1 over seeds; ``predicted`` int [seeds, images].
 
     Jeffreys' interval of as many images as would give a proportion the same variance (delta method,
     over images and trainings). Macro F1 of few images a class is too low on average: the centre draws each
     class to the overall accuracy by two images. The interval holds the measured value.
     """
-    scores = Scores.of(f1_scores(target, predicted, classes))
+    scores = Scores.of(f1_scores(target, predicted, classes), groups)
     value, images = float(scores.mean.mean()), len(target)
     if value in (0.0, 1.0):
         effective = float(images)
     else:
         trainings = max(0.0, scores.between - scores.residual) / scores.seeds
-        variance = float(scores.mean.var()) * _fewer(target, predicted) + trainings
+        variance = float(scores.mean.var()) * _fewer(target, predicted) * scores.each + trainings
         effective = min(images, value * (1 - value) / max(variance, 1e-12))
     centre = float(np.mean([_drawn_f1(target, guess, classes) for guess in predicted]))
     low, high = proportion_interval(np.array(centre * effective), np.array(effective))

@@ -99,20 +99,28 @@ class Comparison:
         )
 
 
-def compare(models: Mapping[str, np.ndarray], margin: float = MARGIN) -> list[Comparison]:
-    """Compare each pair of models once, in order; bool [seeds, images], seeds may differ in number."""
-    return compare_scores(models, margin, span=1.0)
+def compare(
+    models: Mapping[str, np.ndarray], margin: float = MARGIN, groups: np.ndarray | None = None
+) -> list[Comparison]:
+    """Compare each pair of models once, in order; bool [seeds, images], seeds may differ in number.
+
+    Images of one of ``groups`` [images] count together: another study would have other groups.
+    """
+    return compare_scores(models, margin, span=1.0, groups=groups)
 
 
 def compare_scores(
-    models: Mapping[str, np.ndarray], margin: float = MARGIN, span: float = 0.0
+    models: Mapping[str, np.ndarray],
+    margin: float = MARGIN,
+    span: float = 0.0,
+    groups: np.ndarray | None = None,
 ) -> list[Comparison]:
     """Compare the means of any scores [seeds, images], as ``per_image`` has them.
 
     ``span`` is how much one image can say where none was seen to differ. Raises ValueError where the
     models did not see the same number of images.
     """
-    scores = _scores(models)
+    scores = _scores(models, groups)
     trainings = Trainings.pooled(list(scores.values()))
     pairs = [Pair(a, b, scores[a], scores[b], trainings) for a, b in combinations(scores, 2)]
     return _compared(pairs, margin, span)
@@ -132,7 +140,12 @@ def compare_pairs(
 
 
 def compare_classes(
-    models: Mapping[str, np.ndarray], first: str, second: str, target: np.ndarray, margin: float = MARGIN
+    models: Mapping[str, np.ndarray],
+    first: str,
+    second: str,
+    target: np.ndarray,
+    margin: float = MARGIN,
+    groups: np.ndarray | None = None,
 ) -> dict[int, Comparison]:
     """Compare the recall of two of the study's ``models`` in each class with images; Holm over classes.
 
@@ -141,43 +154,51 @@ def compare_classes(
     present = np.unique(target)
     pairs = []
     for k in present:
-        scores = _scores({name: np.asarray(values)[:, target == k] for name, values in models.items()})
+        of_class = {name: np.asarray(values)[:, target == k] for name, values in models.items()}
+        scores = _scores(of_class, None if groups is None else groups[target == k])
         trainings = Trainings.pooled(list(scores.values()))
         pairs.append(Pair(first, second, scores[first], scores[second], trainings))
     return dict(zip(map(int, present), _compared(pairs, margin, span=1.0), strict=True))
 
 
 def beats_chance(
-    models: Mapping[str, np.ndarray], target: np.ndarray, margin: float = MARGIN
+    models: Mapping[str, np.ndarray],
+    target: np.ndarray,
+    margin: float = MARGIN,
+    groups: np.ndarray | None = None,
 ) -> dict[str, Comparison]:
     """Compare each model with naming always the commonest class of ``target``, int [images].
 
     A model has learned something where the verdict is "first"; Holm over the models. The verdict is of
     these trained networks: of models that learned nothing, trainings differ by noise alone.
     """
-    scores = _scores(models)
+    scores = _scores(models, groups)
     commonest = (target == np.bincount(target).argmax())[None]
-    constant = Scores.of(commonest)
+    constant = Scores.of(commonest, groups)
     pairs = [Pair(name, COMMONEST, model, constant, None) for name, model in scores.items()]
     return {comparison.first: comparison for comparison in _compared(pairs, margin, span=1.0)}
 
 
-def beats(pairs: Mapping[Name, tuple[np.ndarray, np.ndarray]], margin: float = MARGIN) -> dict[Name, bool]:
+def beats(
+    pairs: Mapping[Name, tuple[np.ndarray, np.ndarray]],
+    margin: float = MARGIN,
+    groups: np.ndarray | None = None,
+) -> dict[Name, bool]:
     """Return whether a model is shown to be better than an answer that was not trained, Holm over all pairs.
 
     ``pairs`` hold bool [seeds, images] of the model and [1, images] of the other. As in ``beats_chance`` the
     verdict is of these trained networks.
     """
     asked = [
-        Pair(str(name), "", Scores.of(model), Scores.of(other), None)
+        Pair(str(name), "", Scores.of(model, groups), Scores.of(other, groups), None)
         for name, (model, other) in pairs.items()
     ]
     found = _compared(asked, margin, span=1.0)
     return {name: one.verdict == "first" for name, one in zip(pairs, found, strict=True)}
 
 
-def _scores(models: Mapping[str, np.ndarray]) -> dict[str, Scores]:
-    scores = {name: Scores.of(np.asarray(values)) for name, values in models.items()}
+def _scores(models: Mapping[str, np.ndarray], groups: np.ndarray | None = None) -> dict[str, Scores]:
+    scores = {name: Scores.of(np.asarray(values), groups) for name, values in models.items()}
     if len({len(model.mean) for model in scores.values()}) > 1:
         raise ValueError("Models can only be compared on the same images.")
     return scores

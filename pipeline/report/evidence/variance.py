@@ -6,7 +6,7 @@ them: its residual is in the variance over images already and is not counted twi
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -27,12 +27,19 @@ class Scores:
     between: float  # variance of the seeds' mean scores, n - 1; 0 of one seed
     residual: float  # the part of it that the residual of seeds × images explains
     disputed: float = 0.0  # about on how many images the seeds differ
+    each: float = 1.0  # images that one value of ``mean`` stands for: more where groups do
 
     @classmethod
-    def of(cls, scores: np.ndarray) -> "Scores":
-        """Summarise scores [seeds, images]. Raises ValueError for any other shape, or without images."""
+    def of(cls, scores: np.ndarray, groups: np.ndarray | None = None) -> "Scores":
+        """Summarise scores [seeds, images]; of images in ``groups`` [images], group by group.
+
+        Raises ValueError for any other shape, or without images.
+        """
         if scores.ndim != 2 or not scores.size:
             raise ValueError(f"Scores must be [seeds, images] and not empty; found shape {scores.shape}.")
+        if groups is not None and len(np.unique(groups)) > 1:
+            by_group = clustered(scores, groups)
+            return replace(cls.of(by_group), each=scores.shape[1] / by_group.shape[1])
         seeds, images = scores.shape
         mean = scores.mean(axis=0, dtype=np.float64)
         if seeds == 1:
@@ -42,6 +49,22 @@ class Scores:
         squares = float(_squares(scores) - seeds * np.dot(mean, mean)) / (seeds - 1)  # within images
         within = max(0.0, squares - images * between) / max(1, images - 1)
         return cls(mean, seeds, between, within / images, _disputed(scores, mean))
+
+
+def clustered(scores: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return one value for each group, [seeds, groups], of which mean and variance are those of the mean.
+
+    Each is the mean over images and what the group's images add to it, so that the variance over groups
+    is the cluster-robust one of the mean over images (Liang and Zeger 1986); with few groups it is
+    widened to the t distribution.
+    """
+    _, codes = np.unique(groups, return_inverse=True)
+    count, images = int(codes.max()) + 1, scores.shape[1]
+    mean = scores.mean(axis=1, dtype=np.float64, keepdims=True)
+    rest = scores - mean
+    sums = np.stack([np.bincount(codes, one, minlength=count) for one in rest])
+    few = stdtrit(count - 1, 0.975) / ndtri(0.975) * np.sqrt(count / (count - 1))
+    return mean + few * sums * (count / images)
 
 
 def _disputed(scores: np.ndarray, mean: np.ndarray) -> float:
