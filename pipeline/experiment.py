@@ -251,6 +251,8 @@ class Experiment(BaseModel):
     runs_dir: str = "runs"
     practical_difference: float = 0.01  # of accuracy, a fraction: what is smaller does not matter
     baselines: bool = True  # whether the report shows them
+    robustness: bool = False  # whether each network is asked under worse conditions too
+    external_test: str | None = None  # folder of images from elsewhere, one folder for each class
     path: str = ""
     runs: list[RunSettings]
 
@@ -272,8 +274,8 @@ class Experiment(BaseModel):
 
 
 EXPERIMENT_KEYS = (
-    "title", "description", "author", "runs_dir", "practical_difference", "baselines", "seeds",
-    "train_sizes", "models",
+    "title", "description", "author", "runs_dir", "practical_difference", "baselines", "robustness",
+    "external_test", "seeds", "train_sizes", "models",
 )  # fmt: skip
 
 
@@ -290,7 +292,9 @@ def _experiment(path: Path, content: dict[str, Any]) -> Experiment:
         author=_text(path, content, "author", ""),
         runs_dir=_folder(path, content, "runs_dir", "runs"),
         practical_difference=_margin(path, content),
-        baselines=_switch(path, content, "baselines"),
+        baselines=_switch(path, content, "baselines", True),
+        robustness=_switch(path, content, "robustness", False),
+        external_test=_external(path, content),
         path=str(path),
         runs=runs,
     )
@@ -400,8 +404,8 @@ def _text(path: Path, content: dict[str, Any], key: str, default: str) -> str:
     return value
 
 
-def _switch(path: Path, content: dict[str, Any], key: str) -> bool:
-    value = content.get(key, True)
+def _switch(path: Path, content: dict[str, Any], key: str, default: bool) -> bool:
+    value = content.get(key, default)
     if not isinstance(value, bool):
         raise SettingsError(f"{path}: {key} is {shown(value)}; it must be true or false.")
     return value
@@ -416,6 +420,17 @@ def _margin(path: Path, content: dict[str, Any]) -> float:
             "one point of accuracy."
         )
     return float(value)
+
+
+def _external(path: Path, content: dict[str, Any]) -> str | None:
+    if content.get("external_test") is None:
+        return None
+    folder = _folder(path, content, "external_test", "")
+    if not Path(folder).is_dir():
+        raise SettingsError(
+            f"{path}: external_test is {shown(folder)}; it must be a folder with a folder for each class."
+        )
+    return folder
 
 
 def _folder(path: Path, content: dict[str, Any], key: str, default: str) -> str:

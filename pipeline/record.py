@@ -1,11 +1,8 @@
 """RunRecord: the wall between training, which writes it, and the report, which reads it.
 
 A run's folder holds ``settings.yaml``, ``train.ipynb``, ``history.csv``, ``predictions.parquet``,
-<<<<<<< HEAD
-``baselines.json``, ``gallery.parquet``, ``model.safetensors`` and, written last, ``record.json``.
-=======
-``gallery.parquet``, ``images.parquet``, ``model.safetensors`` and, written last, ``record.json``.
->>>>>>> 69ce19b (Audit images for doubtful labels, copies, damage and odd looks)
+``baselines.json``, ``gallery.parquet``, ``images.parquet``, ``model.safetensors`` and, written last,
+``record.json``.
 """
 
 import json
@@ -41,6 +38,18 @@ STAGE_COLUMNS = (
     "augmented",  # whether training images were changed at random
     "cached_features",  # whether features were seen that were computed once, in place of images
 )
+# Worse conditions that a network may be asked under, each at three strengths, weakest first.
+CONDITIONS: dict[str, tuple[float, float, float]] = {
+    "blur": (0.015, 0.03, 0.06),  # deviation of a Gaussian, as a share of the image's side
+    "noise": (0.04, 0.08, 0.16),  # deviation of Gaussian noise, as a share of the range of levels
+    "jpeg": (50, 25, 10),  # quality
+    "brightness": (1.25, 1.5, 2.0),  # factor
+    "contrast": (0.6, 0.4, 0.2),  # factor
+    "resolution": (0.75, 0.5, 0.25),  # share of the side that is kept
+}
+CONDITIONS_VERSION = 1  # raise when images are changed in another way, so that networks are asked again
+CONDITION_COLUMNS = ("condition", "strength", "index", "target", "prediction", "probability")
+EXTERNAL_COLUMNS = ("file", "target", "prediction", "probability")
 GALLERY_COLUMNS = ("kind", "split", "index", "target", "file", "png")
 # Of each image; then, each with ``METADATA`` before its name, what the data say of it beside its class.
 IMAGE_COLUMNS = (
@@ -336,6 +345,38 @@ class RunRecord:
         if "images.parquet" not in self.details.files:
             return None
         return self._table("images.parquet", IMAGE_COLUMNS)
+
+    @cached_property
+    def conditions(self) -> pd.DataFrame | None:
+        """Answers to test images under worse conditions, columns ``CONDITION_COLUMNS``; None without any.
+
+        ``strength`` is 1 to 3; ``probability`` is that of the ``prediction``, not calibrated.
+        """
+        return self._beside("conditions.parquet", CONDITION_COLUMNS)
+
+    @cached_property
+    def external(self) -> pd.DataFrame | None:
+        """Answers to images from elsewhere, columns ``EXTERNAL_COLUMNS``; None without any."""
+        return self._beside("external.parquet", EXTERNAL_COLUMNS)
+
+    def _beside(self, name: str, columns: Sequence[str]) -> pd.DataFrame | None:
+        """Read what was asked of the whole run's network later; None where it is damaged or of another."""
+        try:
+            table = _read_table(self.folder, name, columns)
+        except RecordError:
+            return None
+        return table if table.attrs.get("weights") == self._weights else None
+
+    def write_beside(self, name: str, table: pd.DataFrame, **about: Any) -> None:
+        """Write what a whole run's network was asked later; ``about`` comes back as the table's attrs."""
+        table.attrs = {"weights": self._weights, **about}
+        with replacing(self.folder / name, "wb") as file:
+            table.to_parquet(file, index=False)
+        self.__dict__.pop(name.partition(".")[0], None)  # what was read before
+
+    @property
+    def _weights(self) -> str:
+        return self.details.files.get("model.safetensors", "")
 
     def split(self, name: Literal["val", "test"]) -> SplitPredictions:
         """Return the predictions on one split, ordered by image index."""

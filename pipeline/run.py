@@ -57,6 +57,11 @@ def run(experiment: Experiment, options: Options | None = None) -> list[RunRecor
     options = options or Options()
     _check_folder(Path(experiment.runs_dir))
     planned = plan(experiment)
+    asks = experiment.robustness or experiment.external_test
+    if asks:
+        from pipeline.inference import elsewhere  # imports torch
+
+        elsewhere.check(experiment)
     note_study(experiment, planned)
     missing = [p for p in planned if _is_missing(p, options)]
     if missing and not options.scheduler:
@@ -65,7 +70,10 @@ def run(experiment: Experiment, options: Options | None = None) -> list[RunRecor
     with Progress(ids, waiting, quiet=options.for_report) as progress:
         if missing:
             _run_all(missing, options, progress)
-    return [_record(p) for p in planned]
+    made = [_record(p) for p in planned]
+    if asks:
+        elsewhere.ask(experiment, made)
+    return made
 
 
 def records(experiment: Experiment) -> list[RunRecord]:

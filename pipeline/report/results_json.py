@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.files import write_json
 from pipeline.record import RunRecord
-from pipeline.report.chapters import data_efficiency, groups, recommendations, verdict
+from pipeline.report.chapters import conditions, data_efficiency, elsewhere, groups, recommendations, verdict
 from pipeline.report.evidence.baselines import COMMONEST, Baseline
 from pipeline.report.evidence.interval import Score
 from pipeline.report.evidence.scores import Metrics, metrics
@@ -66,13 +66,17 @@ def results(study: Study, engine: str) -> dict[str, Any]:
         "missed_by_all": study.missed_by_all,
         "label_issues": study.label_issues,
     }
-    return {key: plain(value) for key, value in (content | _of_images(study)).items()}
+    return {key: plain(value) for key, value in (content | _asked_for(study)).items()}
 
 
-def _of_images(study: Study) -> dict[str, Any]:
-    """Return what is said of groups; nothing where the study has none."""
-    found = groups.facts(study)
-    return {"groups": found} if found else {}
+def _asked_for(study: Study) -> dict[str, Any]:
+    """Return what only some studies have: groups, worse conditions, images from elsewhere."""
+    found = {
+        "groups": groups.facts(study),
+        "conditions": conditions.results(study),
+        "external_test": elsewhere.results(study),
+    }
+    return {key: value for key, value in found.items() if value}
 
 
 def plain(value: Any) -> Any:

@@ -10,9 +10,11 @@ from pipeline.report.chapters import (
     answer,
     calibration,
     classes,
+    conditions,
     confusion,
     cost,
     data_efficiency,
+    elsewhere,
     errors,
     groups,
     images,
@@ -31,7 +33,7 @@ from pipeline.report.words.sentence import Sentence
 
 CHAPTERS: tuple[ModuleType, ...] = (
     answer, images, groups, learning, accuracy, pretraining, classes, confusion, data_efficiency, errors,
-    labels, calibration, cost, tradeoffs, robustness, limits,
+    labels, calibration, conditions, elsewhere, cost, tradeoffs, robustness, limits,
 )  # fmt: skip
 
 __all__ = ["CHAPTERS", "models", "recommendations", "reproduce", "verdict"]
