@@ -70,13 +70,18 @@ def results(study: Study, engine: str) -> dict[str, Any]:
 
 
 def _asked_for(study: Study) -> dict[str, Any]:
-    """Return what only some studies have: groups, worse conditions, images from elsewhere."""
+    """Return what only some studies have: groups, measured images, worse conditions, images from elsewhere."""
     found = {
         "groups": groups.facts(study),
         "conditions": conditions.results(study),
         "external_test": elsewhere.results(study),
     }
-    return {key: value for key, value in found.items() if value}
+    measured: dict[str, Any] = {}
+    if study.images is not None:
+        measured["shortcuts"] = study.found_shortcuts
+        measured["image_properties"] = study.shortcuts
+        measured["slices"] = study.slices
+    return {key: value for key, value in found.items() if value} | measured
 
 
 def plain(value: Any) -> Any:

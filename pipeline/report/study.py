@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
 from pipeline.experiment import Experiment, RunSettings
 from pipeline.record import DatasetInfo, RunRecord
@@ -17,6 +18,8 @@ from pipeline.report.evidence.errors import Agreement, LabelIssue, Miss
 from pipeline.report.evidence.interval import Interval
 from pipeline.report.evidence.per_image import calibration_scores
 from pipeline.report.evidence.robustness import Recount, recounts
+from pipeline.report.evidence.shortcuts import Shortcut, shortcuts
+from pipeline.report.evidence.slices import Slice, slices
 from pipeline.report.evidence.tests import Comparison
 from pipeline.report.model import Model, best
 from pipeline.report.names import keys, labels, spoken
@@ -105,6 +108,31 @@ class Study:
     def targets(self) -> np.ndarray:
         """True classes of the test images, int64 [n], in the order of every prediction."""
         return self.models[0].test[0].target if self.models else np.array([], np.int64)
+
+    @property
+    def images(self) -> pd.DataFrame | None:
+        """What was measured of each image of all splits, a record's; None of older runs."""
+        return self.models[0].chosen.images if self.models else None
+
+    @cached_property
+    def shortcuts(self) -> list[Shortcut]:
+        """How well each property of the images alone tells the classes, shortcut or not."""
+        if self.images is None:
+            return []
+        return shortcuts(self.images, self.classes, grouped=self.groups is not None)
+
+    @property
+    def found_shortcuts(self) -> list[Shortcut]:
+        """The properties that are called shortcuts, the one that tells most first."""
+        return sorted((one for one in self.shortcuts if one.found), key=lambda one: -one.auc)
+
+    @cached_property
+    def slices(self) -> list[Slice]:
+        """The best model's accuracy by what is known of the test images, weakest first."""
+        best = self.best
+        if best is None or best.test_table is None:
+            return []
+        return slices(best.test_table, best.correct, best.groups)
 
     @property
     def groups(self) -> np.ndarray | None:

@@ -26,6 +26,8 @@ from pipeline.report.chapters import (
     recommendations,
     reproduce,
     robustness,
+    shortcuts,
+    slices,
     tradeoffs,
 )
 from pipeline.report.study import Study
@@ -33,7 +35,7 @@ from pipeline.report.words.sentence import Sentence
 
 CHAPTERS: tuple[ModuleType, ...] = (
     answer, images, groups, learning, accuracy, pretraining, classes, confusion, data_efficiency, errors,
-    labels, calibration, conditions, elsewhere, cost, tradeoffs, robustness, limits,
+    labels, slices, shortcuts, calibration, conditions, elsewhere, cost, tradeoffs, robustness, limits,
 )  # fmt: skip
 
 __all__ = ["CHAPTERS", "models", "recommendations", "reproduce", "verdict"]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pipeline.record import Copies, Duplicates
 from pipeline.report.model import Model
 from pipeline.report.study import Study
+from pipeline.report.words.english import join
 from pipeline.report.words.numbers import NBSP, percent
 from pipeline.report.words.phrases import commonest
 from pipeline.report.words.sentence import Sentence
@@ -12,10 +13,20 @@ from pipeline.report.words.sentence import Sentence
 MOST = 0.5  # share of the commonest class from which accuracies are set against it in the answer
 LEAK = 0.01  # share of the test images from which copies in train are told in the answer
 
+PROPERTIES = {  # as sentences call them
+    "size": "size",
+    "aspect": "shape",
+    "brightness": "brightness",
+    "colour_cast": "colour cast",
+    "blur": "blur",
+    "file_type": "file type",
+    "file_number": "number in the file name",
+}
+
 
 def warnings(study: Study) -> list[Sentence | None]:
     """Return what a reader of any answer to a study must know."""
-    return [one_class(study), leak(study)]
+    return [one_class(study), leak(study), shortcut(study)]
 
 
 def one_class(study: Study) -> Sentence | None:
@@ -103,3 +114,18 @@ def small_input(model: Model) -> Sentence | None:
     )
     evidence = {"model": model, "trained": trained, "seen": network.input_size}
     return Sentence(text, "answer.small-input", evidence, ("tbl-models",))
+
+
+def shortcut(study: Study) -> Sentence | None:
+    """Warn of properties beside what images show by which alone the classes can be told."""
+    found = study.found_shortcuts
+    if not found:
+        return None
+    said = [
+        f"{PROPERTIES[one.property]} ({percent(one.accuracy)}, chance {percent(one.chance)})" for one in found
+    ]
+    text = (
+        "A warning: classes can be told without a look at what images show, better than by chance, by "
+        f"{join(said)} alone; the models may have learned that."
+    )
+    return Sentence(text, "answer.shortcuts", {"shortcuts": found}, ("tbl-shortcuts",))

@@ -1,0 +1,93 @@
+"""Shortcuts: whether light, size, sharpness or the file alone can tell the classes."""
+
+import numpy as np
+from IPython.display import Markdown
+from matplotlib.figure import Figure
+
+from pipeline.report.evidence.shortcuts import Shortcut, properties
+from pipeline.report.look import floats, section, theme
+from pipeline.report.look.paragraph import Words
+from pipeline.report.look.table import name, table
+from pipeline.report.look.theme import short
+from pipeline.report.study import Study
+from pipeline.report.words.numbers import percent
+from pipeline.report.words.sentence import Sentence
+from pipeline.report.words.warnings import PROPERTIES as NAMES
+
+MOST_DRAWN = 3
+REFERENCES = ("fig-shortcuts", "tbl-shortcuts")
+
+
+def opening(study: Study) -> Markdown:
+    """Begin the section, which is shown where a shortcut is found."""
+    return section.opening(bool(study.found_shortcuts))
+
+
+def closing(study: Study) -> Markdown:
+    """End the section."""
+    return section.closing(bool(study.found_shortcuts))
+
+
+def words(study: Study) -> Words:
+    """Say of each shortcut how well it tells the classes; nothing where none is found."""
+    return Words(study, [_said(one) for one in study.found_shortcuts], told=REFERENCES)
+
+
+def _said(one: Shortcut) -> Sentence:
+    text = (
+        f"By {NAMES[one.property]} alone, {percent(one.accuracy)} of the images are given their class, each "
+        f"class counted alike, where chance gives {percent(one.chance)}; “{one.told}” is told best."
+    )
+    return Sentence(text, "shortcuts.found", one, REFERENCES)
+
+
+def _none(study: Study) -> str:
+    return "" if study.found_shortcuts else "No property of the images or files tells the classes by itself."
+
+
+@floats.figure("fig-shortcuts", why=_none)
+def figure(study: Study) -> Figure:
+    """Draw how each shortcut is spread in the class that it tells best and in all others."""
+    known = study.found_shortcuts[:MOST_DRAWN]
+    drawing = theme.figure(2.4)
+    images = study.images
+    if images is None:
+        return drawing
+    measured = properties(images)
+    for axes, one in zip(drawing.subplots(1, len(known), squeeze=False)[0], known, strict=True):
+        values, mine = (
+            measured[one.property][:, 0],
+            images["target"].to_numpy() == study.classes.index(one.told),
+        )
+        edges = np.histogram_bin_edges(values[np.isfinite(values)], 24)
+        for side, label, style in ((~mine, "all others", {"alpha": 0.5}), (mine, short(one.told, 18), {})):
+            color = theme.BAR.light if label == "all others" else theme.BAD.light
+            axes.hist(
+                values[side],
+                edges,
+                density=True,
+                label=label,
+                color=color,
+                histtype="stepfilled" if style else "step",
+                **style,
+            )
+        axes.set(xlabel=NAMES[one.property], yticks=[])
+        axes.legend(frameon=False, fontsize=8)
+    return drawing
+
+
+@floats.table("tbl-shortcuts", why=_none)
+def listed(study: Study) -> Markdown:
+    """List every property that was asked."""
+    rows = [
+        [
+            NAMES[one.property],
+            percent(one.accuracy),
+            percent(one.chance),
+            f"{one.p:.3f}" if one.p >= 0.001 else "< 0.001",
+            f"{name(one.told, 30)} ({one.auc:.2f})",
+            "yes" if one.found else "no",
+        ]
+        for one in study.shortcuts
+    ]
+    return table(["By", "Accuracy", "Chance", "p", "Told best", "Shortcut"], rows, "lrrrll")
