@@ -15,6 +15,7 @@ from PIL import Image
 from sklearn.metrics import ConfusionMatrixDisplay
 from torch import Tensor
 
+from pipeline import fonts
 from pipeline.experiment import RunSettings
 from pipeline.learn.data.augment import Draw, augment, generator
 from pipeline.learn.data.images import ImageData, Split
@@ -27,6 +28,7 @@ AUGMENTED_IMAGES = 6
 VIEWS = 6
 MOST_ERRORS = 2000
 MOST_CLASSES_SHOWN = 20
+MOST_CLASSES_NAMED = 60  # at the sides of a confusion matrix
 LONGEST_NAME = 24
 
 Row = tuple[str, str, int, int, str, bytes]
@@ -117,7 +119,7 @@ def show_samples(images: ImageData) -> Figure:
     chosen = [row for row in sample_rows(images) if int(images.train.targets[row]) in labels]
     rows = [[r for r in chosen if int(images.train.targets[r]) == label] for label in labels]
     pictures = [[images.train.pixels[r].cpu() for r in row] for row in rows]
-    return _mosaic(pictures, [images.classes[label] for label in labels])
+    return _mosaic(pictures, _names(images.classes, labels))
 
 
 def show_augmented(images: ImageData, settings: RunSettings) -> Figure:
@@ -125,7 +127,7 @@ def show_augmented(images: ImageData, settings: RunSettings) -> Figure:
     rows = sample_rows(images, 1)[:AUGMENTED_IMAGES]
     views = augmented_views(images, rows, settings).cpu()
     pictures = [[images.train.pixels[row].cpu(), *views[:, i]] for i, row in enumerate(rows)]
-    names = [images.classes[int(images.train.targets[row])] for row in rows]
+    names = _names(images.classes, [int(images.train.targets[row]) for row in rows])
     return _mosaic(pictures, names, ["as it is", *(f"epoch {epoch + 1}" for epoch in range(VIEWS))])
 
 
@@ -147,10 +149,20 @@ def _mosaic(
     axes.imshow(canvas, interpolation="nearest")
     for set_ticks, names in ((axes.set_yticks, row_names), (axes.set_xticks, column_names)):
         places = [i * step + side / 2 for i in range(len(names))]
-        set_ticks(places, [_short(name) for name in names], parse_math=False)  # "$" is a dollar sign
+        family = fonts.families("".join(names))
+        set_ticks(places, names, parse_math=False, fontfamily=family)  # "$" is a dollar sign
     axes.tick_params(length=0, labeltop=True, labelbottom=False)
     axes.spines[:].set_visible(False)
     return figure
+
+
+def _names(classes: Sequence[str], labels: Sequence[int]) -> list[str]:
+    """Return short names for a figure; what no font here draws becomes a number, and that is printed."""
+    lost = {k: classes[k] for k in sorted(set(labels)) if fonts.undrawn(classes[k])}
+    if lost:
+        told = ", ".join(f"class {k} is {name}" for k, name in lost.items())
+        print(f"No font here draws all letters of some names: {told}.")
+    return [f"class {k}" if k in lost else _short(classes[k]) for k in labels]
 
 
 def _short(name: str) -> str:
@@ -172,19 +184,21 @@ def show_curves(history: pd.DataFrame) -> Figure:
 def show_confusion(predictions: Mapping[str, SplitPredictions], classes: Sequence[str]) -> Figure:
     """Draw the confusion matrix of test: rows are true classes, columns answers."""
     split = predictions["test"]
-    # A class name may hold $ or other markup, which Matplotlib must show and not read.
-    names = [name.replace("$", r"\$") for name in classes]
     side = min(14.0, 3.0 + 0.5 * len(classes))
     figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    named = len(classes) <= MOST_CLASSES_NAMED
+    names = _names(classes, range(len(classes))) if named else []
     ConfusionMatrixDisplay.from_predictions(
         split.target,
         split.predicted,
         labels=np.arange(len(classes)),
-        display_labels=names,
-        xticks_rotation="vertical",
         include_values=len(classes) <= 20,
         colorbar=False,
         cmap="Blues",
-        ax=figure.subplots(),
+        ax=axes,
     )
+    family = fonts.families("".join(names))
+    axes.set_xticks(range(len(names)), names, rotation="vertical", parse_math=False, fontfamily=family)
+    axes.set_yticks(range(len(names)), names, parse_math=False, fontfamily=family)
     return figure

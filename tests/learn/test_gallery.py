@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from pipeline import fonts
 from pipeline.experiment import RunSettings
 from pipeline.learn import data, device, gallery
 from pipeline.learn.models.weights import Preprocessing
@@ -106,6 +107,39 @@ def test_figures_name_classes_as_they_are_written(loaded):
         assert names == ["<b>", "a $x$ b", "a very long name of a c…"]
         assert not any(label.get_parse_math() for label in axes.get_yticklabels())
         figure.savefig(io.BytesIO(), format="png")
+
+
+def test_names_that_no_font_draws_are_numbered_and_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(fonts, "_others", list)  # a machine without fonts of its own
+    images, _ = load(tmp_path, {"cat": 4, "止血钳": 4, "مقص": 4})
+    drawn = [
+        gallery.show_samples(images),
+        gallery.show_confusion({"test": predictions(images.test)}, images.classes),
+    ]
+    for figure in drawn:
+        assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["cat", "مقص", "class 2"]
+        figure.savefig(io.BytesIO(), format="png")  # a missing glyph would warn, which is an error
+        assert capsys.readouterr().out == "No font here draws all letters of some names: class 2 is 止血钳.\n"
+
+
+def test_a_font_of_the_machine_draws_what_the_usual_one_lacks(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(fonts, "_others", lambda: [("Latin", frozenset("ab")), ("Han", frozenset("止血钳"))])
+    images, _ = load(tmp_path, {"cat": 4, "止血钳": 4})
+    labels = gallery.show_samples(images).axes[0].get_yticklabels()
+    assert [(label.get_text(), label.get_fontfamily()) for label in labels] == [
+        ("cat", ["DejaVu Sans", "Han"]),
+        ("止血钳", ["DejaVu Sans", "Han"]),
+    ]
+
+
+def test_a_confusion_matrix_of_many_classes_is_drawn_without_names():
+    many = [f"class {k}" for k in range(1000)]
+    split = SplitPredictions(np.arange(2), np.array([0, 999]), np.eye(1000, dtype=np.float32)[[0, 998]])
+    figure = gallery.show_confusion({"test": split}, many)
+    assert len(figure.axes[0].get_xticks()) == 0
+    figure.savefig(io.BytesIO(), format="png")
 
 
 def test_the_first_column_of_augmented_images_is_as_it_is(loaded):

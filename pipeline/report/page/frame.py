@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from pipeline.record import RunRecord
 from pipeline.report.look.markup import typst_string
+from pipeline.report.page import unprintable
 from pipeline.report.page.templates import filled
 from pipeline.report.render import engine_name
 from pipeline.report.study import Study
@@ -30,7 +31,9 @@ def cover(study: Study, today: date | None = None) -> Markdown:
     parts = [experiment.author, runs, models, f"{day.day} {day:%B %Y}"]
     facts = " · ".join(filter(None, parts))
     words = [experiment.title, experiment.description, facts]
-    paper = f"#cover({', '.join(map(typst_string, words))})"
+    spelling = unprintable.rules(study)
+    note = "#text(size: 8.5pt, fill: muted, unprintable)" if spelling else ""
+    paper = "\n".join(filter(None, [spelling, f"#cover({', '.join(map(typst_string, words))})", note]))
     return filled("cover", paper, title=words[0], description=words[1], facts=facts)
 
 
