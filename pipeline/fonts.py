@@ -33,10 +33,8 @@ def undrawn(text: str) -> set[str]:
 
 def spelled(text: str, lost: Container[str]) -> str:
     """Return ``text`` with its lost characters by name or number: [U+6B62 U+8840] 3."""
-    parts = []
-    for gone, run in groupby(text, key=lambda character: character in lost):
-        parts.append(f"[{' '.join(map(named, run))}]" if gone else "".join(run))
-    return "".join(parts)
+    runs = [(gone, list(run)) for gone, run in groupby(text, key=lambda character: character in lost)]
+    return "".join(f"[{' '.join(map(named, run))}]" if gone else "".join(run) for gone, run in runs)
 
 
 def named(character: str) -> str:

@@ -57,6 +57,7 @@ HOSTILE_CLASSES = (
     "*stars* _and_ ~tildes~",
     "<script>alert('1')</script>",
     "\\",
+    "🦊 止血钳 كلب 7",
 )
 
 

@@ -113,11 +113,9 @@ def test_names_that_no_font_draws_are_numbered_and_told(tmp_path, monkeypatch, c
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(fonts, "_others", list)  # a machine without fonts of its own
     images, _ = load(tmp_path, {"cat": 4, "止血钳": 4, "مقص": 4})
-    drawn = [
-        gallery.show_samples(images),
-        gallery.show_confusion({"test": predictions(images.test)}, images.classes),
-    ]
-    for figure in drawn:
+    answers = {"test": predictions(images.test)}
+    for draw in (gallery.show_samples, lambda images: gallery.show_confusion(answers, images.classes)):
+        figure = draw(images)
         assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["cat", "مقص", "class 2"]
         figure.savefig(io.BytesIO(), format="png")  # a missing glyph would warn, which is an error
         assert capsys.readouterr().out == "No font here draws all letters of some names: class 2 is 止血钳.\n"

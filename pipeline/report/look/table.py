@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from IPython.display import Markdown
 
 from pipeline.report.look.theme import short
-from pipeline.report.words.english import escape_markdown
+from pipeline.report.words.english import escape_markdown, isolated
 
 ROOM = 110  # characters side by side that a page of the PDF holds in a table
 BETWEEN = 2  # characters that the gap between two columns takes
@@ -25,7 +25,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> M
 
 def name(text: str, limit: int = 48) -> str:
     """Return the name of a class or a model as Markdown, cut in the middle where it is long."""
-    return escape_markdown(short(text, limit))
+    return escape_markdown(isolated(short(text, limit)))
 
 
 def bold(text: str, when: bool = True) -> str:
@@ -56,7 +56,7 @@ def _room(words: str, bold: bool = False) -> int:
 
 def _plain(cell: str) -> str:
     """Return about what a reader sees of a cell: references are words, escapes and marks are not."""
-    words = re.sub(r"@(fig|tbl)-[a-z0-9-]+", "Figure 00", cell)
+    words = re.sub(r"@(fig|tbl)-[a-z0-9-]+", "Figure 00", re.sub(r"`[^`]*`\{=\w+\}", "", cell))
     return re.sub(r"\\(?=[\W_])|\*\*|`", "", words)
 
 

@@ -20,7 +20,7 @@ from pipeline.report.look.theme import letters, short
 from pipeline.report.model import Model
 from pipeline.report.page.templates import filled
 from pipeline.report.study import Study
-from pipeline.report.words.english import plural
+from pipeline.report.words.english import isolated, plural
 from pipeline.report.words.numbers import percent
 
 MOST_BYTES = 1_200_000  # of PNG that travel in the page
@@ -40,10 +40,14 @@ def explorer(study: Study) -> Markdown:
         return raw()
     return filled(
         "explorer",
-        classes=[short(name, 24) for name in study.classes],
+        classes=[_name(name, 24) for name in study.classes],
         panels=[_panel(study, model, pool) for model in study.models],
         groups=_groups(study, pool, images),
     )
+
+
+def _name(name: str, limit: int) -> str:
+    return isolated(short(name, limit))
 
 
 def _pool(study: Study, images: dict[int, bytes]) -> list[int]:
@@ -81,7 +85,7 @@ def _panel(study: Study, model: Model, pool: list[int]) -> dict[str, Any]:
 def _cell(classes: list[str], counts: np.ndarray, cell: Cell, kept: set[Cell]) -> dict[str, Any]:
     count = int(counts[cell])
     shade = (count / max(int(counts[cell[0]].sum()), 1)) ** POWER
-    label, answer = (short(classes[k], 60) for k in cell)
+    label, answer = (_name(classes[k], 60) for k in cell)
     return {
         "true": cell[0],
         "predicted": cell[1],
@@ -98,7 +102,7 @@ def _pairs(classes: list[str], counts: np.ndarray, kept: set[Cell]) -> Iterator[
     order = np.argsort(-errors, axis=None, kind="stable")[:MOST_PAIRS]
     for true, predicted in (divmod(int(place), len(classes)) for place in order):
         if errors[true, predicted]:
-            names = {"label": short(classes[true], 40), "answer": short(classes[predicted], 40)}
+            names = {"label": _name(classes[true], 40), "answer": _name(classes[predicted], 40)}
             yield {**_cell(classes, counts, (true, predicted), kept), **names}
 
 
@@ -116,7 +120,7 @@ def _groups(study: Study, pool: list[int], images: dict[int, bytes]) -> list[dic
 
 def _group(study: Study, of_class: dict[int, list[dict[str, Any]]], labels: list[int]) -> dict[str, Any]:
     items = [image for label in labels for image in of_class[label]]
-    first, last = (short(study.classes[label], LONGEST) for label in (labels[0], labels[-1]))
+    first, last = (_name(study.classes[label], LONGEST) for label in (labels[0], labels[-1]))
     names = first if len(labels) == 1 else f"{first} … {last}"
     return {"summary": f"{names}: {plural(len(items), 'image')}", "images": items}
 
@@ -125,7 +129,7 @@ def _image(study: Study, index: int, row: int, png: bytes) -> dict[str, Any]:
     splits = [(letters(study)[model.key], model.chosen_test) for model in study.models]
     guesses = [int(split.predicted[row]) for _, split in splits]
     said = [
-        f"{mark}: {short(study.classes[guess], 30)}, {percent(float(split.probability[row].max()), 0)}"
+        f"{mark}: {_name(study.classes[guess], 30)}, {percent(float(split.probability[row].max()), 0)}"
         for (mark, split), guess in zip(splits, guesses, strict=True)
     ]
     true = int(study.targets[row])
@@ -133,7 +137,7 @@ def _image(study: Study, index: int, row: int, png: bytes) -> dict[str, Any]:
         "true": true,
         "predicted": ",".join(map(str, guesses)),
         "index": index,
-        "label": short(study.classes[true], 40),
+        "label": _name(study.classes[true], 40),
         "said": said,
         "source": Markup(f"data:image/png;base64,{base64.b64encode(png).decode()}"),
     }

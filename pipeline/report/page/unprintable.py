@@ -21,7 +21,7 @@ NOTE = (
 
 
 def rules(study: Study) -> str:
-    """Return Typst that spells such characters wherever they stand from here on, and says so; often nothing."""
+    """Return Typst that spells such characters wherever they stand from here on; often nothing."""
     found = sorted(unprintable(_names(study)))
     if not found:
         return ""
@@ -37,7 +37,7 @@ def rules(study: Study) -> str:
 
 def unprintable(text: str) -> set[str]:
     """Return the characters of ``text`` that no font has which Typst finds: its own and this machine's."""
-    found, asked = set[str](), set(COMMON.sub("", text))
+    found, asked = set[str](), set(filter(str.isprintable, COMMON.sub("", text)))
     while asked - found:
         source = "\n\n".join(f'#"\\u{{{ord(character):x}}}"' for character in sorted(asked - found))
         try:

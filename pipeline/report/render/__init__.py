@@ -15,7 +15,7 @@ Engine = Literal["quarto", "embedded"]
 ENGINES: tuple[Engine, ...] = ("quarto", "embedded")
 FORMATS = ("html", "pdf")
 ENGINE_VARIABLE = "HEADSTART_ENGINE"
-FOLDER_VARIABLE = "HEADSTART_REPORTS"  # where the report is written: cells run in another folder
+FOLDER_VARIABLE = "HEADSTART_REPORTS"  # where cells write what stands beside the report
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,18 @@ def render(
     else:
         from pipeline.report.render import embedded as renderer  # type: ignore[no-redef]
     name = renderer.describe()
-    told = {ENGINE_VARIABLE: name, FOLDER_VARIABLE: str(output.parent.absolute())}
-    contents, warnings = renderer.render(qmd, parameters, formats, told)
-    files = {key: output.with_name(f"{output.name}.{key}") for key in contents}
-    _write_all({files[key]: content for key, content in contents.items()})
+    with tempfile.TemporaryDirectory(prefix="headstart-") as beside:
+        told = {ENGINE_VARIABLE: name, FOLDER_VARIABLE: beside}
+        contents, warnings = renderer.render(qmd, parameters, formats, told)
+        files = {key: output.with_name(f"{output.name}.{key}") for key in contents}
+        _write_all({files[key]: content for key, content in contents.items()} | _below(beside, output.parent))
     return Rendered(files, name, tuple(warnings))
+
+
+def _below(folder: str, target: Path) -> dict[Path, bytes]:
+    """Return what the cells wrote for machines, by where it goes: with the report, or not at all."""
+    found = [path for path in Path(folder).rglob("*") if path.is_file()]
+    return {target / path.relative_to(folder): path.read_bytes() for path in found}
 
 
 def choose_engine(engine: str | None = None) -> Engine:
@@ -121,6 +128,7 @@ def _write_all(contents: Mapping[Path, bytes]) -> None:
     path = Path()
     try:
         for path, content in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
             partials[path].write_bytes(content)
         for path, partial in partials.items():
             partial.replace(path)

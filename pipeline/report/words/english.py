@@ -13,20 +13,33 @@ _SPECIAL = re.compile(
 )
 _LIST = re.compile(r"^(\w+)([.)])")
 _JOINERS = "\u200c\u200d"  # hold letters and emoji together in some scripts
+# Hebrew, Arabic and their kin; within two marks their order does not reach the numbers around them.
+_LEFTWARD = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe\U00010800-\U00010fff\U0001e800-\U0001efff]")
+_OPEN, _CLOSE = "\u2068", "\u2069"
+_AS_MARKUP = {_OPEN: f"`<bdi>`{{=html}}`{_OPEN}`{{=typst}}", _CLOSE: f"`</bdi>`{{=html}}`{_CLOSE}`{{=typst}}"}
 
 
 def escape_markdown(text: str) -> str:
     """Return Markdown that shows ``text`` as written, in Pandoc, Quarto, HTML and Typst.
 
     Nothing in it can become markup, mathematics, code, a link, a citation, a shortcode, raw HTML or
-    Typst, or a table cell's end. Line breaks and control characters become spaces.
+    Typst, or a table cell's end. Line breaks and control characters become spaces. Quoted names that run
+    from right to left are set apart.
     """
-    return _LIST.sub(r"\1\\\2", _SPECIAL.sub(r"\\\g<0>", flat(text)))
+    plain = _LIST.sub(r"\1\\\2", _SPECIAL.sub(r"\\\g<0>", flat(text)))
+    apart = re.sub("(?<=“)[^“”]+(?=”)", lambda quoted: isolated(quoted[0]), plain)
+    return re.sub(f"[{_OPEN}{_CLOSE}]", lambda mark: _AS_MARKUP[mark[0]], apart)
+
+
+def isolated(name: str) -> str:
+    """Return a name between marks that keep its direction to itself, where it runs from right to left."""
+    found = _LEFTWARD.search(name) and not name.startswith(_OPEN)
+    return f"{_OPEN}{name}{_CLOSE}" if found else name
 
 
 def flat(text: str) -> str:
     """Return ``text`` on one line, without control characters and outer spaces."""
-    shown = (c if c.isprintable() or c in NBSP + _JOINERS else " " for c in text)
+    shown = (c if c.isprintable() or c in NBSP + _JOINERS + _OPEN + _CLOSE else " " for c in text)
     return re.sub(" +", " ", "".join(shown)).strip(" ")
 
 

@@ -6,7 +6,9 @@ from xml.etree import ElementTree
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
+from pipeline import fonts
 from pipeline.report.chapters import accuracy, images
 from pipeline.report.look import floats, svg, theme
 from tests.report.conftest import StudyOf
@@ -89,6 +91,17 @@ def test_scripts_that_the_font_lacks_stay_text(study_of: StudyOf) -> None:
         element.text for element in ElementTree.fromstring(content).iter("{http://www.w3.org/2000/svg}text")
     ]
     assert any("ミナミコアリクイ" in (text or "") for text in words)
+    assert "[U+30DF U+30CA…U+FF09]" in words  # for paper
+
+
+def test_scripts_that_a_font_of_the_machine_has_become_outlines(
+    study_of: StudyOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawing = images.samples(study_of("long_names"))
+    japanese = frozenset("ミナミコアリクイ（）…")
+    monkeypatch.setattr(fonts, "_others", lambda: [("Some Japanese font", japanese)])
+    assert "<text" not in svg.write(drawing)
+    assert all("Some Japanese font" in text.get_fontfamily() for text in drawing.findobj(Text))
 
 
 def test_latin_words_become_outlines(study_of: StudyOf) -> None:

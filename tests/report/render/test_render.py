@@ -24,6 +24,16 @@ Made from `{python} params_file`.
 """
 
 
+NUMBERS = """
+```{python}
+#| include: false
+from pipeline.report.render import results_path
+results_path("out").parent.mkdir()
+results_path("out").write_text("{}")
+```
+"""
+
+
 @pytest.fixture
 def small(tmp_path, monkeypatch):
     """A document that says which params file it got."""
@@ -114,11 +124,19 @@ def test_output_folder_that_is_a_file_is_an_error_before_any_work(small, tmp_pat
 
 def test_failed_render_leaves_an_earlier_report_alone(tmp_path):
     (tmp_path / "out.html").write_text("earlier")
-    qmd = write_project(tmp_path, SMALL + "\n```{=typst}\n#nowhere\n```\n")
+    qmd = write_project(tmp_path, SMALL + NUMBERS + "\n```{=typst}\n#nowhere\n```\n")
     with pytest.raises(RenderError, match="unknown variable: nowhere"):
         rendering.render(qmd, tmp_path / "x.yaml", tmp_path / "out", engine="embedded")
     assert (tmp_path / "out.html").read_text() == "earlier"
     assert not (tmp_path / "out.pdf").exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_numbers_for_machines_come_with_their_report(tmp_path):
+    qmd = write_project(tmp_path, SMALL + NUMBERS)
+    rendering.render(qmd, tmp_path / "x.yaml", tmp_path / "out", ("html",), engine="embedded")
+    assert (tmp_path / "out" / "results.json").read_text() == "{}"
+    assert sorted(path.name for path in tmp_path.glob("out*")) == ["out", "out.html"]
 
 
 def test_report_that_cannot_be_stored_whole_leaves_nothing_new(small, tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.report.look import table
 from pipeline.report.words import english, numbers
 from pipeline.report.words.english import escape_markdown, flat
 from pipeline.report.words.numbers import NBSP
@@ -68,6 +69,17 @@ def test_hostile_names_survive_typst() -> None:
 @given(st.lists(st.text(alphabet=ASCII + "é\n\t", min_size=1, max_size=30).filter(flat), min_size=20))
 def test_any_text_is_shown_as_written(names: list[str]) -> None:
     assert shown_as(names) == [flat(name) for name in names]
+
+
+def test_names_from_right_to_left_keep_their_direction_to_themselves() -> None:
+    markdown = table.name("كلب 7") + ": 12; " + escape_markdown("most often “קוף” for “cat”: 3 images.")
+    page = pypandoc.convert_text(markdown, "html", format="markdown")
+    assert "<bdi>كلب 7</bdi>: 12" in page
+    assert "“<bdi>קוף</bdi>” for “cat”: 3" in page
+    paper = pypandoc.convert_text(markdown, "typst", format="markdown")
+    assert "\u2068كلب 7\u2069: 12" in paper
+    assert "bdi" not in paper
+    assert table.table(["x"], [[table.name("كلب" * 9)]], "l").data.count("-") < 40  # marks take no room
 
 
 def test_shortcodes_are_broken_up() -> None:
