@@ -55,6 +55,7 @@ local function raw(el)
   if el.format == "page" then return page and pandoc.RawBlock("html", el.text) or {} end
   if el.format == "typst" then return page and {} or nil end
   if el.format == "html" and el.text:match("^%s*<!%-%-") then return {} end
+  if el.format == "html" and el.text:match("^</?bdi>$") then return page and el or {} end
   local first = el.text:match("[^\n]*")
   if el.format == "html" then stop(("HTML '%s' outside a ```{=html} block"):format(first), first) end
   stop(("raw %s '%s'"):format(el.format, first), el.format == "tex" and first or "{=" .. el.format)
