@@ -30,7 +30,7 @@ from pipeline.inference.dataset import about
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.source import Chosen
 from pipeline.inference.whole_network import WholeNetwork
-from pipeline.learn.evaluate import seconds
+from pipeline.learn.speed import in_turn
 
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
 LEAST_AGREEMENT = 0.999  # share of images with the same answer, without which nothing is written
@@ -264,9 +264,6 @@ def _cost(checked: Checked, before: np.ndarray, after: np.ndarray) -> str:
 
 def _latency(predictor: Predictor, run: Run, image: np.ndarray, name: str) -> str:
     """Say what one image alone takes, from pixels to probabilities, here and now."""
-    ours, theirs = (_milliseconds(ask, image, predictor) for ask in (_ours(predictor), run))
+    asks = [lambda ask=ask: ask(image) for ask in (_ours(predictor), run)]
+    ours, theirs = (1000 * statistics.median(seconds) for seconds in in_turn(asks, predictor.hardware))
     return f"One image takes {theirs:.2f} ms ({name}); with PyTorch here {ours:.2f} ms."
-
-
-def _milliseconds(ask: Run, image: np.ndarray, predictor: Predictor) -> float:
-    return 1000 * statistics.median(seconds(lambda: ask(image), predictor.hardware))
