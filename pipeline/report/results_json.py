@@ -70,7 +70,7 @@ def results(study: Study, engine: str) -> dict[str, Any]:
 
 
 def _asked_for(study: Study) -> dict[str, Any]:
-    """Return what only some studies have: groups, measured images, worse conditions, images from elsewhere."""
+    """Return what only some studies have: groups, measured images, worse conditions, images elsewhere."""
     found = {
         "groups": groups.facts(study),
         "conditions": conditions.results(study),

@@ -1,5 +1,7 @@
 """What a network is made of and what it costs: parameters, multiply-adds, and a short table of stages."""
 
+# No result depends on this module: it is no part of a run's identity.
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +16,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 MIN_ROWS, MAX_ROWS = 5, 12
 Shapes = dict[nn.Module, tuple[int, ...]]
+MAX_PARTS = 8
 JOINT = " to "
+SILENT = ("Identity", "Flatten", "Dropout")
+WORDS = {
+    "Conv2d": "convolution", "MaxPool2d": "max pooling", "AvgPool2d": "mean pooling",
+    "AdaptiveAvgPool2d": "global mean", "AdaptiveMaxPool2d": "global max", "BatchNorm2d": "BatchNorm",
+    "Stem": "whitened patches, GELU",
+}  # fmt: skip
 OWN = "own parameters"  # as a class token, which belongs to no layer
 
 
@@ -76,14 +85,17 @@ class Stage:
     kind: str
     output: tuple[int, ...]  # channels × height × width, or features; () when it did not run
     parameters: int
+    parts: tuple[str, ...] = ()  # its layers, as "3×3 convolution"; equal ones in a row counted
+    trained: int = 0  # parameters that training may change
 
     def joined(self, other: "Stage") -> "Stage":
         """Return the row for this stage and the one after it."""
         kinds = dict.fromkeys((*self.kind.split(", "), *other.kind.split(", ")))
         first = self.name.partition(JOINT)[0]
         output = other.output or self.output
-        parameters = self.parameters + other.parameters
-        return Stage(f"{first}{JOINT}{other.name}", ", ".join(kinds), output, parameters)
+        parameters, trained = self.parameters + other.parameters, self.trained + other.trained
+        parts = tuple(dict.fromkeys((*self.parts, *other.parts)))
+        return Stage(f"{first}{JOINT}{other.name}", ", ".join(kinds), output, parameters, parts, trained)
 
     @property
     def resolution(self) -> object:
@@ -93,7 +105,14 @@ class Stage:
     def as_row(self) -> dict[str, Any]:
         unseen = "" if self.kind == OWN else "in training only"
         output = " × ".join(f"{side:,}" for side in self.output) or unseen
-        return {"name": self.name, "kind": self.kind, "output": output, "parameters": self.parameters}
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "output": output,
+            "parameters": self.parameters,
+            "parts": list(self.parts[:MAX_PARTS]) + ["…"] * (len(self.parts) > MAX_PARTS),
+            "trained": self.trained,
+        }
 
 
 def _stages(network: nn.Module, shapes: Shapes) -> list[Stage]:
@@ -133,7 +152,38 @@ def _stage(name: str, module: nn.Module, shapes: Shapes, seen: set[nn.Parameter]
     new = set(module.parameters()) - seen
     seen |= new
     parameters = sum(p.numel() for p in new)
-    return Stage(name.removeprefix("backbone."), kind, shapes.get(module, ()), parameters)
+    trained = sum(p.numel() for p in new if p.requires_grad)
+    parts = tuple(_parts(module))
+    return Stage(name.removeprefix("backbone."), kind, shapes.get(module, ()), parameters, parts, trained)
+
+
+def _parts(module: nn.Module) -> Iterator[str]:
+    """Yield the layers of a module in words, in their order; the same ones again in a row are counted."""
+    layers = [words for layer in module.modules() if (words := _layer(layer))]
+    period = next((n for n in range(1, len(layers) + 1) if layers == layers[:n] * (len(layers) // n)), 1)
+    times = len(layers) // period if layers else 1
+    yield from layers[:period]
+    if times > 1:
+        yield f"{times} times"
+
+
+def _layer(layer: nn.Module) -> str:
+    """Return "3×3 convolution, stride 2" for a layer that has no layers of its own; "" for any other."""
+    if list(layer.children()):
+        return ""
+    name = WORDS.get(type(layer).__name__, type(layer).__name__)
+    kernel, stride = (
+        getattr(layer, "kernel_size", getattr(layer, "kernel", None)),
+        getattr(layer, "stride", 1),
+    )
+    if kernel is None and isinstance(layer, nn.Linear):
+        return "fully connected"
+    size = (
+        f"{kernel[0]}×{kernel[-1]} " if isinstance(kernel, tuple) else f"{kernel}×{kernel} " if kernel else ""
+    )
+    step = stride[0] if isinstance(stride, tuple) else stride
+    skips = f", stride {step}" if isinstance(step, int) and step > 1 and "pool" not in name else ""
+    return "" if name in SILENT else f"{size}{name}{skips}"
 
 
 def _joined(rows: list[Stage]) -> list[Stage]:

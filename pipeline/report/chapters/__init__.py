@@ -1,4 +1,4 @@
-"""The report's chapters, one file a heading: its facts, sentences, figures and tables.
+"""The report's chapters, one file for each thing told: its facts, sentences, figures and tables.
 
 ``words`` of each chapter are its sentences in results.json, below the chapter's ``SECTION`` or name.
 """
@@ -9,6 +9,7 @@ from pipeline.report.chapters import (
     accuracy,
     answer,
     calibration,
+    checked,
     classes,
     conditions,
     confusion,
@@ -23,11 +24,15 @@ from pipeline.report.chapters import (
     limits,
     models,
     pretraining,
+    recipes,
     recommendations,
     reproduce,
     robustness,
+    short,
     shortcuts,
     slices,
+    sources,
+    tasks,
     tradeoffs,
 )
 from pipeline.report.study import Study
@@ -36,9 +41,10 @@ from pipeline.report.words.sentence import Sentence
 CHAPTERS: tuple[ModuleType, ...] = (
     answer, images, groups, learning, accuracy, pretraining, classes, confusion, data_efficiency, errors,
     labels, slices, shortcuts, calibration, conditions, elsewhere, cost, tradeoffs, robustness, limits,
+    short, checked,
 )  # fmt: skip
 
-__all__ = ["CHAPTERS", "models", "recommendations", "reproduce", "verdict"]
+__all__ = ["CHAPTERS", "models", "recipes", "recommendations", "reproduce", "sources", "tasks", "verdict"]
 
 
 def verdict(study: Study) -> dict[str, list[Sentence]]:

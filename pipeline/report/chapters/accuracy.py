@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -14,12 +13,12 @@ from pipeline.report.evidence.per_image import f1_scores
 from pipeline.report.evidence.tests import compare_scores
 from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
-from pipeline.report.look.table import NONE, bold, name, table
-from pipeline.report.look.theme import letters, two_lines
+from pipeline.report.look.table import NONE, Cell, Table, bold, name, table
+from pipeline.report.look.theme import letters
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.claims import Claim, Standing, claim, every_claim, standing
-from pipeline.report.words.english import join, number_word, opened, plural
+from pipeline.report.words.english import escape_markdown, join, number_word, opened, plural
 from pipeline.report.words.numbers import NBSP, percent, percent_range, points
 from pipeline.report.words.phrases import MOST_NAMED, best_on_val, commonest, spoken_list
 from pipeline.report.words.sentence import Sentence
@@ -72,7 +71,7 @@ def words(study: Study) -> Words:
     """Say how accurate the models are: chance first, range, leader, ties, luck, macro F1, seeds."""
     found = facts(study)
     say = (_chance, _below_baselines, _range, _leader, _ties, _trained_again, _macro_f1, _seeds)
-    told = ("fig-accuracy", "tbl-tests", "tbl-headline")
+    told = ("fig-accuracy", "tbl-headline")
     return Words(study, [one(found) for one in say] if found else [], told)
 
 
@@ -248,47 +247,153 @@ def _seeds(found: Facts) -> Sentence | None:
     return Sentence(text, "accuracy.seeds", evidence, ("fig-accuracy",))
 
 
-@floats.figure("fig-accuracy")
-def figure(study: Study) -> Figure:
-    """Draw the test accuracy of each model with its 95 % interval and, as ticks, its seeds."""
-    ranked = sorted(study.models, key=lambda model: model.test_accuracy, reverse=True)
+def _title(study: Study) -> str:
+    """Say how the best on val stands to the others, by their letters."""
+    found = facts(study)
+    assert found is not None
+    leader, marks = found.leader, letters(study)
+    mine = marks[leader.model.key]
+    if not leader.claims:
+        return f"{mine} gets {percent(leader.model.accuracy.value)} of the test images right"
+    if len(leader.beaten) == len(leader.claims):
+        rest = f"{marks[leader.beaten[0].key]}" if len(leader.claims) == 1 else "all others"
+        return f"{mine} is ahead of {rest}, beyond noise"
+    groups = (
+        ("ahead of {}", leader.beaten), ("level with {}", leader.equivalent),
+        ("not told from {}", leader.undecided), ("behind {}", leader.ahead),
+    )  # fmt: skip
+    parts = [words.format(_letters(study, models)) for words, models in groups if models]
+    return f"{mine}, best on val, is {join(parts, 'and')}"
+
+
+def _letters(study: Study, models: Sequence[Model]) -> str:
+    marks = [letters(study)[model.key] for model in models]
+    return join(marks) if len(marks) <= 2 * MOST_NAMED else f"{number_word(len(marks))} others"
+
+
+def grouped(study: Study) -> list[Model]:
+    """Return the models by network, networks and the modes of each with the highest accuracy first."""
+    best: dict[str, float] = {}
+    for model in study.models:
+        best[model.name] = max(best.get(model.name, 0), model.test_accuracy)
+    return sorted(study.models, key=lambda m: (-best[m.name], m.name, -m.test_accuracy))
+
+
+@floats.figure(
+    "fig-accuracy",
+    "Bars: 95 % intervals over test images and, with several seeds, trainings; ticks: seeds. Right: minus "
+    "the "
+    "best on val; grey: too little to matter.",
+    _title,
+    alternative="Dots with interval bars: test accuracy of each model, grouped by network, and its "
+    "difference "
+    "from the best on val.",
+    data=lambda study: score_table(study),
+)
+def figure(study: Study) -> list[Figure]:
+    """Draw each model's accuracy with its interval, grouped by network, and its difference from the best."""
+    ranked = grouped(study)
+    drawings = [_draw_accuracies(study, ranked)]
+    return [*drawings, _draw_differences(study, ranked)] if len(ranked) > 1 else drawings
+
+
+def _draw_accuracies(study: Study, ranked: Sequence[Model]) -> Figure:
     styles = theme.model_styles(study)
-    drawing = theme.figure(0.75 + 0.48 * len(ranked))
+    drawing = theme.figure(0.75 + 0.4 * len(ranked), theme.PANEL)
     axes = drawing.subplots()
     for place, model in enumerate(ranked):
         _draw_score(axes, place, model.accuracy, styles[model.key])
-    axes.set_yticks(range(len(ranked)), [two_lines(model.label) for model in ranked])
-    for label, model in zip(axes.get_yticklabels(), ranked, strict=True):
-        label.set_color(styles[model.key].color)
-    axes.set(ylim=(len(ranked) - 0.4, -0.6), xlabel="test accuracy")
-    axes.margins(x=0.12)
+    theme.tick_names(axes, study, ranked)
+    axes.set_xlabel("test accuracy")
+    axes.margins(x=0.16)
     theme.percent(axes.xaxis)
-    axes.locator_params(axis="x", nbins=6)
-    axes.grid(axis="x")
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
+    axes.locator_params(axis="x", nbins=4)
     return drawing
 
 
 def _draw_score(axes: Axes, place: int, score: Score, style: theme.ModelStyle) -> None:
     axes.plot([score.low, score.high], [place, place], color=style.color, lw=2.6, solid_capstyle="butt")
-    axes.plot(score.value, place, style.marker, color=style.color, ms=8, mec=theme.PAPER.light)
+    axes.plot(score.value, place, style.marker, color=style.color, ms=7, mec=theme.PAPER.light)
     if len(score.per_seed) > 1:
         seeds = list(score.per_seed)
-        axes.plot(seeds, [place + 0.27] * len(seeds), "|", color=style.color, ms=6, mew=1.3)
-    words, end = f"{100 * score.value:.1f} %", (score.high, place)
-    axes.annotate(words, end, (6, 0), textcoords="offset points", va="center")
+        axes.plot(seeds, [place + 0.3] * len(seeds), "|", color=style.color, ms=6, mew=1.3)
+    axes.annotate(
+        f"{100 * score.value:.1f}",
+        (score.value, place),
+        (0, 8),
+        textcoords="offset points",
+        ha="center",
+        size=9,
+    )
 
 
-@floats.table("tbl-tests", why=floats.needs_two_models)
-def tests(study: Study) -> Markdown:
+def _draw_differences(study: Study, ranked: Sequence[Model]) -> Figure:
+    """Draw how far each model is from the best on val, which stands at zero."""
+    styles, best = theme.model_styles(study), study.best
+    assert best is not None
+    drawing = theme.figure(0.75 + 0.4 * len(ranked), theme.PANEL)
+    axes = drawing.subplots()
+    axes.axvspan(-study.margin, study.margin, color=theme.GRID.light, alpha=0.6, lw=0)
+    axes.axvline(0, color=styles[best.key].color, lw=1.2)
+    for place, model in enumerate(ranked):
+        if model is best:
+            axes.plot(0, place, styles[best.key].marker, color=styles[best.key].color, ms=7)
+            continue
+        said, color = claim(study, model, best), styles[model.key].color
+        axes.plot([said.test.low, said.test.high], [place, place], color=color, lw=2.2)
+        fill = color if said.settled else theme.PAPER.light
+        axes.plot(said.test.difference, place, styles[model.key].marker, color=fill, mec=color, mew=1.4, ms=7)
+    theme.tick_names(axes, study, ranked, named=False)
+    axes.set_xlabel(f"points from {letters(study)[best.key]}")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:+.3g}" if abs(value) > 1e-9 else "0")
+    axes.locator_params(axis="x", nbins=5)
+    return drawing
+
+
+def by_accuracy(study: Study) -> list[Model]:
+    return sorted(study.models, key=lambda model: -model.test_accuracy)
+
+
+@floats.table(
+    "tbl-scores",
+    "Means over seeds; precision, recall and F1 are macro averages, in which each class counts alike. Val is "
+    "what models are chosen by.",
+    floats.named("Scores of every model"),
+)
+def score_table(study: Study) -> Table:
+    """List the scores of every model, the most accurate first."""
+    header = ["", "Model", "Accuracy", "95 % interval", "Precision", "Recall", "F1", "Val", "Seeds"]
+    return table(header, [_scores(study, model) for model in by_accuracy(study)], "llrrrrrrr")
+
+
+def _scores(study: Study, model: Model) -> list[Cell]:
+    score = model.accuracy
+    return [
+        letters(study)[model.key],
+        name(model.label),
+        percent(score.value),
+        f"{100 * score.low:.1f}–{100 * score.high:.1f}",
+        *(percent(model.mean(one)) for one in ("precision_macro", "recall_macro", "f1_macro")),
+        percent(model.val_accuracy),
+        str(len(model.records)) if model.records else NONE,
+    ]
+
+
+@floats.table(
+    "tbl-tests",
+    "Above the diagonal: row minus column in points; bold: better, =: equivalent, ?: undecided. Below: p, "
+    "Holm-corrected.",
+    floats.named("Every pair of models"),
+    why=floats.needs_two_models,
+)
+def tests(study: Study) -> Table:
     """Show every pair: above the diagonal row minus column in points, below it the corrected p value."""
     shown, marks = floats.shown_models(study), letters(study)
     rows = [
         [marks[row.key], name(row.label, 34), *(_pair(study, shown, i, j) for j in range(len(shown)))]
         for i, row in enumerate(shown)
     ]
-    return table(["Key", "Model", *(marks[model.key] for model in shown)], rows, "ll" + "r" * len(shown))
+    return table(["", "Model", *(marks[model.key] for model in shown)], rows, "ll" + "r" * len(shown))
 
 
 def _pair(study: Study, shown: Sequence[Model], row: int, column: int) -> str:
@@ -299,7 +404,7 @@ def _pair(study: Study, shown: Sequence[Model], row: int, column: int) -> str:
     found = claim(study, shown[row], shown[column])
     if row > column:
         p = found.test.p_holm
-        return f"<{NBSP}0.001" if p < 0.001 else f"{p:.3f}"
+        return escape_markdown(f"<{NBSP}0.001") if p < 0.001 else f"{p:.3f}"
     if found.settled:
         return bold(found.signed_size)
     return f"{'=' if found.equivalent else '?'} ({found.signed_size})"

@@ -3,20 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from IPython.display import Markdown
-
 from pipeline.report.chapters import data_efficiency, half_answer
 from pipeline.report.evidence.baselines import Baseline
-from pipeline.report.look import floats
-from pipeline.report.look.markup import raw
+from pipeline.report.look import dots, floats
 from pipeline.report.look.paragraph import Words
-from pipeline.report.look.table import NONE, bold, name, table
-from pipeline.report.look.theme import letters
+from pipeline.report.look.table import NONE, Cell, Drawn, Table, bold, name, table
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.claims import IF_IT_STAYS, Claim, Standing, claim, same_network
 from pipeline.report.words.english import join, number_word, opened
-from pipeline.report.words.numbers import duration, latency, percent, points, quantity
+from pipeline.report.words.numbers import data_size, duration, latency, percent, points
 from pipeline.report.words.phrases import at_size, averaged, spoken_list, test_images
 from pipeline.report.words.prices import bill, bill_evidence, open_bill
 from pipeline.report.words.sentence import Sentence
@@ -68,13 +64,6 @@ def words(study: Study) -> Words:
     said = [_accuracy(found), _cost(found), _pretraining(found), *data_efficiency.in_short(study)]
     beside = [_mixed_in(found), small_input(found.claim.first), _unlearned(found), *warnings(study)]
     return Words(study, [*said, *beside])
-
-
-def stated(study: Study) -> Markdown:
-    """Return the answer, set apart, a paragraph for each of its sentences."""
-    opening, closing = raw('<div class="answer">', "#answer["), raw("</div>", "]")
-    content = "\n\n".join(sentence.with_lead for sentence in words(study))
-    return Markdown(f"{opening.data}\n\n{content}\n\n{closing.data}")
 
 
 def _accuracy(found: Facts) -> Sentence:
@@ -175,7 +164,7 @@ def _nothing_mixed_in(said: Claim) -> Sentence:
     if mixed:
         so = f"but they differ in {join(mixed)} as well, so this is not what pretraining alone does"
     text = f"Both are the same network with and without its pretrained weights, {so}."
-    return Sentence(text, "answer.pretraining.same-network", said.evidence, ("fig-three-ways",))
+    return Sentence(text, "answer.pretraining.same-network", said.evidence, ("fig-accuracy",))
 
 
 def _frozen(said: Claim) -> list[str]:
@@ -201,7 +190,7 @@ def _gain(said: Claim) -> Sentence:
             f"{what} made no difference that matters: on one and the same network, {figures}, "
             f"{said.why_level}."
         )
-    references = ("fig-three-ways", "tbl-tests")
+    references = ("fig-accuracy", "tbl-tests")
     return Sentence(text, f"answer.pretraining.{said.outcome}", said.evidence, references)
 
 
@@ -216,7 +205,7 @@ def _mixed_in(found: Facts) -> Sentence | None:
         f"separates the two may also be {join(mixed, 'or')}."
     )
     evidence = {"first": first, "second": second, "differs": mixed}
-    return Sentence(text, "answer.mixed-in", evidence, ("tbl-models",))
+    return Sentence(text, "answer.mixed-in", evidence, ("tbl-recipe",))
 
 
 def _unlearned(found: Facts) -> Sentence | None:
@@ -231,53 +220,67 @@ def _unlearned(found: Facts) -> Sentence | None:
     return Sentence(text, "answer.unlearned", {"models": others}, ("tbl-headline",))
 
 
-@floats.table("tbl-headline", models=False)
-def headline(study: Study) -> Markdown:
-    """List every model that was asked for: scores on test, size and times; failed ones in their place."""
-    header = ["Key", "Model", "Accuracy", "95 % interval", "Precision", "Recall", "F1"]
-    header += ["Parameters", "Training", "One image"]
-    models = {model.label: model for model in study.models}
+def _title(study: Study) -> str:
+    images = len(study.targets)
+    seeds = {len(model.records) for model in study.models}
+    several = ", means over seeds" if max(seeds, default=1) > 1 else ""
+    return f"Every model on {images:,} test images{several}" if images else "Every model"
+
+
+@floats.table(
+    "tbl-headline",
+    "Best first; bold: the best on val, by which models are chosen. Training: one run. One image: median "
+    "time.",
+    _title,
+    models=False,
+)
+def headline(study: Study) -> Table:
+    """List every model that was asked for, the most accurate first; failed ones in their place behind."""
+    header = ["Model", "95 % interval", "Accuracy", "F1", "Training", "One image", "Weights"]
+    ranked = sorted(study.models, key=lambda model: -model.test_accuracy)
+    every = [score for model in study.models for score in (model.accuracy.low, model.accuracy.high)]
+    low, high = min(every, default=0.0), max(every, default=1.0)
+    rows = [_scores(study, model, low, high) for model in ranked]
+    known = {model.label for model in study.models}
     asked = dict.fromkeys(study.names.values())
-    rows = [_scores(study, models[label]) if label in models else _missing(study, label) for label in asked]
-    return table(header, [*rows, *map(_baseline, study.baselines)], "llrrrrrrrr")
+    rows += [_missing(study, label) for label in asked if label not in known]
+    return table(header, [*rows, *map(_baseline, study.baselines)], "lcrrrrr")
 
 
-def _scores(study: Study, model: Model) -> list[str]:
+def _scores(study: Study, model: Model, low: float, high: float) -> list[Cell]:
     accuracy, cost = model.accuracy, model.cost
+    best = study.best.val_accuracy if study.best else None
     return [
-        letters(study)[model.key],
-        name(model.label) + _seeds_lost(study, model),
-        bold(
-            percent(accuracy.value), study.best is not None and model.val_accuracy == study.best.val_accuracy
-        ),
-        f"{100 * accuracy.low:.1f}–{100 * accuracy.high:.1f}",
-        *(percent(model.mean(score)) for score in ("precision_macro", "recall_macro", "f1_macro")),
-        quantity(cost.total_parameters) if cost else NONE,
+        _named(study, model),
+        dots.interval(study, model, accuracy, low, high),
+        bold(percent(accuracy.value), model.val_accuracy == best),
+        percent(model.mean("f1_macro")),
         duration(cost.train_seconds.value) if cost else NONE,
         latency(cost.latency_seconds.value) if cost else NONE,
+        data_size(cost.parameter_bytes) if cost else NONE,
     ]
 
 
-def _baseline(found: Baseline) -> list[str]:
+def _baseline(found: Baseline) -> list[Cell]:
     """Set a simple answer apart from the models: no letter, in italics."""
-    accuracy, scores = found.accuracy, found.test
+    accuracy = found.accuracy
     return [
-        "",
         f"*no network trained: {name(found.name)}*",
-        percent(accuracy.value),
         f"{100 * accuracy.low:.1f}–{100 * accuracy.high:.1f}",
-        *(percent(score) for score in (scores.precision_macro, scores.recall_macro, scores.f1_macro)),
-        NONE,
+        percent(accuracy.value),
+        percent(found.test.f1_macro),
         duration(found.seconds),
         NONE,
+        NONE,
     ]
 
 
-def _seeds_lost(study: Study, model: Model) -> str:
+def _named(study: Study, model: Model) -> Drawn:
     lost = sum(study.names[record.run_id] == model.label for record in study.failures)
-    return f" ({lost} of {lost + len(model.records)} runs failed)" if lost else ""
+    runs = f" ({lost} of {lost + len(model.records)} runs failed)" if lost else ""
+    return dots.chip(study, model, named=True, more=runs)
 
 
-def _missing(study: Study, label: str) -> list[str]:
+def _missing(study: Study, label: str) -> list[Cell]:
     failed = any(study.names[record.run_id] == label for record in study.failures)
-    return ["", name(label), "failed" if failed else "set apart", *[NONE] * 7]
+    return [name(label), "failed" if failed else "set apart", *[NONE] * 5]

@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 import numpy as np
-from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.report.evidence.calibration import Calibration, Coverage, Meaning
 from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
-from pipeline.report.look.table import NONE, name, table
-from pipeline.report.look.theme import short, two_lines
+from pipeline.report.look.table import NONE, Table, name, table
+from pipeline.report.look.theme import letters, two_lines
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.english import opened, plural
@@ -24,7 +23,6 @@ from pipeline.temperature import SURE
 
 REFERENCES = ("fig-calibration", "tbl-calibration")
 THRESHOLD = SURE
-MOST_TWO_LINES = 6  # names at the lines' ends that have room for two lines each
 FEWEST_IMAGES = 20  # below which the accuracy of those left is mostly noise
 
 
@@ -90,13 +88,13 @@ def gap_words(study: Study) -> Words:
     """Say whose confidence can be believed, and what one temperature mends."""
     found = facts(study)
     sentences = [*_gaps(found), _meaning(found), _scaling(found)] if found else []
-    return Words(study, sentences, told=REFERENCES)
+    return Words(study, sentences, told=["fig-calibration"])
 
 
 def coverage_words(study: Study) -> Words:
     """Say what is gained by leaving out the doubtful images."""
     found = facts(study)
-    return Words(study, [_coverage(found)] if found else [], told=["fig-coverage"])
+    return Words(study, [_coverage(found)] if found else [], told=["fig-calibration"])
 
 
 def _gaps(found: Facts) -> list[Sentence]:
@@ -218,11 +216,100 @@ def _coverage(found: Facts) -> Sentence | None:
         f"of the images and gets {percent(right)} of those right, {against}{of_one_seed(best)}."
     )
     evidence = {"model": best, "threshold": THRESHOLD, "coverage": kept, "accuracy": right}
-    return Sentence(text, "calibration.coverage", evidence, ("fig-coverage",))
+    return Sentence(text, "calibration.coverage", evidence, ("fig-calibration",))
 
 
-@floats.figure("fig-calibration")
-def figure(study: Study) -> Figure:
+KIND_WORDS = {
+    "over": "too sure by {}", "under": "too modest by {}", "uneven": "right on average only", "fair": "honest"
+}  # fmt: skip
+
+
+def _pair(study: Study) -> list[Model]:
+    """Return the best on val and its rival."""
+    best = study.best
+    return [model for model in (best, *(m for m in study.pair or () if m is not best)) if model][:2]
+
+
+def _title(study: Study) -> str:
+    """Say of the two models whether their confidence can be believed."""
+    parts = []
+    for model in _pair(study):
+        found = Calibrated(model, model.calibration)
+        words = KIND_WORDS[found.kind].format(points(found.found.before.gap.value))
+        parts.append(f"{letters(study)[model.key]} is {words}")
+    return f"Confidence: {', '.join(parts)}"
+
+
+@floats.figure(
+    "fig-calibration",
+    "Left: how often answers of each confidence were right; on the diagonal confidence is honest. Right: "
+    "share "
+    "right of the surest images.",
+    _title,
+    alternative="Share of right answers against confidence beside the diagonal of perfect calibration, "
+    "and against "
+    "the share of images answered.",
+    data=lambda study: _coverages(study),
+)
+def figure(study: Study) -> list[Figure]:
+    """Draw reliability and coverage of the best on val and its rival."""
+    drawn = [_draw_pair(study)]
+    return drawn if _too_few(study) else [*drawn, _draw_coverages(study)]
+
+
+def _draw_pair(study: Study) -> Figure:
+    drawing = theme.figure(2.9, theme.PANEL)
+    axes = drawing.subplots()
+    axes.plot([0, 1], [0, 1], color=theme.GRID.light, lw=1.2, zorder=0)
+    styles = theme.model_styles(study)
+    for model in _pair(study):
+        bins, style = model.calibration.before.bins, styles[model.key]
+        axes.vlines(bins.confidence, bins.low, bins.high, color=style.color, alpha=0.45, lw=1.5)
+        axes.plot(bins.confidence, bins.accuracy, f"{style.marker}-", color=style.color, ms=5, lw=1)
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="share right")
+    for axis in (axes.xaxis, axes.yaxis):
+        theme.percent(axis)
+    theme.legend(drawing, study, _pair(study))
+    return drawing
+
+
+def _draw_coverages(study: Study) -> Figure:
+    drawing = theme.figure(2.9, theme.PANEL)
+    axes = drawing.subplots()
+    styles = theme.model_styles(study)
+    for model in _pair(study):
+        _draw_coverage(axes, model, styles[model.key])
+    axes.set_ylim(max(axes.get_ylim()[0], -0.02), 1.02)
+    axes.set(xlim=(0, 1.02), xlabel="share of images answered, surest first", ylabel="share of them right")
+    for axis in (axes.xaxis, axes.yaxis):
+        theme.percent(axis)
+    axes.grid(axis="y")
+    theme.legend(drawing, study, _pair(study))
+    return drawing
+
+
+def _coverages(study: Study) -> Table:
+    """List, for each threshold, the share answered and how much of it is right."""
+    rows = [
+        [name(model.label), f"{t:.2f}", f"{share:.6g}", f"{right:.6g}" if np.isfinite(right) else NONE]
+        for model in study.models
+        for t, share, right in zip(
+            model.coverage.threshold, model.coverage.coverage, model.coverage.accuracy, strict=True
+        )
+    ]
+    return table(["Model", "Confidence at least", "Answered", "Of these right"], rows, "lrrr")
+
+
+@floats.figure(
+    "fig-reliability",
+    "As in the body, of every model. Grey: after dividing the logits by a temperature fitted on val.",
+    floats.named("Reliability of every model"),
+    why=lambda study: "" if len(study.models) > 2 else "The figure in the body shows all models.",
+    alternative="For each model a chart of the share of right answers against confidence, beside the "
+    "diagonal.",
+    wide=True,
+)
+def figure_of_each(study: Study) -> Figure:
     """Draw the reliability of each model's confidence, as it is and (grey) with a fitted temperature."""
     shown, styles = floats.shown_models(study), theme.model_styles(study)
     rows, columns = theme.arranged(len(shown))
@@ -251,36 +338,9 @@ def _draw_reliability(axes: Axes, model: Model, style: theme.ModelStyle) -> None
     axes.set_yticks((0, 0.5, 1), ("0", "50", "100"))
 
 
-def _too_few(study: Study) -> str:
-    images = len(study.models[0].chosen_test.target)
-    few = f"On {plural(images, 'test image')} the share right of the surest would be chance."
-    return few if images < FEWEST_IMAGES else ""
-
-
-@floats.figure("fig-coverage", why=_too_few)
-def coverage(study: Study) -> Figure:
-    """Draw each model's accuracy on the images it is surest of, against their share."""
-    drawing = theme.figure(3.4)
-    axes = drawing.subplots()
-    styles = theme.model_styles(study)
-    for model in study.models:
-        _draw_coverage(axes, model, styles[model.key])
-    low, high = axes.get_ylim()
-    low, high = max(low, -0.02), min(high, 1.02)  # a share is between 0 and 1; a mark there stays whole
-    axes.set_yticks([tick for tick in axes.get_yticks() if max(low, 0) <= tick <= min(high, 1)])
-    axes.set_ylim(low, high)
-    axes.set(xlim=(0, 1), xlabel="share of images answered, the surest first", ylabel="share of them right")
-    theme.percent(axes.xaxis)
-    theme.percent(axes.yaxis)
-    axes.grid(axis="y")
-    room = len(study.models) <= MOST_TWO_LINES
-    theme.label_ends(axes, [_end(model, styles[model.key], room) for model in study.models], height=3.4)
-    return drawing
-
-
-def _end(model: Model, style: theme.ModelStyle, room: bool) -> tuple[float, str, str]:
-    words = two_lines(model.label) if room else short(model.label, 30)
-    return float(model.chosen_test.correct.mean()), words, style.color
+def _too_few(study: Study) -> bool:
+    """Whether the share right of the surest images would be chance."""
+    return len(study.models[0].chosen_test.target) < FEWEST_IMAGES
 
 
 def _draw_coverage(axes: Axes, model: Model, style: theme.ModelStyle) -> None:
@@ -292,8 +352,13 @@ def _draw_coverage(axes: Axes, model: Model, style: theme.ModelStyle) -> None:
     axes.plot(share[:1], right[:1], style.marker, color=style.color, clip_on=False)
 
 
-@floats.table("tbl-calibration")
-def scores(study: Study) -> Markdown:
+@floats.table(
+    "tbl-calibration",
+    "ECE: 15 bins. By chance: what a perfectly calibrated model would show on so many images. Too sure by: "
+    "confidence minus accuracy, points.",
+    floats.named("Calibration of every model"),
+)
+def scores(study: Study) -> Table:
     """List how far each model's confidence is from the truth, and what one temperature mends."""
     header = [
         "Model",

@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
-from IPython.display import Markdown
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.report.evidence.scores import alike
 from pipeline.report.evidence.tests import ALPHA
 from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
-from pipeline.report.look.table import NONE, bold, name, table
+from pipeline.report.look.table import NONE, Table, bold, name, table
 from pipeline.report.look.theme import letters, short
 from pipeline.report.model import Model
 from pipeline.report.study import ClassDifference, Study
@@ -23,7 +21,8 @@ from pipeline.report.words.phrases import of_one_seed
 from pipeline.report.words.sentence import Sentence
 
 MOST_NAMED = 3
-MOST_DRAWN = 24  # classes in the figure
+MOST_DRAWN = 24  # classes in the figure, the hardest
+MOST_MARKS = 6  # models in the figure
 MOST_LISTED = 30  # classes listed one by one
 REFERENCES = ("fig-per-class", "tbl-per-class")
 
@@ -146,53 +145,85 @@ def _named(found: Facts, ahead: Sequence[ClassDifference]) -> str:
     return f"most of all in {join(named)}" if len(ahead) > MOST_NAMED else f"namely {join(named)}"
 
 
-@floats.figure("fig-per-class", why=floats.needs_two_models)
+def _title(study: Study) -> str:
+    """Say who is ahead in how many classes, or which is the hardest."""
+    found = facts(study)
+    assert found is not None
+    ahead, behind = found.ahead(1), found.ahead(-1)
+    if found.pair and (ahead or behind):
+        first, second = (letters(study)[model.key] for model in found.pair)
+        who, most = (first, ahead) if len(ahead) >= len(behind) else (second, behind)
+        one = most[0]
+        size = points(one.difference.value)
+        other = f", {second if who == first else first} in {len(behind or ahead)}" if ahead and behind else ""
+        return (
+            f"{who} is ahead in {len(most)} of {len(found.differences)} classes{other}, most in "
+            f"“{short(found.classes[one.target], 24)}” by {size}"
+        )
+    hardest = min(found.recall, key=lambda k: found.recall[k])
+    share = percent(found.recall[hardest], 0)
+    return f"“{short(found.classes[hardest], 40)}” is hardest: {share} of its images are recognised"
+
+
+@floats.figure(
+    "fig-per-class",
+    "Recall: the share of each class’s test images that a model gets right, hardest on top. Lines join the "
+    "two compared, where beyond noise.",
+    _title,
+    alternative="For each class a row of marks, one a model: the share of its images that the model gets "
+    "right.",
+    data=lambda study: _recalls(study),
+)
 def figure(study: Study) -> Figure:
-    """Draw, class by class, how much more often one of two models is right than the other."""
-    first, second = study.compared
-    ranked = sorted(study.per_class, key=lambda difference: -difference.difference.value)
-    if len(ranked) > MOST_DRAWN:
-        ranked = ranked[: MOST_DRAWN // 2] + ranked[-MOST_DRAWN // 2 :]
-    drawing = theme.figure(1.0 + 0.25 * len(ranked))
+    """Draw the recall of each class for every model, the hardest class on top."""
+    shown, styles = floats.shown_models(study, MOST_MARKS), theme.model_styles(study)
+    recall = {model.key: recalls(model) for model in shown}
+    mean = np.nanmean([recall[model.key] for model in shown], axis=0)
+    ranked = [int(k) for k in np.argsort(mean) if np.isfinite(mean[k])][:MOST_DRAWN]
+    known = {one.target for one in study.per_class if one.distinguishable}
+    drawing = theme.figure(0.9 + 0.27 * len(ranked))
     axes = drawing.subplots()
-    styles = theme.model_styles(study)
-    for place, one in enumerate(ranked):
-        ahead = first if one.difference.value >= 0 else second
-        _draw_difference(axes, place, one, styles[ahead.key])
-    axes.axvline(0, color=theme.MUTED.light, lw=1)
-    axes.set_yticks(range(len(ranked)), [short(study.classes[one.target], 26) for one in ranked])
-    axes.set(ylim=(len(ranked) - 0.4, -0.6), xlabel="difference in recall, percentage points")
-    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}" if value else "0")
+    for place, k in enumerate(ranked):
+        if k in known and study.pair:
+            ends = [recall[model.key][k] for model in study.pair if model.key in recall]
+            axes.plot(ends, [place] * len(ends), color=theme.BAR.light, lw=2, zorder=1)
+        for model in shown:
+            style = styles[model.key]
+            axes.plot(
+                recall[model.key][k], place, style.marker, color=style.color, mec=theme.PAPER.light, ms=8
+            )
+    axes.set_yticks(range(len(ranked)), [short(study.classes[k], 30) for k in ranked])
+    axes.set(ylim=(len(ranked) - 0.4, -0.6), xlabel="recall on test")
+    theme.percent(axes.xaxis)
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    _name_sides(axes, first, second, styles)
+    theme.legend(drawing, study, shown)
     return drawing
 
 
-def _draw_difference(axes: Axes, place: int, one: ClassDifference, style: theme.ModelStyle) -> None:
-    ends = [one.difference.low, one.difference.high]
-    axes.plot(ends, [place, place], color=style.color, lw=2.2, alpha=1 if one.distinguishable else 0.45)
-    fill = style.color if one.distinguishable else theme.PAPER.light
-    axes.plot(one.difference.value, place, style.marker, color=fill, mec=style.color, mew=1.5)
+def recalls(model: Model) -> np.ndarray:
+    """Return the share right of each class, mean over seeds, NaN for a class without test images."""
+    support = np.asarray(model.metrics.support)
+    found = np.mean([one.recall for one in model.metrics_per_seed], axis=0)
+    return np.where(support > 0, found, np.nan)
 
 
-def _name_sides(axes: Axes, right: Model, left: Model, styles: Mapping[str, theme.ModelStyle]) -> None:
-    axes.set_title("\n", size=9)  # room for the names, which stay out of the layout: they may be long
-    reach = max(abs(end) for end in axes.get_xlim())
-    axes.set_xlim(-reach, reach)
-    for model, x, side, words in (
-        (left, 0.49, "right", "{}\n← better"),
-        (right, 0.51, "left", "{}\nbetter →"),
-    ):
-        words = words.format(short(model.label, 30))
-        color = styles[model.key].color
-        label = axes.text(x, 1.01, words, transform=axes.transAxes, ha=side, va="bottom", color=color, size=9)
-        label.set_in_layout(False)
+def _recalls(study: Study) -> Table:
+    shown = {model.label: recalls(model) for model in study.models}
+    rows = [
+        [name(k_name, 300), *(f"{values[k]:.6g}" for values in shown.values())]
+        for k, k_name in enumerate(study.classes)
+    ]
+    return table(["Class", *map(name, shown)], rows, "l" + "r" * len(shown))
 
 
-@floats.table("tbl-per-class")
-def scores(study: Study) -> Markdown:
+@floats.table(
+    "tbl-per-class",
+    "Chosen seeds of the two models compared. Of more than 30 classes, the 30 with the lowest F1.",
+    floats.named("Precision, recall and F1 of each class"),
+)
+def scores(study: Study) -> Table:
     """List precision, recall and F1 of each class for the two models that the report compares."""
     pair = study.pair or (study.models[0],)
     marks = letters(study)
@@ -212,8 +243,13 @@ def _class_row(study: Study, pair: Sequence[Model], k: int) -> list[str]:
     return [name(study.classes[k]), f"{images:,}", *(percent(float(s)) for one in found for s in one)]
 
 
-@floats.table("tbl-f1")
-def f1(study: Study) -> Markdown:
+@floats.table(
+    "tbl-f1",
+    "Chosen seed of every model, best in bold. Of more than 30 classes, the 30 with the lowest.",
+    floats.named("F1 of each class"),
+    why=floats.needs_two_models,
+)
+def f1(study: Study) -> Table:
     """List the F1 of each class for every model, the best in bold."""
     shown, marks = floats.shown_models(study), letters(study)
     rows = []

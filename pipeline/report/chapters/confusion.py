@@ -5,17 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import seaborn as sns
-from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
-from pipeline.report.evidence.scores import ConfusedPair
+from pipeline.report.evidence.scores import ConfusedPair, clustered
 from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
-from pipeline.report.look.table import NONE, name, table
-from pipeline.report.look.theme import letters, short, two_lines
+from pipeline.report.look.table import NONE, Table, name, table
+from pipeline.report.look.theme import letters, short
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.english import flat, join, number_word, opened, plural
@@ -29,7 +27,7 @@ MOST_TIED = 3  # equally common confusions that are named
 MOST_NUMBERS = 12  # classes up to which the matrices are drawn large
 SMALLEST_CELL = 0.16  # inches from which a cell holds its count
 MOST_NAMES = 30  # classes up to which rows and columns are named
-SCALE = PowerNorm(0.6, 0, 1)  # the power lifts the rare confusions out of the background
+SMALLEST_SCALE = 0.05  # the share of errors that has the strongest colour is at least this
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def _same(one: Sequence[ConfusedPair], other: Sequence[ConfusedPair]) -> bool:
 def words(study: Study) -> Words:
     """Name the best model's commonest confusion, and how sure it was of its errors."""
     found = facts(study)
-    told = ("fig-confusion", "tbl-confused")
+    told = ("fig-confusion",)
     return Words(study, [_confused(found), _confident(found)] if found else [], told)
 
 
@@ -139,22 +137,58 @@ def _confident(found: Facts) -> Sentence | None:
     if found.errors == 1:
         text = f"Its one error was {'' if sure else 'not '}made {with_it}."
     evidence = {"model": found.best, "errors": found.errors, "confident": sure, "threshold": SURE}
-    return Sentence(text, "errors.confident", evidence, ("fig-mistakes",))
+    return Sentence(text, "errors.confident", evidence, ("tbl-errors",))
 
 
-@floats.figure("fig-confusion")
-def figure(study: Study) -> Figure:
-    """Draw the confusion matrix of each model's chosen seed on test; rows are true classes."""
-    shown = floats.shown_models(study)
-    few = len(shown) <= 6 and len(study.classes) <= MOST_NUMBERS
-    columns = min(len(shown), 2 if few else 3)
-    drawing, panels = _grid(len(shown), columns, _names_width(study.classes))
-    styles = theme.model_styles(study)
-    for place, (axes, model) in enumerate(zip(panels, shown, strict=True)):
-        lowest = place + columns >= len(shown)
-        draw_matrix(axes, model.metrics.confusion_matrix, study.classes, place % columns == 0, lowest)
-        axes.set_title(two_lines(model.label, 26), color=styles[model.key].color)
-    return drawing
+def _title(study: Study) -> str:
+    found = facts(study)
+    assert found is not None
+    best = letters(study)[found.best.key]
+    if not found.pairs:
+        return f"{best} makes no error on the test images"
+    pair = found.pairs[0]
+    true, predicted = (short(found.classes[k], 24) for k in (pair.true, pair.predicted))
+    tied = f", as often as {number_word(len(found.pairs) - 1)} other pairs" if len(found.pairs) > 1 else ""
+    return f"{best} errs most by taking “{true}” for “{predicted}”: {plural(pair.count, 'image')}{tied}"
+
+
+def shown_pair(study: Study) -> list[Model]:
+    """Return the best on val and its rival: the two compared, or the one model that there is."""
+    best = study.best
+    pair = [model for model in study.pair or () if model is not best]
+    return [model for model in (best, *pair) if model][:2]
+
+
+def order(study: Study) -> list[int]:
+    """Return the classes so that those that are taken for each other stand side by side."""
+    every = sum(model.metrics.confusion_matrix for model in study.models)
+    return clustered(np.asarray(every))
+
+
+@floats.figure(
+    "fig-confusion",
+    "Test images by label (rows) and answer (columns), chosen seeds. Colour: errors, as a share of the row. "
+    "Confused classes are neighbours.",
+    _title,
+    alternative="Confusion matrix on test: rows are labels, columns what the model said; the diagonal "
+    "holds the "
+    "right answers.",
+    wide=True,
+)
+def figure(study: Study) -> list[Figure]:
+    """Draw the confusion matrices of the best on val and its rival on test; rows are true classes."""
+    shown, places = shown_pair(study), order(study)
+    names = [study.classes[k] for k in places]
+    matrices = [model.metrics.confusion_matrix[np.ix_(places, places)] for model in shown]
+    most = max(SMALLEST_SCALE, *(float(_errors(matrix).max()) for matrix in matrices))
+    drawings = []
+    for model, matrix in zip(shown, matrices, strict=True):
+        drawing, axes = _square(_names_width(study.classes))
+        draw_matrix(axes, matrix, names, most)
+        label = f"{letters(study)[model.key]}  {short(model.label, 30)}"
+        axes.set_title(label, color=theme.model_styles(study)[model.key].color)
+        drawings.append(drawing)
+    return drawings
 
 
 def _names_width(classes: Sequence[str]) -> float:
@@ -165,59 +199,48 @@ def _names_width(classes: Sequence[str]) -> float:
     return 0.35 + size * min(12, max(len(flat(name)) for name in classes))
 
 
-def _grid(panels: int, columns: int, names: float) -> tuple[Figure, list[Axes]]:
-    """Return squares with room for titles above, and for class names at the left and the bottom."""
-    rows, gap, title = -(-panels // columns), 0.18, 0.42
-    side = min((theme.WIDTH - names - gap * (columns - 1)) / columns, 3.6)
-    side = min(side, (theme.MAX_HEIGHT - names) / rows - title)
-    width, height = theme.WIDTH, rows * (side + title) + names
+def _square(names: float) -> tuple[Figure, Axes]:
+    """Return a square with room for a title above, and for class names at the left and the bottom."""
+    width = theme.PANEL + 0.3
+    side, title = width - names - 0.05, 0.3
+    height = side + title + names
     drawing = Figure(figsize=(width, height))
-    places = [divmod(place, columns) for place in range(panels)]
-    corners = [(names + c * (side + gap), height - (r + 1) * (side + title)) for r, c in places]
-    boxes = [(x / width, y / height, side / width, side / height) for x, y in corners]
-    return drawing, [drawing.add_axes(box) for box in boxes]
+    return drawing, drawing.add_axes((names / width, names / height, side / width, side / height))
 
 
-def draw_matrix(
-    axes: Axes,
-    matrix: np.ndarray,
-    classes: Sequence[str],
-    rows_named: bool = True,
-    columns_named: bool = True,
-) -> None:
-    """Draw a matrix of counts [true, predicted], coloured by the share of its row."""
+def _errors(matrix: np.ndarray) -> np.ndarray:
+    """Return the errors of counts [true, predicted], as shares of their row."""
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    many = len(classes) > MOST_NAMES
+    return np.asarray(shares * (1 - np.eye(len(matrix))))
+
+
+def draw_matrix(axes: Axes, matrix: np.ndarray, classes: Sequence[str], most: float) -> None:
+    """Draw counts [true, predicted]; errors are coloured by their share of the row, up to ``most``."""
+    shares, many = _errors(matrix), len(classes) > MOST_NAMES
     ticks = [] if many else [short(name, 12) for name in classes]
-    sns.heatmap(
-        shares,
-        ax=axes,
-        cmap=theme.HEAT_MAP,
-        norm=SCALE,
-        cbar=False,
-        square=True,
-        linewidths=0 if many else 0.4,
-        linecolor=theme.PAPER.light,
-        rasterized=many,
-        xticklabels=ticks if columns_named else [],
-        yticklabels=ticks if rows_named else [],
-    )
-    axes.tick_params(length=0, labelsize=8 if len(classes) <= MOST_NUMBERS else 6)
-    axes.tick_params(axis="x", rotation=90 if max(map(len, ticks), default=0) > 2 else 0)
-    axes.tick_params(axis="y", rotation=0)
-    axes.set(xlabel="predicted" if columns_named else "", ylabel="true" if rows_named else "")
-    cell = axes.get_position().width * theme.WIDTH / len(classes)
+    scale = PowerNorm(0.7, 0, most)
+    axes.pcolormesh(
+        shares, cmap=theme.HEAT_MAP, norm=scale, rasterized=many,
+        edgecolor="none" if many else theme.PAPER.light, linewidth=0 if many else 0.4,
+    )  # fmt: skip
+    places = np.arange(len(ticks)) + 0.5
+    axes.set_xticks(places, ticks, rotation=90 if max(map(len, ticks), default=0) > 2 else 0)
+    axes.set_yticks(places, ticks)
+    axes.set(xlim=(0, len(classes)), ylim=(len(classes), 0), xlabel="predicted", ylabel="true")
+    axes.tick_params(length=0, labelsize=9 if len(classes) <= MOST_NUMBERS else 6.5)
+    axes.spines[:].set_visible(False)
+    cell = axes.get_position().width * axes.figure.get_figwidth() / len(classes)
     if cell >= SMALLEST_CELL:
-        _write_counts(axes, matrix, shares, size=min(8.0, 72 * 0.42 * cell))
+        _write_counts(axes, matrix, scale(shares), size=min(8.0, 72 * 0.42 * cell))
 
 
-def _write_counts(axes: Axes, matrix: np.ndarray, shares: np.ndarray, size: float) -> None:
+def _write_counts(axes: Axes, matrix: np.ndarray, shades: np.ndarray, size: float) -> None:
     for (true, predicted), count in np.ndenumerate(matrix):
         if count:
-            strong = SCALE(shares[true, predicted]) > 0.55
-            color = theme.ON_HEAT.light if strong else theme.TEXT.light
+            color = theme.ON_HEAT.light if shades[true, predicted] > 0.55 else theme.TEXT.light
             place = (predicted + 0.5, true + 0.5)
-            axes.text(*place, f"{count}", ha="center", va="center", color=color, size=size)
+            weight = "bold" if true == predicted else "normal"
+            axes.text(*place, f"{count}", ha="center", va="center", color=color, size=size, weight=weight)
 
 
 def _no_confusion(study: Study) -> str:
@@ -225,8 +248,13 @@ def _no_confusion(study: Study) -> str:
     return "" if wrong else "No model confused any two classes."
 
 
-@floats.table("tbl-confused", why=_no_confusion)
-def commonest(study: Study) -> Markdown:
+@floats.table(
+    "tbl-confused",
+    "Over all models: how many test images each model’s chosen seed got wrong in that way.",
+    floats.named("The commonest confusions"),
+    why=_no_confusion,
+)
+def commonest(study: Study) -> Table:
     """List the pairs of classes that are confused most over all models, with each model's count."""
     total: Counter[tuple[int, int]] = Counter()
     for model in study.models:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import Locator, LogLocator, MaxNLocator, NullLocator
@@ -13,7 +12,8 @@ from pipeline.report.evidence.costs import Cost, ratio_of, relation
 from pipeline.report.evidence.interval import Interval
 from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
-from pipeline.report.look.table import NONE, name, table
+from pipeline.report.look.table import NONE, Table, name, table
+from pipeline.report.look.theme import letters
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.claims import mixed_in
@@ -24,12 +24,14 @@ from pipeline.report.words.prices import once
 from pipeline.report.words.sentence import Sentence
 
 SIDES = ((10, 6), (10, -6), (-10, 6), (-10, -6))  # points from a mark to its letter
-PRICES: dict[str, Callable[[Cost], float]] = {
-    "parameters": lambda cost: cost.total_parameters,
-    "multiply-adds for one image": lambda cost: cost.macs,
-    "seconds of training": lambda cost: cost.train_seconds.value,
-    "milliseconds for one image": lambda cost: 1000 * cost.latency_seconds.value,
+PRICES: dict[str, Callable[[Cost], Interval]] = {
+    "milliseconds for one image": lambda cost: _times(cost.latency_seconds, 1000),
+    "seconds of training": lambda cost: cost.train_seconds,
 }
+
+
+def _times(found: Interval, factor: float) -> Interval:
+    return Interval(found.value * factor, found.low * factor, found.high * factor)
 
 
 @dataclass(frozen=True)
@@ -204,39 +206,62 @@ def _no_costs(study: Study) -> str:
     return "" if any(model.cost for model in study.models) else "No run measured what it cost."
 
 
-@floats.figure("fig-pareto", why=_no_costs)
-def figure(study: Study) -> Figure:
-    """Draw accuracy with its interval against four costs; a line joins the models on each front."""
-    drawing = theme.figure(4.7 + 0.1 * len(study.models))
-    parts = drawing.subfigures(2, 1, squeeze=False, height_ratios=(4.6, 0.1 + 0.1 * len(study.models)))
-    grid, below = parts[:, 0]
-    panels = grid.subplots(2, 2, sharey=True)
-    for axes, (words, price) in zip(panels.flat, PRICES.items(), strict=True):
-        _draw_price(axes, study, price)
-        axes.set_xlabel(words)
-    for axes in panels[:, 0]:
-        axes.set_ylabel("test accuracy")
-        theme.percent(axes.yaxis)
-    theme.model_legend(below, study)
-    return drawing
+def _title(study: Study) -> str:
+    """Say which models no other beats in accuracy and in both times."""
+    found, marks = facts(study), letters(study)
+    assert found is not None
+    if len(found.costs) == 1:
+        [(model, cost)] = found.costs.items()
+        seconds = duration(cost.train_seconds.value), latency(cost.latency_seconds.value)
+        return f"{marks[model.key]} trains in {seconds[0]} and answers in {seconds[1]}"
+    both = [marks[m.key] for m in found.costs if m in found.training_front and m in found.latency_front]
+    never = [
+        marks[m.key] for m in found.costs if m not in found.training_front and m not in found.latency_front
+    ]
+    if never:
+        are = "is" if len(never) == 1 else "are"
+        return f"{join(never)} {are} never the best buy, as measured: others score as high for less time"
+    return (
+        f"{join(both)}: none is beaten in accuracy, training and answering" if both else "Each has its price"
+    )
 
 
-def _draw_price(axes: Axes, study: Study, price: Callable[[Cost], float]) -> None:
-    styles, marks = theme.model_styles(study), theme.letters(study)
-    priced = study.pareto(price)
-    front = sorted((value, model.test_accuracy) for model, value, on in priced if on)
-    axes.plot(*zip(*front, strict=True), color=theme.BAR.light, lw=1.4, drawstyle="steps-post", zorder=1)
-    for model, value, _ in priced:
-        style, score = styles[model.key], model.accuracy
-        axes.plot([value, value], [score.low, score.high], color=style.color, lw=1.8)
-        axes.plot(value, score.value, style.marker, color=style.color, ms=7, mec=theme.PAPER.light)
+@floats.figure(
+    "fig-pareto",
+    "Test accuracy against two costs, on logarithmic axes. Bars both ways: 95 % interval, and range "
+    "measured over "
+    "seeds (latency: to the 90th percentile).",
+    _title,
+    why=_no_costs,
+    alternative="Scatter charts of test accuracy against time for one image and against training time.",
+    data=lambda study: costs(study),
+)
+def figure(study: Study) -> list[Figure]:
+    """Draw accuracy against the time of one answer and of training, with the spread of both."""
+    return [_draw_price(study, words, price) for words, price in PRICES.items()]
+
+
+def _draw_price(study: Study, words: str, price: Callable[[Cost], Interval]) -> Figure:
+    drawing = theme.figure(2.7, theme.PANEL)
+    axes = drawing.subplots()
+    styles, marks = theme.model_styles(study), letters(study)
+    places = {}
+    for model in (model for model in study.models if model.cost):
+        style, score, cost = styles[model.key], model.accuracy, price(model.cost)
+        axes.plot([cost.value] * 2, [score.low, score.high], color=style.color, lw=1.6)
+        axes.plot([cost.low, cost.high], [score.value] * 2, color=style.color, lw=1.6)
+        axes.plot(cost.value, score.value, style.marker, color=style.color, ms=7, mec=theme.PAPER.light)
+        places[marks[model.key]] = (cost.value, score.value)
     axes.set_xscale("log")
-    axes.margins(x=0.15, y=0.1)
+    axes.margins(x=0.15, y=0.12)
     axes.grid(axis="y")
     axes.xaxis.set_major_locator(_locator(axes))
     axes.xaxis.set_major_formatter(lambda value, _: theme.amount(value))
     axes.xaxis.set_minor_locator(NullLocator())
-    _write_letters(axes, {marks[model.key]: (value, model.test_accuracy) for model, value, _ in priced})
+    axes.set(xlabel=words, ylabel="test accuracy")
+    theme.percent(axes.yaxis)
+    _write_letters(axes, places)
+    return drawing
 
 
 def _locator(axes: Axes) -> Locator:
@@ -261,14 +286,32 @@ def _room(place: np.ndarray, others: np.ndarray) -> float:
     return min(20.0, float(np.hypot(*(others - place).T).min())) if len(others) else 20.0
 
 
-@floats.table("tbl-cost", why=_no_costs)
-def costs(study: Study) -> Markdown:
-    """List what each model takes to keep, to train and to ask."""
-    rows = [_row(model, model.cost) for model in study.models if model.cost]
-    header = ["Model", "Weights", "MACs", "Training", "One image", "Images/s", "Memory", "Energy"]
+@floats.table(
+    "tbl-cost",
+    "Means over seeds on one machine, in brackets the range measured. One image: median time of an "
+    "answer, up "
+    "to its 90th percentile.",
+    floats.named("What each model takes"),
+    why=_no_costs,
+)
+def costs(study: Study) -> Table:
+    """List what each model takes to keep, to train and to ask, the most accurate first."""
+    ranked = sorted((m for m in study.models if m.cost), key=lambda model: -model.test_accuracy)
+    rows = [[letters(study)[m.key], *_row(m, m.cost)] for m in ranked if m.cost]
+    header = ["", "Model", "Training", "One image", "Images/s", "Weights", "MACs", "Memory", "Energy"]
     if all(row[-1] == NONE for row in rows):
         header, rows = header[:-1], [row[:-1] for row in rows]
-    return table(header, rows, "l" + "r" * (len(header) - 1))
+    return table(header, rows, "ll" + "r" * (len(header) - 2))
+
+
+def _ranged(found: Interval, show: Callable[[float], str]) -> str:
+    """Return a value, and in brackets between which it was measured where that differs: 12 s (10–14 s)."""
+    low, high = show(found.low), show(found.high)
+    if low == high:
+        return show(found.value)
+    unit = low.partition(NBSP)[2]
+    start = low.partition(NBSP)[0] if unit == high.partition(NBSP)[2] and " " not in low else low
+    return f"{show(found.value)} ({start}–{high})"
 
 
 def _spread(seconds: Interval) -> str:
@@ -280,11 +323,11 @@ def _spread(seconds: Interval) -> str:
 def _row(model: Model, found: Cost) -> list[str]:
     return [
         name(model.label),
+        _ranged(found.train_seconds, duration),
+        _ranged(found.latency_seconds, latency),
+        f"{found.throughput.value:,.0f}",
         data_size(found.parameter_bytes),
         quantity(found.macs),
-        duration(found.train_seconds.value),
-        _spread(found.latency_seconds),
-        f"{found.throughput.value:,.0f}",
         data_size(found.peak_memory_bytes.value),
         energy(found.energy_joules.value) if found.energy_joules else NONE,
     ]

@@ -14,7 +14,8 @@ from pipeline.report.evidence.crossover import Images, crossover, images_to_reac
 from pipeline.report.evidence.data_efficiency import LEVEL, REACH, Efficiency
 from pipeline.report.look import floats, section, theme
 from pipeline.report.look.paragraph import Words
-from pipeline.report.look.table import NONE, name, table
+from pipeline.report.look.table import NONE, Table, name, table
+from pipeline.report.look.theme import letters
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.english import join, number_word, opened
@@ -316,7 +317,32 @@ def why_empty(study: Study) -> str:
     return "" if study.efficiencies else NOTHING_RAN
 
 
-@floats.figure("fig-efficiency", why_empty)
+def _title(study: Study) -> str:
+    """Say where the better of each side meet."""
+    found = facts(study)
+    assert found is not None
+    if found.pair is None or found.meeting is None:
+        return "Accuracy by the number of training images"
+    own, transfer = (letters(study)[model.key] for model in found.pair)
+    if found.meeting.images is None:
+        return f"{own} and {transfer}: {found.meeting.why}"
+    about = f"at about {images_words(found.meeting.images)} training images"
+    reached = ", by extrapolation" if found.meeting.extrapolated else ""
+    return f"{own} catches up with {transfer} {about}{reached}"
+
+
+@floats.figure(
+    "fig-efficiency",
+    "Logarithmic axis; bars and bands: 95 % intervals. Dashed: the fitted law beyond the data. Dotted "
+    "line and grey "
+    "span: where they meet.",
+    _title,
+    why_empty,
+    alternative="A curve with an interval band for each model: test accuracy against the number of "
+    "training images.",
+    data=lambda study: fits(study),
+    wide=True,
+)
 def figure(study: Study) -> Figure:
     """Draw accuracy against training images, with bands, laws dashed beyond the data, and the crossover."""
     found, styles = facts(study), theme.model_styles(study)
@@ -366,8 +392,15 @@ def _draw_meeting(axes: Axes, meeting: Images) -> None:
     axes.set_xlim(low, high)
 
 
-@floats.table("tbl-efficiency", why_empty)
-def fits(study: Study) -> Markdown:
+@floats.table(
+    "tbl-efficiency",
+    "Means over seeds; the power law fitted to the error: where accuracy levels off, and what ten times "
+    "the images "
+    "do to the rest.",
+    floats.named("Accuracy by training images"),
+    why_empty,
+)
+def fits(study: Study) -> Table:
     """List each model's accuracy at its sizes, and what the fitted law says of its error."""
     found = facts(study)
     assert found is not None

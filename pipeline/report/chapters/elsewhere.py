@@ -12,7 +12,7 @@ from pipeline.report.evidence.interval import Interval, Score, accuracy
 from pipeline.report.evidence.tests import Comparison, compare
 from pipeline.report.look import floats, section
 from pipeline.report.look.paragraph import Words
-from pipeline.report.look.table import name, table
+from pipeline.report.look.table import Table, name, table
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.english import join, plural
@@ -143,8 +143,14 @@ def why_empty(study: Study) -> str:
     return "" if facts(study) is not None else NOT_ASKED
 
 
-@floats.table("tbl-elsewhere", why_empty)
-def scores(study: Study) -> Markdown:
+@floats.table(
+    "tbl-elsewhere",
+    "Of several seeds the mean, with its 95 % interval; change against test images of the same classes, 95 % "
+    "interval in points (Newcombe 1998).",
+    floats.named("Accuracy on images from elsewhere"),
+    why_empty,
+)
+def scores(study: Study) -> Table:
     """List each model's accuracy there and its change against test."""
     found = facts(study)
     assert found is not None

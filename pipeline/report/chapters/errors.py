@@ -3,20 +3,20 @@
 Errors that may be the label's, and right answers that may be memory's, are in chapters/labels.py.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
-from IPython.display import Markdown
-from matplotlib.figure import Figure
+import numpy as np
 from scipy.stats import binom
 
-from pipeline.report.evidence.errors import Agreement, Answer, Miss, Mistake
+from pipeline.report.chapters.confusion import SURE, shown_pair
+from pipeline.report.evidence.errors import MANY_DOUBTED, Agreement, Answer, Miss
 from pipeline.report.evidence.tests import ALPHA
-from pipeline.report.look import floats, theme
+from pipeline.report.look import floats
+from pipeline.report.look.cards import BAD, MUTED, Card, Line, cards, kept_images
 from pipeline.report.look.paragraph import Words
-from pipeline.report.look.sheet import Picture, Row, kept_images, numbered, sheet
-from pipeline.report.look.table import name, table
+from pipeline.report.look.table import Drawn, Table, name, table
 from pipeline.report.look.theme import letters, short
 from pipeline.report.model import Model
 from pipeline.report.study import Study
@@ -25,11 +25,9 @@ from pipeline.report.words.numbers import NBSP, percent
 from pipeline.report.words.phrases import all_of, spoken_list
 from pipeline.report.words.sentence import Sentence
 
-MOST_ROWS = 6  # models with a row of mistakes
 MOST_LISTED = 12  # images in a table
-MOST_DRAWN = 10  # images that all miss in the figure
-# How many pictures in a row; the side of one, and from one to the next, in inches.
-MISTAKES = (6, 0.58, 0.94)
+MOST_CARDS = 12  # errors shown as images
+MOST_OF_A_KIND = 3  # of these, doubtful labels, and images that all miss
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ def words(study: Study) -> Words:
 
 def all_miss_words(study: Study) -> Words:
     found = facts(study)
-    return Words(study, [_all_miss(found)] if found else [], told=["fig-all-miss", "tbl-all-miss"])
+    return Words(study, [_all_miss(found)] if found else [], told=["tbl-errors"])
 
 
 def agreement_words(study: Study) -> Words:
@@ -81,7 +79,7 @@ def _all_miss(found: Facts) -> Sentence:
         f"({percent(missed / together.images)} of all), where {about} would be expected if they erred "
         f"independently{_hard_for_all(found)}."
     )
-    return Sentence(text, "errors.all-miss", evidence, ("fig-all-miss", "tbl-all-miss"))
+    return Sentence(text, "errors.all-miss", evidence, ("tbl-errors", "tbl-all-miss"))
 
 
 def _hard_for_all(found: Facts) -> str:
@@ -125,50 +123,85 @@ def _no_mistake(study: Study) -> str:
     return "" if wrong else "There is no mistake to show."
 
 
-@floats.figure("fig-mistakes", why=_no_mistake)
-def mistakes(study: Study) -> Figure:
-    """Draw the errors that each model was surest of: its label, and in red what the model said."""
-    columns, side, step = MISTAKES
-    images, styles = kept_images(study), theme.model_styles(study)
-    rows = [
-        Row(
-            [_mistake(one, images, study.classes) for one in model.confident_mistakes(columns)],
-            short(model.label, 60),
-            styles[model.key].color,
-        )
-        for model in floats.shown_models(study, MOST_ROWS)
-        if not model.chosen_test.correct.all()
+@dataclass(frozen=True)
+class Known:
+    """A test image worth a look, and why."""
+
+    index: int
+    why: str
+
+
+def known(study: Study) -> list[Known]:
+    """Return the errors to know, no image twice: doubtful labels, those that all miss, the surest errors."""
+    marks, everyone = letters(study), f"missed by {all_of(study.models)}"
+    doubted = study.label_issues if len(study.label_issues) <= MANY_DOUBTED * len(study.targets) else []
+    found = [Known(one.index, "label in doubt") for one in doubted[:MOST_OF_A_KIND]]
+    if len(study.models) > 1:
+        found += [Known(one.index, everyone) for one in study.missed_by_all[:MOST_OF_A_KIND]]
+    surest = [
+        [
+            Known(one.index, f"a surest error of {marks[model.key]}")
+            for one in model.confident_mistakes(MOST_CARDS)
+        ]
+        for model in shown_pair(study)
     ]
-    return sheet(rows, side, step)
+    found += [one for each in zip_longest(*surest) for one in each if one]
+    once: dict[int, Known] = {}
+    for one in found:
+        once.setdefault(one.index, one)
+    return list(once.values())[:MOST_CARDS]
 
 
-def _mistake(one: Mistake, images: dict[int, bytes], classes: Sequence[str]) -> Picture:
-    label, answer = (short(classes[k], 13) for k in (one.target, one.predicted))
-    red = theme.BAD.light
-    lines = [(label, theme.TEXT.light), (answer, red), (percent(one.confidence), red)]
-    return Picture(images.get(one.index), lines)
+def _title(study: Study) -> str:
+    """Say how sure the best on val is of its errors."""
+    best = study.best
+    assert best is not None
+    mark, split = letters(study)[best.key], best.chosen_test
+    wrong = ~split.correct
+    if not wrong.any():
+        return f"Errors to know; {mark} makes none"
+    sure = int((split.probability.max(axis=1)[wrong] >= SURE).sum())
+    errors = plural(int(wrong.sum()), "error")
+    return f"Errors to know: {mark} is at least {SURE} sure of {sure:,} of its {errors}"
+
+
+@floats.table(
+    "tbl-errors",
+    "Test images with their label; in red, what the two models said and how sure they were. No image stands "
+    "here twice.",
+    _title,
+    why=_no_mistake,
+)
+def sheet(study: Study) -> Drawn:
+    """Show the errors to know: images with label, answers and confidences."""
+    images = kept_images(study)
+    return cards([_card(study, one, images.get(one.index)) for one in known(study)], columns=6)
+
+
+def _card(study: Study, one: Known, png: bytes | None) -> Card:
+    marks = letters(study)
+    row = int(np.searchsorted(study.models[0].chosen_test.index, one.index))
+    label = int(study.targets[row])
+    lines = [Line(short(study.classes[label], 60)), Line(f"No. {one.index}, {one.why}", MUTED)]
+    for model in shown_pair(study):
+        split = model.chosen_test
+        answer, sure = int(split.predicted[row]), percent(float(split.probability[row].max()), 0)
+        tone = "" if answer == label else BAD
+        lines.append(Line(f"{marks[model.key]}: {short(study.classes[answer], 60)}, {sure}", tone))
+    return Card([png], f"test image {one.index}", lines)
 
 
 def _nothing_missed(study: Study) -> str:
     return "" if study.missed_by_all else "No test image was missed by every model."
 
 
-@floats.figure("fig-all-miss", why=_nothing_missed)
-def all_miss(study: Study) -> Figure:
-    """Draw the images that every model gets wrong, with what the models said."""
-    images = kept_images(study)
-    return numbered([_missed(one, images, study.classes) for one in study.missed_by_all[:MOST_DRAWN]])
-
-
-def _missed(one: Miss, images: dict[int, bytes], classes: Sequence[str]) -> Picture:
-    answers = Counter(answer.predicted for answer in one.answers).most_common(3)
-    said = [(f"{short(classes[k], 11)} ×{count}", theme.BAD.light) for k, count in answers]
-    label = (short(classes[one.target], 13), theme.TEXT.light)
-    return Picture(images.get(one.index), [(f"No. {one.index}", theme.MUTED.light), label, *said])
-
-
-@floats.table("tbl-all-miss", why=lambda study: floats.needs_two_models(study) or _nothing_missed(study))
-def all_miss_answers(study: Study) -> Markdown:
+@floats.table(
+    "tbl-all-miss",
+    "Those first of which the models are surest: their answers, and in brackets who gives them, how sure.",
+    floats.named("Images that every model gets wrong"),
+    why=lambda study: floats.needs_two_models(study) or _nothing_missed(study),
+)
+def all_miss_answers(study: Study) -> Table:
     """List the images that every model gets wrong, with each model's answer and confidence."""
     rows = [
         [str(one.index), name(study.classes[one.target], 30), _answers(study, one)]
@@ -190,8 +223,15 @@ def _answers(study: Study, one: Miss) -> str:
     return "; ".join(parts)
 
 
-@floats.table("tbl-agreement", why=floats.needs_two_models)
-def agreement(study: Study) -> Markdown:
+@floats.table(
+    "tbl-agreement",
+    "Above the diagonal: test images both answer alike. On it, errors of one; below it, images both get "
+    "wrong. "
+    "Chosen seeds.",
+    floats.named("How alike the models answer"),
+    why=floats.needs_two_models,
+)
+def agreement(study: Study) -> Table:
     """Show every pair: above the diagonal how often both answer alike, below it what both get wrong."""
     marks, places = letters(study), {model.key: i for i, model in enumerate(study.models)}
     shown = [(model, places[model.key]) for model in floats.shown_models(study)]

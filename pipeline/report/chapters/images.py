@@ -1,5 +1,6 @@
 """The images: what they look like, how many there are, how balanced, what augmentation makes of them."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,12 +8,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from pipeline.record import DatasetInfo
 from pipeline.report.look import floats, theme
+from pipeline.report.look.cards import MUTED, Card, Line, cards
 from pipeline.report.look.paragraph import Words
-from pipeline.report.look.sheet import Picture, Row, sheet
-from pipeline.report.look.theme import short
+from pipeline.report.look.table import Drawn, Table, name, table
+from pipeline.report.look.theme import letters, short
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.english import join, plural
@@ -21,7 +24,8 @@ from pipeline.report.words.sentence import Sentence
 
 SECTION = "data"  # its name in results.json
 BALANCED = 1.5  # largest class against smallest, up to which classes count as balanced
-MOST_STRIPS = 20
+MOST_STRIPS = 20  # classes of which images are shown
+SAMPLES = 3  # images of each
 MOST_BARS = 30
 
 
@@ -101,7 +105,7 @@ def augmentation_words(study: Study) -> Words:
             "; the first epochs of fine-tuning, of the new last layer alone, use features of unchanged ones"
         )
     evidence = {"models": changed, "kinds": kinds}
-    return Words(study, [Sentence(f"{text}.", "data.augmentation", evidence, ("fig-augmented",))])
+    return Words(study, [Sentence(f"{text}.", "data.augmentation", evidence, ("fig-samples",))])
 
 
 def _shows_changed(model: Model) -> bool:
@@ -172,47 +176,93 @@ def _no_samples(study: Study) -> str:
     return "" if kept else "The runs kept no samples of their images."
 
 
-@floats.figure("fig-samples", why=_no_samples)
-def samples(study: Study) -> Figure:
-    """Draw training images with their labels, a strip for each of at most 20 classes."""
+def _title(study: Study) -> str:
+    """Say how many classes there are, and what the best network sees of an image."""
+    best = study.best or study.models[0]
+    size = (
+        f": {letters(study)[best.key]} sees {best.network.input_size} pixels a side" if best.network else ""
+    )
+    return f"{plural(len(study.classes), 'class', 'classes')}{size}"
+
+
+@floats.figure(
+    "fig-samples",
+    "Training images by label, of at most 20 classes; below, one image on its way into the network.",
+    _title,
+    why=_no_samples,
+    wide=True,
+)
+def samples(study: Study) -> Drawn:
+    """Show training images with their labels, and the way of one from its file into the best network."""
     gallery = _of_kind(study.models[0].chosen.gallery, "sample")
     shown = sorted(set(gallery["target"]))[:MOST_STRIPS]
-    rows = [
-        Row([Picture(png) for png in gallery["png"][gallery["target"] == target][:5]], short(name, 26))
-        for target, name in enumerate(study.classes)
-        if target in shown
-    ]
-    return sheet(rows, side=0.46, step=0.52, columns=2)
+    every = [
+        Card(list(gallery["png"][gallery["target"] == target][:SAMPLES]), study.classes[target],
+             [Line(short(study.classes[target], 60))])
+        for target in shown
+    ]  # fmt: skip
+    parts = [cards(every, columns=5), _strip(study)]
+    return Drawn("".join(part.page for part in parts), "\n".join(part.paper for part in parts))
 
 
-def _augmented(study: Study) -> pd.DataFrame:
-    model = next((model for model in study.models if _shows_changed(model)), study.models[0])
-    return model.chosen.gallery
-
-
-def _no_augmentation(study: Study) -> str:
-    used = any(_shows_changed(m) for m in study.models) and not _of_kind(_augmented(study), "augmented").empty
-    return "" if used else "The images were used as they are: no augmentation was asked for."
-
-
-@floats.figure("fig-augmented", why=_no_augmentation)
-def augmented(study: Study) -> Figure:
-    """Draw training images, each beside what augmentation made of it."""
-    gallery = _augmented(study)
+def _strip(study: Study) -> Drawn:
+    """Show one image from file to network: resized, changed in training, normalised."""
+    model = _augmented_model(study) or study.best or study.models[0]
+    gallery = model.chosen.gallery
     views, originals = _of_kind(gallery, "augmented"), _of_kind(gallery, "sample")
-    known = originals.drop_duplicates("index").set_index("index")["png"]
-    rows = [
-        Row([Picture(known.get(index)), *map(Picture, pngs["png"][:8])])
-        for index, pngs in list(views.groupby("index", sort=False))[:6]
-    ]
-    return sheet(rows, side=0.5, step=0.55, columns=2 if len(rows[0].pictures) <= 5 else 1)
+    index = views["index"].iloc[0] if len(views) else originals["index"].iloc[0]
+    png = [originals["png"][originals["index"] == index].iloc[0]]
+    changed = [kind.replace("_", " ") for kind in model.settings.augmentation] if len(views) else []
+    size, native = model.network and model.network.input_size, study.dataset and study.dataset.native_size
+    from_file = f"{native[1]} × {native[0]} pixels" if native else "of its own size"
+    whose = "of the training images" if model.is_custom else "that the published weights ask for"
+    steps = [
+        Card(png, "an image as in its file", [Line("File"), Line(from_file, MUTED)]),
+        Card(png, "resized", [Line("Resized"), Line(f"{size} × {size} pixels" if size else "", MUTED)]),
+        *([Card(list(views["png"][views["index"] == index][:2]), "changed in training",
+                [Line("Changed anew each epoch"), Line(", ".join(changed), MUTED)])] if changed else []),
+        Card([_normalised(png[0])], "normalised",
+             [Line("Normalised"), Line(f"by mean and spread {whose}", MUTED)]),
+    ]  # fmt: skip
+    return cards(steps, columns=len(steps), arrows=True)
+
+
+def _normalised(png: bytes) -> bytes:
+    """Return an image with each channel at mean zero and spread one, drawn from −2 to 2 about grey."""
+    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), float)
+    scaled = (pixels - pixels.mean(axis=(0, 1))) / np.maximum(pixels.std(axis=(0, 1)), 1)
+    file = io.BytesIO()
+    Image.fromarray(np.clip(127.5 + 63.75 * scaled, 0, 255).astype(np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+def _augmented_model(study: Study) -> Model | None:
+    ranked = sorted(study.models, key=lambda model: model is not study.best)
+    return next((model for model in ranked if _shows_changed(model)), None)
 
 
 def _no_counts(study: Study) -> str:
-    return "" if study.dataset else "The runs did not record how many images there were."
+    counts = study.dataset.class_counts.get("train", []) if study.dataset else []
+    uneven = bool(counts) and max(counts) > BALANCED * min(counts)
+    return "" if uneven else "The classes are about balanced, or were not counted."
 
 
-@floats.figure("fig-balance", why=_no_counts)
+def _counts(study: Study) -> Table:
+    counts = study.dataset.class_counts if study.dataset else {}
+    rows = [[name(k, 300), *(str(of[i]) for of in counts.values())] for i, k in enumerate(study.classes)]
+    return table(["Class", *counts], rows, "l" + "r" * len(counts))
+
+
+@floats.figure(
+    "fig-balance",
+    "To train on, to choose by (val) and to judge by (test).",
+    floats.named("How many images of each class there are"),
+    why=_no_counts,
+    alternative="Bar charts of the number of images per class in train, val and test, with the counts at "
+    "the bars.",
+    data=lambda study: _counts(study),
+    wide=True,
+)
 def balance(study: Study) -> Figure:
     """Draw how many images each class has in train, val and test."""
     counts = study.dataset.class_counts if study.dataset else {}
@@ -229,7 +279,7 @@ def balance(study: Study) -> Figure:
 def _draw_bars(axes: Axes, counts: Sequence[int], classes: Sequence[str]) -> None:
     places = np.arange(len(counts))
     axes.barh(places, counts, height=0.7, color=theme.BAR.light)
-    axes.set_yticks(places, [short(name, 22) for name in classes])
+    axes.set_yticks(places, [short(words, 22) for words in classes])
     axes.set(ylim=(len(counts) - 0.5, -0.5), xlim=(0, 1.3 * max([*counts, 1])), xticks=[])
     axes.spines[["bottom", "left"]].set_visible(False)
     axes.tick_params(left=False)

@@ -3,15 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from IPython.display import Markdown
-from matplotlib.figure import Figure
-
 from pipeline.report.evidence.errors import MANY_DOUBTED, LabelIssue, WithoutDuplicates
-from pipeline.report.look import floats, theme
+from pipeline.report.look import floats
 from pipeline.report.look.paragraph import Words
-from pipeline.report.look.sheet import Picture, kept_images, numbered
-from pipeline.report.look.table import name, table
-from pipeline.report.look.theme import short
+from pipeline.report.look.table import Table, name, table
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.english import opened, plural
@@ -21,7 +16,6 @@ from pipeline.report.words.sentence import Sentence
 
 SECTION = "errors"  # its name in results.json
 MOST_LISTED = 12  # images in the table
-MOST_DRAWN = 10  # images in the figure
 
 
 @dataclass(frozen=True)
@@ -50,7 +44,7 @@ def words(study: Study) -> Words:
 
 def label_words(study: Study) -> Words:
     found = facts(study)
-    return Words(study, [_labels(found)] if found else [], told=["fig-label-errors", "tbl-label-errors"])
+    return Words(study, [_labels(found)] if found else [], told=["tbl-label-errors"])
 
 
 def duplicate_words(study: Study) -> Words:
@@ -112,21 +106,14 @@ def _no_doubt(study: Study) -> str:
     return "" if study.label_issues else "No label of a test image is in doubt."
 
 
-@floats.figure("fig-label-errors", why=_no_doubt)
-def label_errors(study: Study) -> Figure:
-    """Draw the test images whose labels the models doubt most, with what they say instead."""
-    images = kept_images(study)
-    return numbered([_doubted(one, images, study.classes) for one in study.label_issues[:MOST_DRAWN]])
-
-
-def _doubted(one: LabelIssue, images: dict[int, bytes], classes: Sequence[str]) -> Picture:
-    label, answer = (short(classes[k], 14) for k in (one.target, one.suggested))
-    number = (f"No. {one.index}", theme.MUTED.light)
-    return Picture(images.get(one.index), [number, (label, theme.TEXT.light), (answer, theme.BAD.light)])
-
-
-@floats.table("tbl-label-errors", why=_no_doubt)
-def label_chances(study: Study) -> Markdown:
+@floats.table(
+    "tbl-label-errors",
+    "The chance that the models give the label, on average, and their own answer instead, and whether all of "
+    "them give that answer.",
+    floats.named("Labels that the models doubt"),
+    why=_no_doubt,
+)
+def label_chances(study: Study) -> Table:
     """List the test images whose labels the models doubt most."""
     header = ["Test image", "Label", "Models say", "Chance of the label", "Of their answer", "All models"]
     rows = [
@@ -151,8 +138,15 @@ def _no_twins(study: Study) -> str:
     return "Nobody looked for near-duplicates between test and train."
 
 
-@floats.table("tbl-duplicates", why=_no_twins)
-def duplicates(study: Study) -> Markdown:
+@floats.table(
+    "tbl-duplicates",
+    "With and without the test images that have a near-duplicate in train, means over seeds; last: these "
+    "twins "
+    "minus the others.",
+    floats.named("Accuracy without near-duplicates"),
+    why=_no_twins,
+)
+def duplicates(study: Study) -> Table:
     """List each model's accuracy on test images with and without a near twin in train."""
     header = ["Model", "All test images", "Without twins", "Twins alone", "Twins − others, 95 % interval"]
     rows = [

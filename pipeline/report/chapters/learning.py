@@ -5,7 +5,7 @@ The rules that name a way of learning are in evidence/learning.py.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from IPython.display import Markdown
@@ -16,9 +16,10 @@ from matplotlib.ticker import MaxNLocator
 from pipeline.record import RunRecord
 from pipeline.report.evidence.learning import GAP, Fit, Learning
 from pipeline.report.look import floats, theme
-from pipeline.report.look.paragraph import NOTHING, Words
-from pipeline.report.look.table import name, table
-from pipeline.report.look.theme import two_lines
+from pipeline.report.look.floats import NOTHING
+from pipeline.report.look.paragraph import Words
+from pipeline.report.look.table import Table, name, table
+from pipeline.report.look.theme import letters, two_lines
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.english import join, number_word, opened
@@ -238,8 +239,87 @@ def _kept(learners: Sequence[Learner]) -> Sentence | None:
     return _said(f"{text}.", "kept", learners)
 
 
-@floats.figure("fig-curves")
-def figure(study: Study) -> Figure:
+def _no_history(study: Study) -> str:
+    return "" if facts(study).learners else "No run has a training history."
+
+
+def _title(study: Study) -> str:
+    """Name by their letters the models that overfit, had not finished, ...: the best on val first."""
+    marks, found = letters(study), facts(study)
+    parts = []
+    for fit, words in FIT_WORDS.items():
+        some = sorted(marks[one.model.key] for one in found.of(cast(Fit, fit)))
+        if some:
+            parts.append(f"{join(some)}: {words}")
+    return "; ".join(parts)
+
+
+@floats.figure(
+    "fig-curves",
+    "Val loss and val accuracy of each model’s chosen seed, epoch by epoch. The ringed epoch is the one "
+    "whose "
+    "weights were kept.",
+    _title,
+    why=_no_history,
+    alternative="Lines of val accuracy and of val loss over epochs, one for each model, with the kept "
+    "epoch ringed.",
+    data=lambda study: _epochs(study),
+)
+def figure(study: Study) -> list[Figure]:
+    """Draw val accuracy and val loss of all models, each in one panel."""
+    drawings = []
+    for what in ("accuracy", "loss"):
+        drawing = theme.figure(2.7, theme.PANEL)
+        axes = drawing.subplots()
+        ends = [end for model in floats.shown_models(study) if (end := _draw_val(axes, study, model, what))]
+        if what == "accuracy":
+            theme.percent(axes.yaxis)
+        else:
+            _share_heights([axes])
+        axes.set(xlabel="epoch", ylabel=f"val {what}")
+        axes.locator_params(axis="x", nbins=5, integer=True)
+        axes.grid(axis="y")
+        theme.label_ends(axes, ends, height=2.7)
+        drawings.append(drawing)
+    return drawings
+
+
+def _draw_val(axes: Axes, study: Study, model: Model, what: str) -> tuple[float, str, str] | None:
+    """Draw one model's curve and ring its kept epoch; return where to write its letter."""
+    history, color = model.chosen.history, theme.model_styles(study)[model.key].color
+    if history.empty:
+        return None
+    values = history[f"val_{what}"]
+    axes.plot(history["epoch"], values, color=color)
+    kept = history[history["epoch"] == model.chosen.details.best_epoch]
+    axes.plot(kept["epoch"], kept[f"val_{what}"], "o", color=theme.PAPER.light, mec=color, mew=1.6, ms=7)
+    return float(values.iloc[-1]), letters(study)[model.key], color
+
+
+def _epochs(study: Study) -> Table:
+    """List every epoch of every chosen seed."""
+    header = ["Model", "Epoch", "Train loss", "Train accuracy", "Val loss", "Val accuracy"]
+    columns = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+    rows = [
+        [name(model.label), str(int(row["epoch"])), *(f"{row[column]:.6g}" for column in columns)]
+        for model in study.models
+        for _, row in model.chosen.history.iterrows()
+    ]
+    return table(header, rows, "lrrrrr")
+
+
+@floats.figure(
+    "fig-learning",
+    "Loss and accuracy: solid on val, dashed on train, pale for other seeds. Dot: kept epoch. Dotted line: "
+    "early stop.",
+    floats.named("Training, model by model"),
+    why=_no_history,
+    alternative="For each model, two line charts over epochs: loss and accuracy on train and val, with "
+    "the kept "
+    "epoch marked.",
+    wide=True,
+)
+def figure_of_each(study: Study) -> Figure:
     """Draw loss and accuracy of every seed in train (dashed) and val, with the epoch that was kept."""
     shown, styles = floats.shown_models(study), theme.model_styles(study)
     rows, columns = theme.arranged(len(shown))
@@ -300,12 +380,15 @@ def _share_heights(panels: Sequence[Axes]) -> None:
         axes.set_ylim(low - margin, high + margin)
 
 
-def _no_history(study: Study) -> str:
-    return "" if facts(study).learners else "No run has a training history."
-
-
-@floats.table("tbl-learning", why=_no_history)
-def readings(study: Study) -> Markdown:
+@floats.table(
+    "tbl-learning",
+    "Chosen seed at its kept epoch. Gap: train minus val accuracy, in points; train is measured while "
+    "training, "
+    "with augmentation.",
+    floats.named("What the curves show, by rule"),
+    why=_no_history,
+)
+def readings(study: Study) -> Table:
     """List, for the chosen seed of each model, the epoch that was kept and what the curves show."""
     header = ["Model", "Kept epoch", "Ended", "Train accuracy", "Val accuracy", "Gap", "Reading"]
     return table(header, [_reading(one.model, one.curve) for one in facts(study).learners], "lrlrrrl")

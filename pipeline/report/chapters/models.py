@@ -5,13 +5,14 @@ from typing import Any
 from IPython.display import Markdown
 
 from pipeline.report.look import floats
-from pipeline.report.look.paragraph import NOTHING
-from pipeline.report.look.table import NONE, name, table
+from pipeline.report.look.floats import NOTHING
+from pipeline.report.look.markup import text, typst_string
+from pipeline.report.look.table import NONE, Drawn, Table, name, table
 from pipeline.report.look.theme import letters
 from pipeline.report.model import Model
 from pipeline.report.study import Study
-from pipeline.report.words.english import escape_markdown, join, number_word
-from pipeline.report.words.numbers import quantity
+from pipeline.report.words.english import escape_markdown, join, number_word, plural
+from pipeline.report.words.numbers import percent, quantity
 
 WAYS = {
     "scratch": "from scratch, that is without pretrained weights",
@@ -56,53 +57,124 @@ def descriptions(study: Study) -> Markdown:
     return Markdown("\n\n" + "\n".join(items) + "\n\n" if items else NOTHING)
 
 
-@floats.table("tbl-models")
-def listed(study: Study) -> Markdown:
-    """List the networks: what they start from, how large they are, how they were trained."""
-    header = ["Key", "Model", "Starts from", "Input", "Parameters", "Trained", "MACs", "Recipe"]
+@floats.table(
+    "tbl-models",
+    "Trained: how many parameters training may change. MACs: multiply-adds for one image.",
+    floats.named("The networks and where they start"),
+)
+def listed(study: Study) -> Table:
+    """List the networks: what they start from, how large they are."""
+    header = ["", "Model", "Starts from", "Input", "Parameters", "Trained", "MACs"]
     marks = letters(study)
-    return table(header, [[marks[model.key], *_model(model)] for model in study.models], "lllrrrrl")
+    return table(header, [[marks[model.key], *_model(model)] for model in study.models], "lllrrrr")
 
 
 def _model(model: Model) -> list[str]:
-    info, settings = model.network, model.settings
+    info = model.network
     unnamed = "pretrained weights" if model.pretrained else "no pretrained weights"
     start = (info and info.weights_name) or getattr(info, "initialisation", None) or unnamed
-    recipe = f"{settings.optimizer} {settings.learning_rate:g}, batch {settings.batch_size}"
     return [
         name(model.label),
-        name(start, 30),
+        name(start, 60),
         f"{info.input_size} px" if info else NONE,
         quantity(info.total_parameters) if info else NONE,
         quantity(info.trainable_parameters) if info else NONE,
         quantity(info.macs) if info else NONE,
-        escape_markdown(recipe),
     ]
 
 
-def _opened(study: Study) -> list[dict[str, Any]]:
-    """Return the recorded stages of the custom CNN, or of the best model."""
-    model = study.custom or study.best
+def _stages(model: Model | None) -> list[dict[str, Any]]:
     return model.network.layers if model and model.network else []
 
 
-def _no_layers(study: Study) -> str:
-    return "" if _opened(study) else "The runs did not record the stages of the network."
+def _drawn(study: Study) -> Model | None:
+    """Return the network that is drawn: the custom CNN, or without one the best on val."""
+    return study.custom or study.best
 
 
-@floats.table("tbl-layers", why=_no_layers)
-def layers(study: Study) -> Markdown:
-    """List the stages of the custom CNN, or of the best model, from input to output."""
-    found = _opened(study)
-    rows = [_layer(layer) for layer in found[:MOST_LAYERS]]
-    if len(found) > MOST_LAYERS:
-        rows.append([f"{len(found) - MOST_LAYERS} more", "", "", ""])
-    return table(["Stage", "Kind", "Output", "Parameters"], rows, "lllr")
+def _no_stages(study: Study) -> str:
+    return "" if _stages(_drawn(study)) else "The runs did not record the stages of the network."
 
 
-def _layer(layer: dict[str, Any]) -> list[str]:
-    output = layer.get("output", NONE)
+def _title(study: Study) -> str:
+    model = _drawn(study)
+    assert model is not None
+    assert model.network is not None
+    info = model.network
+    share = percent(info.trainable_parameters / max(info.total_parameters, 1), 0)
+    return (
+        f"{letters(study)[model.key]}, {model.label}: {plural(len(info.layers), 'stage')}, "
+        f"{quantity(info.total_parameters)} parameters, {share} of them trained"
+    )
+
+
+@floats.figure(
+    "fig-network",
+    "From the image to a score for each class. Each block: its layers, what it hands on (channels × height × "
+    "width), its parameters.",
+    _title,
+    why=_no_stages,
+    data=lambda study: _stage_table(_drawn(study)),
+    wide=True,
+)
+def network(study: Study) -> Drawn:
+    """Draw a network as blocks, from input to output, as its run recorded them."""
+    model = _drawn(study)
+    size = model.network.input_size if model and model.network else ""
+    first = (("image", "", f"3 × {size} × {size}", "", True),)
+    blocks = [*first, *(_block(stage) for stage in _with_training(model)[:MOST_LAYERS])]
+    page = "".join(
+        f"<li{'' if trained else ' class=frozen'}><b>{text(title)}</b><span>{text(parts)}</span>"
+        f"<span>{text(output)}</span><span>{text(count)}</span></li>"
+        for title, parts, output, count, trained in blocks
+    )
+    paper = ", ".join(
+        f"({', '.join(map(typst_string, words))}, {str(trained).lower()})" for *words, trained in blocks
+    )
+    return Drawn(f'<ol class="blocks">{page}</ol>', f"#blocks(({paper},))", "a network, block by block")
+
+
+def _with_training(model: Model | None) -> list[dict[str, Any]]:
+    """Return the stages, each with what the mode of its model trains of it."""
+    stages = _stages(model)
+    if model is None or model.mode == "scratch":
+        return stages
+    frozen = model.mode == "linear_probe"
+    return [
+        {**one, "trained": 0 if frozen and one is not stages[-1] else one["parameters"]} for one in stages
+    ]
+
+
+def _block(stage: dict[str, Any]) -> tuple[str, str, str, str, bool]:
+    output, count, trained = stage.get("output", ""), stage.get("parameters"), stage.get("trained")
     shape = output if isinstance(output, str) else " × ".join(map(str, output))
-    count = layer.get("parameters")
-    words = [name(str(layer.get(key, NONE)), 40) for key in ("name", "kind")]
-    return [*words, escape_markdown(shape), NONE if count is None else f"{count:,}"]
+    parts = " → ".join(stage.get("parts") or [str(stage.get("kind", ""))])
+    words = "" if count is None else plural(count, "parameter")
+    return (
+        str(stage.get("name", "")),
+        parts,
+        shape,
+        words + (", not trained" if trained == 0 else ""),
+        trained != 0,
+    )
+
+
+def _stage_table(model: Model | None) -> Table:
+    rows = [[escape_markdown(part) for part in _block(stage)[:4]] for stage in _with_training(model)]
+    return table(["Stage", "Layers", "Output", "Parameters"], rows, "lllr")
+
+
+def _best_is_drawn(study: Study) -> str:
+    shown = _stages(study.best) and study.best is not _drawn(study)
+    return "" if shown else "The network that is drawn is the best, or no stages were recorded."
+
+
+@floats.table(
+    "tbl-layers",
+    "What each stage hands on for one image, as channels × height × width, and its parameters.",
+    lambda study: f"The stages of {study.best.label}" if study.best else "",
+    why=_best_is_drawn,
+)
+def layers(study: Study) -> Table:
+    """List the stages of the best model, where another one is drawn."""
+    return _stage_table(study.best)

@@ -3,20 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
-from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
-from pipeline.report.look.theme import short
 from pipeline.report.model import Model
-from pipeline.report.names import MODE_WORDS
 from pipeline.report.study import Study
 from pipeline.report.words.claims import Claim, claim
 from pipeline.report.words.phrases import at_size
 from pipeline.report.words.sentence import Sentence
 
-REFERENCES = ("fig-three-ways", "tbl-tests")
+REFERENCES = ("fig-accuracy", "tbl-tests")
 
 
 @dataclass(frozen=True)
@@ -128,50 +122,3 @@ def _no_network(found: Facts) -> Sentence | None:
             "separate them."
         )
     return Sentence(text, "pretraining.unknown", {"networks": found.models})
-
-
-def _no_ways(study: Study) -> str:
-    return "" if study.three_ways else "No network ran in more than one mode here."
-
-
-@floats.figure("fig-three-ways", why=_no_ways)
-def figure(study: Study) -> Figure:
-    """Draw the accuracy of networks that ran in several modes: from scratch, linear probe, fine-tuned."""
-    drawing = theme.figure(3.2)
-    axes = drawing.subplots()
-    styles = theme.model_styles(study)
-    for number, ways in enumerate(study.three_ways.values()):
-        shift = 0.06 * (number - (len(study.three_ways) - 1) / 2)
-        _draw_ways(axes, ways, shift, styles)
-    ran = [mode for mode in MODE_WORDS if any(mode in ways for ways in study.three_ways.values())]
-    places = [list(MODE_WORDS).index(mode) for mode in ran]  # no place for a way in which nothing ran
-    axes.set_xticks(places, [MODE_WORDS[mode] for mode in ran])
-    axes.set(xlim=(min(places) - 0.3, max(places) + 0.9), ylabel="test accuracy")
-    axes.margins(y=0.12)
-    theme.percent(axes.yaxis)
-    axes.grid(axis="y")
-    _name_networks(axes, study)
-    return drawing
-
-
-def _name_networks(axes: Axes, study: Study) -> None:
-    """Name each line at its last dot, the names kept apart where lines end close together."""
-    modes, (low, high) = list(MODE_WORDS), axes.get_ylim()
-    last = {name: list(ways)[-1] for name, ways in study.three_ways.items()}
-    for mode in modes:
-        names = [name for name, end in last.items() if end == mode]
-        heights = [study.three_ways[name][mode].accuracy.value for name in names]
-        for name, height in zip(names, theme.spread(heights, (high - low) * 0.065), strict=True):
-            axes.text(modes.index(mode) + 0.16, height, short(name, 22), va="center")
-
-
-def _draw_ways(
-    axes: Axes, ways: Mapping[str, Model], shift: float, styles: Mapping[str, theme.ModelStyle]
-) -> None:
-    places = {mode: place + shift for place, mode in enumerate(MODE_WORDS)}
-    xs, ys = [places[mode] for mode in ways], [model.accuracy.value for model in ways.values()]
-    axes.plot(xs, ys, color=theme.BAR.light, lw=1.2, zorder=1)
-    for mode, model in ways.items():
-        style, score = styles[model.key], model.accuracy
-        axes.plot([places[mode]] * 2, [score.low, score.high], color=style.color, lw=2.6)
-        axes.plot(places[mode], score.value, style.marker, color=style.color, ms=8, mec=theme.PAPER.light)

@@ -3,11 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from IPython.display import Markdown
-
 from pipeline.report.evidence.costs import relation
 from pipeline.report.look import floats
-from pipeline.report.look.table import name, table
+from pipeline.report.look.table import Table, name, table
 from pipeline.report.model import Model, best
 from pipeline.report.study import Study
 from pipeline.report.words.claims import IF_IT_STAYS, Claim, Standing, claim, standing
@@ -28,6 +26,7 @@ class Recommendation:
     situation: str
     choice: str
     sentence: Sentence
+    model: Model | None = None  # the choice, where these runs settle it
 
 
 @dataclass(frozen=True)
@@ -102,8 +101,13 @@ def recommendations(study: Study) -> list[Recommendation]:
     return [replace(one, sentence=sentence) for one, sentence in zip(made, sentences, strict=True)]
 
 
-@floats.table("tbl-recommend")
-def listed(study: Study) -> Markdown:
+@floats.table(
+    "tbl-recommend",
+    "What these runs recommend, by situation, and on which ground.",
+    floats.named("Every case, with its reason"),
+    why=lambda study: "" if recommendations(study) else "These runs recommend nothing.",
+)
+def listed(study: Study) -> Table:
     """List what the runs recommend in each situation, and on which ground."""
     rows = [
         [name(one.situation), name(opened(one.choice), 60), one.sentence.markdown]
@@ -115,18 +119,18 @@ def listed(study: Study) -> Markdown:
 def _most_accurate(found: Facts, said: set[Model]) -> Recommendation:
     best, others = found.best, found.standing
     text = f"{opened(best.spoken)} reaches {percent(best.accuracy.value)} on test{averaged(best)}"
-    choice = best.spoken
+    choice: Model | None = best
     if others.ahead:
         text += (
             f" and is the best on val, but test puts {spoken_list(others.ahead)} ahead of it beyond noise."
         )
-        choice = NOT_SETTLED
+        choice = None
     elif others.undecided:
         text += f" and is {found.title}, but {spoken_list(others.undecided, 'or')} cannot be told from it"
         one = [c for c in others.claims if c.outcome == "undecided"]
         decides = one[0].what_decides if len(one) == 1 else ""
         text += f"; {decides} would decide it{IF_IT_STAYS}." if decides else "."
-        choice = NOT_SETTLED
+        choice = None
     elif others.equivalent:
         verb = "is" if len(others.equivalent) == 1 else "are"
         within = points(others.claims[0].test.margin)
@@ -141,7 +145,11 @@ def _most_accurate(found: Facts, said: set[Model]) -> Recommendation:
         text += ", the only model to choose from."
     evidence = {"model": best, "tests": others.evidence}
     sentence = Sentence(text, "recommend.accuracy", evidence, ("tbl-headline", "tbl-tests"))
-    return Recommendation("Accuracy above all", choice, sentence)
+    return _recommendation("Accuracy above all", choice, sentence)
+
+
+def _recommendation(situation: str, choice: Model | None, sentence: Sentence) -> Recommendation:
+    return Recommendation(situation, choice.spoken if choice else NOT_SETTLED, sentence, choice)
 
 
 def _few_images(found: Facts, said: set[Model]) -> Recommendation | None:
@@ -157,11 +165,11 @@ def _few_images(found: Facts, said: set[Model]) -> Recommendation | None:
         what = f"{better.spoken} is {sides.size} better than {worse.spoken} ({sides.support})"
     fewer = "what fewer do, the curves show" if found.curves else "what fewer would do, train_sizes can show"
     text = f"{scope}, {what}; {fewer}."
-    choice = better.spoken if sides.settled else NOT_SETTLED
+    choice = better if sides.settled else None
     evidence = {**sides.evidence, "train_images": images}
     references = ("tbl-tests", "fig-efficiency") if found.curves else ("tbl-tests",)
     sentence = Sentence(text, "recommend.few-images", evidence, references)
-    return Recommendation("As many images as here", choice, sentence)
+    return _recommendation("As many images as here", choice, sentence)
 
 
 def _little_time(found: Facts, said: set[Model]) -> Recommendation | None:
@@ -176,7 +184,7 @@ def _little_time(found: Facts, said: set[Model]) -> Recommendation | None:
         takes = "takes" if len(near) == 1 else "take"
         text += f"; whether {spoken_list(near)} {takes} longer these runs cannot tell"
     made = _by_cost("Little time to train", "recommend.training-time", choice, f"{text}.", seconds.value)
-    return replace(made, choice=NOT_SETTLED) if near else made
+    return replace(made, choice=NOT_SETTLED, model=None) if near else made
 
 
 def _small_device(found: Facts, said: set[Model]) -> Recommendation | None:
@@ -202,13 +210,13 @@ def _small_device(found: Facts, said: set[Model]) -> Recommendation | None:
     open_ = found.not_below(choice, equal)
     text = text.removesuffix(".") + f"{_rivals(open_)}."
     made = _by_cost("A small device", "recommend.small-device", choice, text, cost.total_parameters)
-    return replace(made, choice=NOT_SETTLED) if open_ else made
+    return replace(made, choice=NOT_SETTLED, model=None) if open_ else made
 
 
 def _by_cost(situation: str, rule: str, choice: Model, text: str, price: float) -> Recommendation:
     evidence = {"model": choice, "price": price, "accuracy": choice.accuracy.value}
     sentence = Sentence(text, rule, evidence, ("tbl-cost", "fig-pareto"))
-    return Recommendation(situation, choice.spoken, sentence)
+    return _recommendation(situation, choice, sentence)
 
 
 def _at(found: Facts, choice: Model, said: set[Model]) -> str:
@@ -243,7 +251,7 @@ def _offline(found: Facts, said: set[Model]) -> Recommendation:
                 "once; from then on it works offline."
             )
         sentence = Sentence(text, "recommend.offline.none", {"downloading": found.models}, references)
-        return Recommendation(situation, NOT_SETTLED, sentence)
+        return _recommendation(situation, None, sentence)
     choice = max(ready, key=lambda model: model.val_accuracy)
     why = "has weights that come with the installation"
     if not choice.pretrained:
@@ -253,8 +261,8 @@ def _offline(found: Facts, said: set[Model]) -> Recommendation:
     open_ = found.not_below(choice, ready)
     text = f"{opened(choice.spoken)} {why}{_at(found, choice, said)}{_rivals(open_)}."
     evidence = {"model": choice, "accuracy": choice.accuracy.value, "open": open_}
-    name_ = NOT_SETTLED if open_ else choice.spoken
-    return Recommendation(situation, name_, Sentence(text, "recommend.offline", evidence, references))
+    sentence = Sentence(text, "recommend.offline", evidence, references)
+    return _recommendation(situation, None if open_ else choice, sentence)
 
 
 def _rivals(models: list[Model]) -> str:
@@ -280,7 +288,7 @@ def _must_explain(found: Facts, said: set[Model]) -> Recommendation:
             "reader of this report can inspect."
         )
         sentence = Sentence(text, "recommend.explain.none", {"pretrained": found.models}, ("tbl-models",))
-        return Recommendation(situation, NOT_SETTLED, sentence)
+        return _recommendation(situation, None, sentence)
     own = [model for model in found.models if not model.pretrained]
     open_ = found.not_below(choice, own)
     text = (
@@ -289,5 +297,5 @@ def _must_explain(found: Facts, said: set[Model]) -> Recommendation:
         "measured."
     )
     evidence = {"model": choice, "accuracy": choice.accuracy.value, "open": open_}
-    sentence = Sentence(text, "recommend.explain", evidence, ("tbl-models", "fig-mistakes"))
-    return Recommendation(situation, NOT_SETTLED if open_ else choice.spoken, sentence)
+    sentence = Sentence(text, "recommend.explain", evidence, ("tbl-models", "tbl-errors"))
+    return _recommendation(situation, None if open_ else choice, sentence)

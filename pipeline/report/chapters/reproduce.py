@@ -6,7 +6,7 @@ from IPython.display import Markdown
 
 from pipeline.record import DatasetInfo, RunRecord
 from pipeline.report.look import floats
-from pipeline.report.look.table import NONE, table
+from pipeline.report.look.table import NONE, Table, table
 from pipeline.report.study import Study
 from pipeline.report.words.english import escape_markdown, flat, join, opened, plural
 from pipeline.report.words.numbers import duration, percent
@@ -58,13 +58,24 @@ def _unreadable(dataset: DatasetInfo) -> Iterator[str]:
         yield f"{opened(plural(len(files), 'unreadable file'))}: {join(files[:MOST_FILES])}{more}."
 
 
-@floats.table("tbl-runs", models=False)
-def runs(study: Study) -> Markdown:
+@floats.table(
+    "tbl-runs",
+    "A name ends in a hash of settings, images, code and weights. Time: from the start of its notebook to "
+    "the end.",
+    lambda study: f"{plural(len(study.names) + len(study.smaller), 'run')}, {_failed(study)}",
+    models=False,
+)
+def runs(study: Study) -> Table:
     """List every run: whole, failed or set apart, with what one needs to find it again."""
     every = [*study.records, *study.failures, *study.apart, *study.smaller]
     order = [*study.names, *(record.run_id for record in study.smaller)]
     rows = [_run(study, record) for record in sorted(every, key=lambda record: order.index(record.run_id))]
     return table(["Run", "Seed", "Outcome", "Test accuracy", "Time"], rows, "lrlrr")
+
+
+def _failed(study: Study) -> str:
+    failed = sum(not record.complete for record in (*study.failures, *study.smaller))
+    return f"{failed:,} failed" if failed else "none failed"
 
 
 def _run(study: Study, record: RunRecord) -> list[str]:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from pipeline.report.evidence.shortcuts import Shortcut, properties
 from pipeline.report.look import floats, section, theme
 from pipeline.report.look.paragraph import Words
-from pipeline.report.look.table import name, table
+from pipeline.report.look.table import Table, name, table
 from pipeline.report.look.theme import short
 from pipeline.report.study import Study
 from pipeline.report.words.numbers import percent
@@ -30,7 +30,7 @@ def closing(study: Study) -> Markdown:
 
 def words(study: Study) -> Words:
     """Say of each shortcut how well it tells the classes; nothing where none is found."""
-    return Words(study, [_said(one) for one in study.found_shortcuts], told=REFERENCES)
+    return Words(study, [_said(one) for one in study.found_shortcuts], told=["fig-shortcuts"])
 
 
 def _said(one: Shortcut) -> Sentence:
@@ -45,7 +45,20 @@ def _none(study: Study) -> str:
     return "" if study.found_shortcuts else "No property of the images or files tells the classes by itself."
 
 
-@floats.figure("fig-shortcuts", why=_none)
+def _title(study: Study) -> str:
+    known = [NAMES[one.property] for one in study.found_shortcuts]
+    return f"What images do not show tells their classes: {'; '.join(known[:MOST_DRAWN])}"
+
+
+@floats.figure(
+    "fig-shortcuts",
+    "How a property that has nothing to do with what images show is spread in the class that it tells "
+    "best, and "
+    "in all others.",
+    _title,
+    why=_none,
+    alternative="Histograms of a property of the images, in one class and in all others.",
+)
 def figure(study: Study) -> Figure:
     """Draw how each shortcut is spread in the class that it tells best and in all others."""
     known = study.found_shortcuts[:MOST_DRAWN]
@@ -76,15 +89,22 @@ def figure(study: Study) -> Figure:
     return drawing
 
 
-@floats.table("tbl-shortcuts", why=_none)
-def listed(study: Study) -> Markdown:
+@floats.table(
+    "tbl-shortcuts",
+    "Out of fold, each class counting alike. Told best: the class told best from the rest, with its area "
+    "under "
+    "the ROC curve.",
+    floats.named("What each property alone tells of the classes"),
+    why=_none,
+)
+def listed(study: Study) -> Table:
     """List every property that was asked."""
     rows = [
         [
             NAMES[one.property],
             percent(one.accuracy),
             percent(one.chance),
-            f"{one.p:.3f}" if one.p >= 0.001 else "< 0.001",
+            f"{one.p:.3f}" if one.p >= 0.001 else "\\< 0.001",
             f"{name(one.told, 30)} ({one.auc:.2f})",
             "yes" if one.found else "no",
         ]

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from pipeline.report.evidence.slices import Slice
 from pipeline.report.look import floats, section, theme
 from pipeline.report.look.paragraph import Words
-from pipeline.report.look.table import name, table
+from pipeline.report.look.table import Table, name, table
 from pipeline.report.look.theme import short
 from pipeline.report.study import Study
 from pipeline.report.words.english import join, plural
@@ -49,7 +49,9 @@ def words(study: Study) -> Words:
         f"{join(named)}{more}."
     )
     return Words(
-        study, [Sentence(text, "slices.weak", {"model": best, "slices": known}, REFERENCES)], told=REFERENCES
+        study,
+        [Sentence(text, "slices.weak", {"model": best, "slices": known}, REFERENCES)],
+        told=["fig-slices"],
     )
 
 
@@ -65,7 +67,22 @@ def _shown(study: Study) -> list[Slice]:
     return study.slices[:MOST_LISTED]
 
 
-@floats.figure("fig-slices", why=_none)
+def _title(study: Study) -> str:
+    known = weak(study)
+    start = f"{plural(len(known), 'slice')} of {len(study.slices):,}" if known else "No slice"
+    return f"{start} on which the best model is worse than on the rest, beyond noise"
+
+
+@floats.figure(
+    "fig-slices",
+    "Accuracy of the best model on its weakest slices, 95 % intervals; red: below the rest beyond noise, "
+    "Holm. "
+    "Dotted: all test images.",
+    _title,
+    why=_none,
+    alternative="Dots with interval bars: accuracy on each slice of the test images, weakest first.",
+    data=lambda study: listed(study),
+)
 def figure(study: Study) -> Figure:
     """Draw the weakest slices with their intervals, beside the accuracy on all test images."""
     shown, best = _shown(study), study.best
@@ -82,8 +99,13 @@ def figure(study: Study) -> Figure:
     return drawing
 
 
-@floats.table("tbl-slices", why=_none)
-def listed(study: Study) -> Markdown:
+@floats.table(
+    "tbl-slices",
+    "Each against all other test images, in points; results.json has all of them.",
+    floats.named("Slices on which the best model is weakest"),
+    why=_none,
+)
+def listed(study: Study) -> Table:
     """List the weakest slices; the CSV beside the report has all."""
     rows = [
         [
@@ -93,7 +115,7 @@ def listed(study: Study) -> Markdown:
             percent(one.accuracy),
             f"{100 * one.low:.1f}–{100 * one.high:.1f}",
             signed(one.difference),
-            f"{one.p_holm:.3f}" if one.p_holm >= 0.001 else "< 0.001",
+            f"{one.p_holm:.3f}" if one.p_holm >= 0.001 else "\\< 0.001",
         ]
         for one in _shown(study)
     ]

@@ -8,28 +8,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from IPython.display import Markdown
-
 from pipeline.report.evidence.costs import Cost, over_seeds, relation, spread_known
 from pipeline.report.evidence.interval import Interval
 from pipeline.report.evidence.learning import seconds_to
 from pipeline.report.look import floats
-from pipeline.report.look.markup import raw
-from pipeline.report.look.paragraph import NOTHING, Words
-from pipeline.report.look.table import name, table
+from pipeline.report.look.paragraph import Words
+from pipeline.report.look.table import Table, name, table
+from pipeline.report.look.theme import letters
 from pipeline.report.model import Model
 from pipeline.report.study import ClassDifference, Study
 from pipeline.report.words.claims import Claim, claim, same_network
-from pipeline.report.words.english import escape_markdown, join, number_word, plural
+from pipeline.report.words.english import join, number_word, plural
 from pipeline.report.words.numbers import data_size, duration, energy, latency, percent, points, quantity
 from pipeline.report.words.prices import bill_evidence, compared, once
 from pipeline.report.words.sentence import Sentence
 
 LEVEL = "neither"
-PRETRAINING = (
-    "Pretraining lends a network what others have learned from other images. It can stand in for images and "
-    "training time that one does not have; the price is a network whose size, input and past are given."
-)
 
 
 @dataclass(frozen=True)
@@ -106,32 +100,6 @@ def words(study: Study) -> Words:
     return Words(study, [*points_, *_classes(found), _past(found)])
 
 
-def two_sides(study: Study) -> Markdown:
-    """Return the sentences by whom they favour, and those that leave the point open."""
-    if study.pair is None or set(study.pair) & set(study.unlearned):
-        return Markdown(NOTHING)
-    sentences = list(words(study))
-    both_sides = study.pair[0].pretrained != study.pair[1].pretrained
-    parts = [PRETRAINING] if both_sides else []
-    for model in study.pair:
-        found = [one for one in sentences if one.facts["favours"] is model]
-        items = [f"- {one.with_lead}" for one in found] or ["- Nothing that these runs measured."]
-        parts += [_lead(f"For {_side(model) if both_sides else ''}{model.spoken}:"), "\n".join(items)]
-    if undecided := [f"- {one.with_lead}" for one in sentences if one.facts["favours"] is None]:
-        parts += [_lead("Undecided:"), "\n".join(undecided)]
-    return Markdown("\n\n".join(parts) + "\n")
-
-
-def _lead(text: str) -> str:
-    """Return a line that no page of the PDF ends with."""
-    opening, closing = raw("", "#lead["), raw("", "]")
-    return f"{opening.data}\n\n{escape_markdown(text)}\n\n{closing.data}"
-
-
-def _side(model: Model) -> str:
-    return "transfer learning, that is " if model.pretrained else "training from scratch, that is "
-
-
 def _point(
     text: str, topic: str, favours: Model | None, evidence: Mapping[Any, Any], *references: str
 ) -> Sentence:
@@ -163,7 +131,7 @@ def _data(found: Facts) -> Sentence | None:
         text = f"{start} gets {said.size} {said.more} out of {source} ({said.support})."
     favours = {"gain": first, "loss": second}.get(said.outcome)
     evidence = {**said.evidence, "train_images": images}
-    return _point(text, "data", favours, evidence, "fig-three-ways", "tbl-tests")
+    return _point(text, "data", favours, evidence, "fig-accuracy", "tbl-tests")
 
 
 def _speed(found: Facts) -> Sentence | None:
@@ -277,15 +245,37 @@ COSTS: tuple[Row, ...] = (
 )
 
 
-@floats.table("tbl-tradeoffs", why=floats.needs_two_models)
-def beside(study: Study) -> Markdown:
+def _title(study: Study) -> str:
+    """Count the points for each of the two."""
+    first, second = study.compared
+    rows = _rows(study)
+    won = [sum(row[-1] == name(model.label) for row in rows) for model in (first, second)]
+    marks = letters(study)
+    return (
+        f"Of {number_word(len(rows))} things measured, {number_word(won[0])} speak for {marks[first.key]} "
+        f"and "
+        f"{number_word(won[1])} for {marks[second.key]}"
+    )
+
+
+@floats.table(
+    "tbl-tradeoffs",
+    "Means over seeds. Neither: not told apart, or less than a tenth apart. Cannot be told: measured "
+    "times overlap, "
+    "or single runs differ too little.",
+    _title,
+    why=floats.needs_two_models,
+)
+def beside(study: Study) -> Table:
     """Compare the report's two models in everything that was measured, and say whom each favours."""
+    header = ["What counts", *(name(model.label) for model in study.compared), "In favour of"]
+    return table(header, _rows(study), "llll")
+
+
+def _rows(study: Study) -> list[list[str]]:
     found = facts(study)
-    if found is None:
-        return floats.nothing_listed("A comparison takes two models.")
-    header = ["What counts", *(name(model.label) for model in found.pair), "In favour of"]
-    rows = [_accuracies(found), _ahead(found), _eces(found), *_costs(*found.pair), _seen(*found.pair)]
-    return table(header, rows, "llll")
+    assert found is not None
+    return [_accuracies(found), _ahead(found), _eces(found), *_costs(*found.pair), _seen(*found.pair)]
 
 
 def _favoured(model: Model | None) -> str:

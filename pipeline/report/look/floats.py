@@ -1,31 +1,127 @@
-"""Figures and tables of a study, and what stands in their place where there is nothing to show.
+"""Figures and tables of a study: numbered, titled by what they show, and absent where they show nothing.
 
-Each says for itself why it may be empty, beside the code that fills it; so no sentence refers to an
-empty one.
+Each says for itself why it may be empty, beside the code that fills it; so it leaves no caption and no
+number behind, and no sentence refers to it. Both engines show the same: HTML and Typst made here.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import wraps
-from typing import TypeVar
 
 from IPython.display import Markdown
 from matplotlib.figure import Figure
 
-from pipeline.report.look import theme
+from pipeline.report.look import svg, theme
+from pipeline.report.look.markup import data_link, raw, text, typst_picture, typst_string
+from pipeline.report.look.table import Drawn, Table
 from pipeline.report.model import Model
 from pipeline.report.study import Study
-from pipeline.report.words.english import escape_markdown
 from pipeline.report.words.sentence import Sentence
 
+Content = Figure | Sequence[Figure] | Table | Drawn
 Why = Callable[[Study], str]  # why there is nothing to show; "" where there is something
-Shown = TypeVar("Shown")
-Draws = Callable[[Study], Figure]
-Lists = Callable[[Study], Markdown]
+Title = Callable[[Study], str]  # what it shows, in words
+Shows = Callable[[Study], Content]
+Data = Callable[[Study], "Content | Float | Markdown"]
 
+NOTHING = "<!-- -->"  # Quarto leaves inline code as it stands where its result is empty
 MOST_MODELS = 12  # side by side in one figure or table
+KINDS = {"fig": "Figure", "tbl": "Table"}
 
-_WHY: dict[str, Why] = {}  # by the label that report.qmd gives it, filled by the decorators below
+# The order in which the report shows them; each has its number only where it has something to show.
+BODY = (
+    "tbl-headline", "fig-samples", "fig-network", "tbl-recipe", "fig-curves", "fig-accuracy",
+    "fig-efficiency", "fig-per-class", "fig-confusion", "tbl-errors", "fig-slices", "fig-shortcuts",
+    "fig-calibration", "fig-conditions", "tbl-elsewhere", "fig-pareto", "tbl-cost", "tbl-tradeoffs",
+)  # fmt: skip
+APPENDIX = (
+    "tbl-tasks", "tbl-recommend", "fig-balance", "tbl-models", "tbl-layers", "fig-learning",
+    "tbl-learning", "tbl-scores", "tbl-tests", "tbl-efficiency", "tbl-per-class", "tbl-f1",
+    "tbl-confused", "tbl-all-miss", "tbl-agreement", "tbl-label-errors", "tbl-duplicates",
+    "tbl-slices", "tbl-shortcuts", "tbl-conditions", "fig-reliability", "tbl-calibration", "tbl-runs",
+)  # fmt: skip
+
+_WHY: dict[str, Why] = {}  # by label, filled by the decorators below
+SHOWN: dict[str, Callable[[Study], "Float | Markdown"]] = {}  # the same
+
+
+@dataclass(frozen=True)
+class Float:
+    """One figure or table as the report shows it."""
+
+    label: str
+    number: str  # as "Figure 3"
+    title: str  # what it shows, as a statement or a name
+    content: Content
+    reading: str  # how to read it
+    alternative: str = ""  # of a figure, for those who do not see it
+    wide: bool = False  # whether it needs all of the paper's width
+    data: Table | None = None  # the numbers behind a figure
+
+    def _repr_markdown_(self) -> str:
+        return str(raw(self._page(), self._paper()).data)
+
+    def _page(self) -> str:
+        numbered = f'<a class="number" href="#{self.label}">{self.number}</a>'
+        title = f'<p class="finding" id="{self.label}-title">{numbered} {text(self.title)}</p>'
+        return (
+            f'<figure id="{self.label}" class="{self.label[:3]}" aria-labelledby="{self.label}-title">\n'
+            f"{title}\n{self._content_on_page()}\n"
+            f"<figcaption>{text(self.reading)}{self._links()}</figcaption>\n</figure>"
+        )
+
+    def _content_on_page(self) -> str:
+        if isinstance(self.content, Table):
+            return self.content.html
+        if isinstance(self.content, Drawn):
+            return self.content.page
+        pictures = [
+            f'<img src="{data_link(panel, "image/svg+xml")}" alt="{text(self._alternative(number))}">'
+            for number, panel in enumerate(self._panels())
+        ]
+        return f'<div class="panels n{min(len(pictures), 3)}">{"".join(pictures)}</div>'
+
+    def _links(self) -> str:
+        """Return links to the numbers as a file that is in the page."""
+        source = self.content if isinstance(self.content, Table) else self.data
+        if source is None:
+            return ""
+        return (
+            f' <a class="file" download="{self.label}.csv" href="{data_link(source.csv, "text/csv")}">CSV</a>'
+        )
+
+    def _panels(self) -> list[str]:
+        assert not isinstance(self.content, Table | Drawn)
+        return [svg.write(one) for one in _figures(self.content)]
+
+    def _alternative(self, panel: int) -> str:
+        more = f" (panel {panel + 1})" if panel else ""
+        return f"{self.alternative}{more}"
+
+    def _paper(self) -> str:
+        words = ", ".join(map(typst_string, (self.label, self.number, self.title, self.reading)))
+        options = f"wide: {str(self.wide).lower()}, small: {str(self.label in APPENDIX).lower()}"
+        return (
+            f"#{'sheet' if self.label.startswith('tbl') else 'plate'}({words}, {options}, {self._on_paper()})"
+        )
+
+    @property
+    def on_paper(self) -> str:
+        """What the PDF shows of it, as Typst markup."""
+        return self.content.paper if isinstance(self.content, Drawn) else f"#{self._on_paper()}"
+
+    def _on_paper(self) -> str:
+        if isinstance(self.content, Table):
+            return self.content.typst
+        if isinstance(self.content, Drawn):
+            return f"[{self.content.paper}]"
+        pictures = [
+            typst_picture(panel, self._alternative(number)) for number, panel in enumerate(self._panels())
+        ]
+        if len(pictures) == 1:
+            return pictures[0]
+        columns = 2 if len(pictures) in (2, 4) else 3
+        return f"grid(columns: (1fr,) * {columns}, gutter: 6pt, {', '.join(pictures)})"
 
 
 def never_empty(_: Study) -> str:
@@ -36,39 +132,72 @@ def needs_two_models(study: Study) -> str:
     return "" if len(study.models) > 1 else "A comparison takes two models."
 
 
-def figure(label: str, why: Why = never_empty) -> Callable[[Draws], Draws]:
-    """Decorate a figure of a study's models: drawn in the report's style, or a strip that says ``why``."""
+def figure(
+    label: str,
+    reading: str,
+    title: Title,
+    why: Why = never_empty,
+    alternative: str = "",
+    data: Data | None = None,
+    wide: bool = False,
+) -> Callable[[Shows], Callable[[Study], Float | Markdown]]:
+    """Decorate a figure of a study's models, drawn in the report's style: nothing where ``why`` says so."""
 
-    def decorate(draw: Draws) -> Draws:
-        def drawn(study: Study) -> Figure:
+    def decorate(draw: Shows) -> Callable[[Study], Float | Markdown]:
+        def drawn(study: Study) -> Content:
             with theme.themed():
                 return draw(study)
 
-        return _or_why(label, drawn, draw, _with_models(why, "draw"), nothing_drawn)
+        return _float(label, reading, title, _with_models(why), alternative, data, wide, drawn, draw)
 
     return decorate
 
 
-def table(label: str, why: Why = never_empty, models: bool = True) -> Callable[[Lists], Lists]:
-    """Decorate a table of a study (of its ``models``, or also without any): it, or why it is empty."""
+def table(
+    label: str,
+    reading: str,
+    title: Title,
+    why: Why = never_empty,
+    models: bool = True,
+) -> Callable[[Shows], Callable[[Study], Float | Markdown]]:
+    """Decorate a table of a study (of its ``models``, or also without any): nothing where ``why`` says so."""
 
-    def decorate(fill: Lists) -> Lists:
-        return _or_why(label, fill, fill, _with_models(why, "list") if models else why, nothing_listed)
+    def decorate(fill: Shows) -> Callable[[Study], Float | Markdown]:
+        reason = _with_models(why) if models else why
+        return _float(label, reading, title, reason, "", None, True, fill, fill)
 
     return decorate
 
 
-def nothing_drawn(why: str) -> Figure:
-    """Return a strip that says why there is nothing to draw."""
-    with theme.themed():
-        empty = theme.figure(0.6)
-        empty.text(0.5, 0.5, why, ha="center", va="center", color=theme.MUTED.light, style="italic")
-        return empty
+def named(words: str) -> Title:
+    """Return the title of what bears the same name in every study."""
+    return lambda _: words
 
 
-def nothing_listed(why: str) -> Markdown:
-    """Return a quiet sentence in a table's place: why there is nothing to list."""
-    return Markdown(f"*{escape_markdown(why)}*\n")
+def cite(label: str, study: Study) -> str:
+    """Return a link to a figure or table as Markdown, as [Figure 3](#fig-curves)."""
+    return f"[{number(label, study)}](#{label})"
+
+
+def cite_page(label: str, study: Study) -> str:
+    """Return the same as HTML."""
+    return f'<a href="#{label}">{number(label, study)}</a>'
+
+
+def cite_paper(label: str, study: Study) -> str:
+    """Return the same as Typst."""
+    return f"#link(<{label}>)[{number(label, study)}]"
+
+
+def has(label: str, study: Study) -> bool:
+    """Return whether a figure or table has something to show. Raises KeyError for one that is none."""
+    return not _WHY[label](study)
+
+
+def number(label: str, study: Study) -> str:
+    """Return "Figure 3" for the third figure of the report that has something to show."""
+    before = [one for one in (*BODY, *APPENDIX) if one[:3] == label[:3] and has(one, study)]
+    return f"{KINDS[label[:3]]}\u00a0{before.index(label) + 1}"
 
 
 def referring(sentences: Iterable[Sentence | None], study: Study) -> list[Sentence]:
@@ -77,7 +206,7 @@ def referring(sentences: Iterable[Sentence | None], study: Study) -> list[Senten
     Raises KeyError for a reference that is no figure or table of the report.
     """
     return [
-        replace(found, references=tuple(label for label in found.references if not _WHY[label](study)))
+        replace(found, references=tuple(label for label in found.references if has(label, study)))
         for found in sentences
         if found
     ]
@@ -90,25 +219,45 @@ def shown_models(study: Study, most: int = MOST_MODELS) -> list[Model]:
     return [model for model in study.models if model in ranked[:most]]
 
 
-def _or_why(
+def _float(
     label: str,
-    show: Callable[[Study], Shown],
-    named: Callable[[Study], Shown],
+    reading: str,
+    title: Title,
     why: Why,
-    nothing: Callable[[str], Shown],
-) -> Callable[[Study], Shown]:
+    alternative: str,
+    data: Data | None,
+    wide: bool,
+    show: Shows,
+    named: Shows,
+) -> Callable[[Study], Float | Markdown]:
     _WHY[label] = why
 
     @wraps(named)
-    def shown(study: Study) -> Shown:
-        reason = why(study)
-        return nothing(reason) if reason else show(study)
+    def shown(study: Study) -> Float | Markdown:
+        if why(study):
+            return Markdown(NOTHING)
+        return Float(
+            label, number(label, study), title(study), show(study), reading, alternative or title(study),
+            wide, _numbers(data, study),
+        )  # fmt: skip
 
+    SHOWN[label] = shown
     return shown
 
 
-def _with_models(why: Why, verb: str) -> Why:
+def _numbers(data: Data | None, study: Study) -> Table | None:
+    """Return the table behind a figure, which may be one that the report shows as well."""
+    found = data(study) if data else None
+    found = found.content if isinstance(found, Float) else found
+    return found if isinstance(found, Table) else None
+
+
+def _with_models(why: Why) -> Why:
     def reason(study: Study) -> str:
-        return why(study) if study.models else f"No run is whole, so there is nothing to {verb}."
+        return why(study) if study.models else "No run is whole, so there is nothing to show."
 
     return reason
+
+
+def _figures(content: Figure | Sequence[Figure]) -> Sequence[Figure]:
+    return [content] if isinstance(content, Figure) else content

@@ -4,14 +4,14 @@
 
 from IPython.display import Markdown
 
-from pipeline.report.look.paragraph import NOTHING
+from pipeline.report.look.floats import NOTHING
 
 
-def opening(told: bool) -> Markdown:
-    """Return the beginning of a section that is shown if it is ``told``."""
+def opening(told: object) -> Markdown:
+    """Return the beginning of a section that is shown if there is something ``told``."""
     return Markdown(NOTHING if told else "\n\n::: {.content-hidden}\n\n")
 
 
-def closing(told: bool) -> Markdown:
+def closing(told: object) -> Markdown:
     """Return the end of the same section."""
     return Markdown(NOTHING if told else "\n\n:::\n\n")

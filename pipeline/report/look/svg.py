@@ -4,7 +4,6 @@ import io
 import re
 from functools import lru_cache
 from html import escape, unescape
-from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -39,13 +38,6 @@ def write(drawing: Figure) -> str:
     body = content.index(">", start) + 1
     style = f"<style>{_dark_style()}{ON_SCREEN if lost else ''}</style>"
     return content[start:body] + style + (_twice(content[body:], lost) if lost else content[body:])
-
-
-def install(shell: Any) -> None:
-    """Make an IPython shell show every Figure as such SVG, and in no other format."""
-    for formatter in shell.display_formatter.formatters.values():
-        formatter.pop(Figure, None)
-    shell.display_formatter.formatters["image/svg+xml"].for_type(Figure, write)
 
 
 @lru_cache(maxsize=1)

@@ -16,13 +16,15 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import ListedColormap, to_hex, to_rgb
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.english import flat
 
 WIDTH = 5.6  # inches; words of 9 points stay readable at half the width of a page
+PANEL = 3.2  # inches: one of two side by side, or all of a phone's width
 MAX_HEIGHT = 8.4  # inches: what an A4 page holds with the caption
 HEAT_STEPS = 24
 
@@ -107,6 +109,11 @@ def model_styles(study: Study) -> dict[str, ModelStyle]:
     }
 
 
+def tone_of(study: Study, model: Model) -> int:
+    """Return the place of a model's colour in ``MODEL_TONES``."""
+    return study.models.index(model) % len(MODEL_TONES)
+
+
 def short(name: str, limit: int) -> str:
     """Return a name that fits: without line breaks, cut in the middle to ``limit`` characters."""
     whole = flat(name)
@@ -174,14 +181,28 @@ def spread(heights: Sequence[float], step: float) -> list[float]:
     return [place for _, place in sorted(zip(order, places, strict=True))]
 
 
-def model_legend(panel: SubFigure, study: Study) -> None:
-    """Write letter, mark and name of every model."""
-    styles, names = model_styles(study), letters(study)
-    handles = []
-    for model in study.models:
-        style, words = styles[model.key], f"{names[model.key]}  {short(model.label, 60)}"
-        handles.append(Line2D([], [], color=style.color, marker=style.marker, ls="", label=words))
-    panel.legend(handles=handles, loc="upper left", ncols=2, borderaxespad=0)
+def legend(drawing: Figure, study: Study, models: Sequence[Model]) -> None:
+    """Write mark, letter and name of models above a chart."""
+    styles, marks = model_styles(study), letters(study)
+    handles = [
+        Line2D([], [], color=styles[m.key].color, marker=styles[m.key].marker, ls="",
+               label=f"{marks[m.key]}  {short(m.label, 36)}")
+        for m in models
+    ]  # fmt: skip
+    drawing.legend(handles=handles, loc="outside upper left", ncols=2, borderaxespad=0, columnspacing=1)
+
+
+def tick_names(axes: Axes, study: Study, models: Sequence[Model], named: bool = True) -> None:
+    """Name the rows of a chart by the models' letters, and their names if they shall be ``named``."""
+    styles, marks = model_styles(study), letters(study)
+    words = [f"{two_lines(m.label)}  {marks[m.key]}" if named else marks[m.key] for m in models]
+    axes.set_yticks(range(len(models)), words)
+    for label, model in zip(axes.get_yticklabels(), models, strict=True):
+        label.set_color(styles[model.key].color)
+    axes.set_ylim(len(models) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x")
 
 
 def _mixed(low: str, high: str, share: float) -> str:

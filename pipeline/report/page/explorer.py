@@ -7,6 +7,7 @@ behind the cell that the reader opens. The PDF has figures of the same matrices 
 import base64
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain, zip_longest
 from typing import Any
 
@@ -14,11 +15,13 @@ import numpy as np
 from IPython.display import Markdown
 from markupsafe import Markup
 
-from pipeline.report.look.markup import raw
-from pipeline.report.look.sheet import kept_images
+from pipeline.report.chapters.confusion import order
+from pipeline.report.look.cards import kept_images
+from pipeline.report.look.floats import Float
+from pipeline.report.look.table import Drawn
 from pipeline.report.look.theme import letters, short
 from pipeline.report.model import Model
-from pipeline.report.page.templates import filled
+from pipeline.report.page.templates import html
 from pipeline.report.study import Study
 from pipeline.report.words.english import isolated, plural
 from pipeline.report.words.numbers import percent
@@ -28,22 +31,29 @@ MOST_CLASSES = 20  # beyond which a list of pairs stands for the matrix
 MOST_PAIRS = 60
 MOST_GROUPS = 40  # lists of images, of one class each, or of many classes of several in turn
 LONGEST = 300  # characters of a name: here, if nowhere else, it stands in full
-POWER = 0.6  # lifts the rare confusions out of the background, as in the figure
+POWER = 0.7  # lifts the rare confusions out of the background, as in the figure
+STRONGEST = 0.25  # share of a row from which a confusion has the strongest colour
 Cell = tuple[int, int]
 
 
-def explorer(study: Study) -> Markdown:
-    """Return the explorer as HTML; nothing for the PDF, and nothing when no model made a mistake."""
+def explorer(drawn: Float | Markdown, study: Study) -> Float | Markdown:
+    """Return the figure of the confusion matrices, on the page with the explorer in its place.
+
+    Where no model made a mistake, or no image was kept, the figure stays as it is.
+    """
     images = kept_images(study)
     pool = _pool(study, images)
-    if not pool:
-        return raw()
-    return filled(
+    if not pool or not isinstance(drawn, Float):
+        return drawn
+    places = order(study) if len(study.classes) > 2 else list(range(len(study.classes)))
+    ranked = sorted(study.models, key=lambda model: (model is not study.best, -model.test_accuracy))
+    page = html(
         "explorer",
-        classes=[_name(name, 24) for name in study.classes],
-        panels=[_panel(study, model, pool) for model in study.models],
+        classes=[_name(study.classes[k], 24) for k in places],
+        panels=[_panel(study, model, pool, places) for model in ranked],
         groups=_groups(study, pool, images),
     )
+    return replace(drawn, content=Drawn(page, drawn.on_paper, drawn.title))
 
 
 def _name(name: str, limit: int) -> str:
@@ -67,32 +77,36 @@ def _pool(study: Study, images: dict[int, bytes]) -> list[int]:
     return pool
 
 
-def _panel(study: Study, model: Model, pool: list[int]) -> dict[str, Any]:
+def _panel(study: Study, model: Model, pool: list[int], places: list[int]) -> dict[str, Any]:
     """Return what the template needs of one model: the rows of its matrix, or of many classes the pairs."""
     split, counts = model.chosen_test, model.metrics.confusion_matrix
     shown = np.isin(split.index, pool) & ~split.correct
     kept = set(zip(split.target[shown].tolist(), split.predicted[shown].tolist(), strict=True))
     title = f"{letters(study)[model.key]}: {short(model.label, 60)}"
+    number = study.models.index(model)
     if len(study.classes) > MOST_CLASSES:
-        return {"title": title, "rows": [], "pairs": list(_pairs(study.classes, counts, kept))}
-    places = range(len(study.classes))
+        pairs = list(_pairs(study.classes, counts, kept))
+        return {"title": title, "number": number, "rows": [], "pairs": pairs}
     return {
         "title": title,
+        "number": number,
         "rows": [[_cell(study.classes, counts, (i, j), kept) for j in places] for i in places],
     }
 
 
 def _cell(classes: list[str], counts: np.ndarray, cell: Cell, kept: set[Cell]) -> dict[str, Any]:
     count = int(counts[cell])
-    shade = (count / max(int(counts[cell[0]].sum()), 1)) ** POWER
+    right = cell[0] == cell[1]
+    shade = 0.0 if right else (count / max(int(counts[cell[0]].sum()), 1) / STRONGEST) ** POWER
     label, answer = (_name(classes[k], 60) for k in cell)
     return {
         "true": cell[0],
         "predicted": cell[1],
         "count": count,
         "kept": cell in kept,
-        "share": f"{shade:.2f}",
+        "share": f"{min(shade, 1):.2f}",
         "strong": shade > 0.55,
+        "right": right,
         "words": f"{plural(count, 'image')} labelled {label}, taken for {answer}",
     }
 

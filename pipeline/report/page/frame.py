@@ -12,6 +12,7 @@ from markupsafe import Markup
 from pipeline.record import RunRecord
 from pipeline.report.look.markup import typst_string
 from pipeline.report.page import unprintable
+from pipeline.report.page.handout import tones
 from pipeline.report.page.templates import filled
 from pipeline.report.render import engine_name
 from pipeline.report.study import Study
@@ -34,7 +35,7 @@ def cover(study: Study, today: date | None = None) -> Markdown:
     spelling = unprintable.rules(study)
     note = "#text(size: 8.5pt, fill: muted, unprintable)" if spelling else ""
     paper = "\n".join(filter(None, [spelling, f"#cover({', '.join(map(typst_string, words))})", note]))
-    return filled("cover", paper, title=words[0], description=words[1], facts=facts)
+    return filled("cover", paper, title=words[0], description=words[1], facts=facts, tones=Markup(tones()))
 
 
 def notebooks(study: Study) -> Markdown:

@@ -4,21 +4,8 @@ from pathlib import Path
 
 from IPython.display import Markdown
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
 
-from pipeline.report.look.markup import raw
-from pipeline.report.words.english import flat
-
-# Quarto reads shortcodes even in raw HTML, and a fence ends at backticks.
-_ALSO = str.maketrans({"{": "&#123;", "}": "&#125;", "`": "&#96;", "@": "&#64;"})
-
-
-def text(words: object) -> Markup:
-    """Return words as HTML text or attribute value; HTML that a template made stays as it is."""
-    if isinstance(words, Markup):
-        return words
-    return Markup(str(escape(flat(str(words)))).translate(_ALSO))
-
+from pipeline.report.look.markup import raw, text
 
 _ENVIRONMENT = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),

@@ -11,7 +11,7 @@ local PLAIN = pandoc.List({
 })
 local ATTRIBUTED = {
   Div = { "content-visible", "content-hidden", "when-format", "headstart-float", "headstart-caption" },
-  Header = {}, Code = {}, Table = {},
+  Header = {}, Code = {}, Table = {}, Link = {},
 }
 local WORDS = { fig = "Figure", tbl = "Table" }
 local numbers, counts = {}, { fig = 0, tbl = 0 }

@@ -148,6 +148,22 @@ def once(mine: Interval, theirs: Interval) -> str:
     return "measured once each" if not (spread_known(mine) or spread_known(theirs)) else "one measured once"
 
 
+def short_bill(first: Cost, second: Cost) -> str:
+    """Return what ``first`` costs against ``second`` in few words: 2.9 times the size, ..."""
+    said = []
+    for currency in CURRENCIES:
+        mine, theirs = currency.of(first), currency.of(second)
+        how, ratio = relation(mine, theirs), ratio_of(mine, theirs)
+        more = "more" if how == "more" else "less"
+        known = f"{more} {currency.name}"
+        if ratio:
+            known = f"{times(ratio)} the {currency.name}" if ratio > 1 else f"{times(1 / ratio)} {known}"
+        said.append(
+            {"same": f"about the same {currency.name}", "open": f"{currency.name} open"}.get(how, known)
+        )
+    return ", ".join(said)
+
+
 def price_of_one(model: Model) -> str:
     """Return the costs of one model as a clause."""
     if model.cost is None:

@@ -1,6 +1,6 @@
 """Sentence: one computed statement, with the rule that wrote it, its facts and where to look."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
@@ -8,6 +8,12 @@ from pipeline.report.model import Model
 from pipeline.report.words.english import escape_markdown, unbroken
 
 LONGEST_LEAD = 70  # characters
+FOUND_NOTHING = (
+    "data.balanced",
+    "data.augmentation.none",
+    "errors.labels.none",
+    "errors.all-miss.none",
+)  # told in one list
 
 
 @dataclass(frozen=True)
@@ -26,23 +32,21 @@ class Sentence:
 
     @property
     def markdown(self) -> str:
-        """The sentence as Markdown, its references in brackets before the full stop."""
-        return self.without(())
+        """The sentence as Markdown, without its references."""
+        return self.citing(())
 
-    def without(self, told: Iterable[str]) -> str:
-        """Return the sentence as Markdown; it does not cite what the text around it has ``told``."""
-        cited = ", ".join(f"@{name}" for name in self.references if name not in set(told))
-        text = unbroken(self.text)
+    def citing(self, links: Sequence[str]) -> str:
+        """Return the sentence as Markdown with links in brackets before its full stop."""
+        text, cited = unbroken(self.text), ", ".join(links)
         return f"{escape_markdown(text.removesuffix('.'))} ({cited})." if cited else escape_markdown(text)
 
-    @property
-    def with_lead(self) -> str:
-        """The same with what comes before its colon, if that is short, in bold."""
+    def with_lead(self, links: Sequence[str] = ()) -> str:
+        """Return the same with what comes before its colon, if that is short, in bold."""
         lead, colon, _ = self.text.partition(": ")
         if not colon or len(lead) > LONGEST_LEAD:
-            return self.markdown
+            return self.citing(links)
         words = escape_markdown(f"{lead}:")
-        return self.markdown.replace(words, f"**{words}**", 1)
+        return self.citing(links).replace(words, f"**{words}**", 1)
 
     @property
     def as_dict(self) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from sklearn.metrics import accuracy_score
 
 from pipeline.record import RunRecord
@@ -24,7 +25,7 @@ def test_models_no_better_than_the_commonest_class_are_named(study_of: StudyOf) 
 
 def test_pairs_are_row_minus_column_above_and_p_values_below(study_of: StudyOf) -> None:
     study = study_of("one_seed")
-    header, *rows = grid(accuracy.tests(study).data)
+    header, *rows = grid(accuracy.tests(study))
     assert header[2:] == [row[0] for row in rows] == list("ABCDE")
     for i, row in enumerate(rows):
         for j, cell in enumerate(row[2:]):
@@ -44,18 +45,34 @@ def accuracy_of(record: RunRecord) -> float:
 
 def test_accuracies_are_those_of_the_predictions_best_first(study_of: StudyOf) -> None:
     study = study_of("transfer_wins")
-    axes = accuracy.figure(study).axes[0]
+    axes = accuracy.figure(study).content[0].axes[0]
     expected = []
     for model in study.models:
         seeds = [record.split("test") for record in model.records]
         expected.append(np.mean([accuracy_score(s.target, s.predicted) for s in seeds]))
     shown = [text.get_text() for text in axes.texts]
-    assert shown == [f"{100 * value:.1f} %" for value in sorted(expected, reverse=True)]
-    assert axes.get_yticklabels()[0].get_text() == "efficientnet_lite0\nfine-tuned"
+    ranked = accuracy.grouped(study)
+    assert shown == [f"{100 * expected[study.models.index(model)]:.1f}" for model in ranked]
+    assert axes.get_yticklabels()[0].get_text() == "efficientnet_lite0\nfine-tuned  E"
+
+
+def test_the_modes_of_one_network_stand_together(study_of: StudyOf) -> None:
+    names = [model.name for model in accuracy.grouped(study_of("transfer_wins"))]
+    assert names == ["efficientnet_lite0", "resnet18", "resnet18", "resnet18", "custom_cnn"]
+
+
+def test_differences_are_those_from_the_best_on_val(study_of: StudyOf) -> None:
+    study = study_of("transfer_wins")
+    axes = accuracy.figure(study).content[1].axes[0]
+    drawn = {float(line.get_xdata()[0]) for line in axes.lines if len(line.get_xdata()) == 1}
+    best = study.best
+    for model in study.models:
+        if model is not best:
+            assert any(x == pytest.approx(study.test(model, best).difference) for x in drawn)
 
 
 def test_intervals_are_drawn_to_their_ends(study_of: StudyOf) -> None:
     study = study_of("one_model")
     estimate = study.models[0].accuracy
-    ends = [line.get_xdata() for line in accuracy.figure(study).axes[0].lines]
+    ends = [line.get_xdata() for line in accuracy.figure(study).content[0].axes[0].lines]
     assert [estimate.low, estimate.high] in [list(end) for end in ends]

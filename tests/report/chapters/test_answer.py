@@ -10,10 +10,8 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
-from pipeline.report.chapters import (
-    answer,
-)
-from pipeline.report.words.numbers import percent, quantity
+from pipeline.report.chapters import accuracy, answer
+from pipeline.report.words.numbers import data_size, percent
 from tests.made_records import KINDS, Made
 from tests.report.chapters.tools import (
     DATA,
@@ -99,31 +97,33 @@ def test_the_best_from_scratch_speaks_for_that_side(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["transfer_wins", "two_classes", "hundred_classes"])
 def test_headline_is_what_scikit_learn_makes_of_the_predictions(study_of: StudyOf, kind: str) -> None:
     study = study_of(kind)
-    header, *rows = grid(answer.headline(study).data)
-    for model, row in zip(study.models, rows, strict=True):
+    header, *rows = grid(answer.headline(study))
+    scored = grid(accuracy.score_table(study))
+    for model in study.models:
+        row = next(row for row in rows if row[0].endswith(f" {model.label}"))
+        macro_row = dict(zip(scored[0], next(r for r in scored if r[1] == model.label), strict=True))
         answers = [predictions(record) for record in model.records]
         macro = [precision_recall_fscore_support(*a, average="macro", zero_division=0)[:3] for a in answers]
         scores = [np.mean([accuracy_score(*a) for a in answers]), *np.mean(macro, axis=0)]
         shown = dict(zip(header, row, strict=True))
         names = ("Accuracy", "Precision", "Recall", "F1")
-        assert [shown[name] for name in names] == [percent(score) for score in scores]
-        assert shown["Model"] == model.label
-        assert shown["Parameters"] == quantity(model.network.total_parameters)
+        assert [macro_row[name] for name in names] == [percent(score) for score in scores]
+        assert (shown["Accuracy"], shown["F1"]) == (percent(scores[0]), percent(scores[3]))
+        assert shown["Weights"] == data_size(4 * model.network.total_parameters)
 
 
 def test_headline_marks_the_best_on_val(study_of: StudyOf) -> None:
     study = study_of("transfer_wins")
-    bold = [line for line in answer.headline(study).data.splitlines() if "**" in line]
+    bold = [row for row in answer.headline(study).content.rows if str(row[2]).startswith("**")]
     assert len(bold) == 1
-    assert percent(study.best.test_accuracy) in bold[0]
+    assert percent(study.best.test_accuracy) in bold[0][2]
 
 
 def test_headline_shows_failed_models_in_their_place(study_of: StudyOf) -> None:
-    rows = grid(answer.headline(study_of("failed_run")).data)[1:]
-    assert [row[1] for row in rows] == [
-        "custom_cnn",
-        "resnet18, fine-tuned (1 of 2 runs failed)",
+    rows = grid(answer.headline(study_of("failed_run")))[1:]
+    assert [row[0] for row in rows] == [
+        "B resnet18, fine-tuned (1 of 2 runs failed)",
+        "A custom_cnn",
         "efficientnet_lite0, fine-tuned",
     ]
-    assert [row[2] for row in rows][2] == "failed"
-    assert rows[2][0] == ""
+    assert rows[2][1] == "failed"

@@ -22,7 +22,7 @@ def test_a_temperature_that_raises_the_ece_is_not_said_to_lower_it(study_of: Stu
 
 def test_reliability_is_that_of_the_bins(study_of: StudyOf) -> None:
     study = study_of("one_model")
-    axes = calibration.figure(study).axes[0]
+    axes = calibration.figure(study).content[0].axes[0]
     bins = study.models[0].calibration.before.bins
     marks = axes.lines[-1]
     assert marks.get_xdata() == pytest.approx(bins.confidence)
@@ -31,7 +31,7 @@ def test_reliability_is_that_of_the_bins(study_of: StudyOf) -> None:
 
 def test_coverage_ends_at_the_accuracy_on_all_images(study_of: StudyOf) -> None:
     study = study_of("one_model")
-    line = calibration.coverage(study).axes[0].lines[0]
+    line = calibration.figure(study).content[1].axes[0].lines[0]
     split = study.models[0].chosen_test
     assert (line.get_xdata()[0], line.get_ydata()[0]) == (1.0, split.correct.mean())
     sure = split.probability.max(axis=1) >= 0.5

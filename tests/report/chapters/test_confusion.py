@@ -6,6 +6,7 @@ from sklearn.metrics import confusion_matrix
 from pipeline.report.chapters import (
     confusion,
 )
+from pipeline.report.evidence.scores import clustered
 from tests.report.chapters.tools import (
     grid,
     predictions,
@@ -18,40 +19,50 @@ def test_confusions_are_counts_of_the_matrices_largest_first(study_of: StudyOf) 
     matrices = [confusion_matrix(*predictions(model.chosen)) for model in study.models]
     total = sum(matrices)
     np.fill_diagonal(total, 0)
-    rows = grid(confusion.commonest(study).data)[1:]
+    rows = grid(confusion.commonest(study))[1:]
     places = [(study.classes.index(row[0]), study.classes.index(row[1])) for row in rows]
     assert [total[place] for place in places] == sorted(total.ravel(), reverse=True)[: len(rows)]
     for row, place in zip(rows, places, strict=True):
         assert row[2:] == [str(matrix[place] or "–") for matrix in matrices]
 
 
-def test_rows_of_the_heat_map_are_true_labels() -> None:
+def test_rows_of_the_heat_map_are_true_labels_and_errors_are_coloured() -> None:
     true, predicted = [0, 0, 0, 1, 2, 2], [0, 1, 1, 1, 2, 0]
     matrix = confusion_matrix(true, predicted)
     axes = Figure(figsize=(6, 6)).subplots()
-    confusion.draw_matrix(axes, matrix, ["ant", "bee", "cat"])
+    confusion.draw_matrix(axes, matrix, ["ant", "bee", "cat"], most=1)
     assert [label.get_text() for label in axes.get_yticklabels()] == ["ant", "bee", "cat"]
     assert (axes.get_ylabel(), axes.get_xlabel()) == ("true", "predicted")
     assert axes.yaxis_inverted()
     shares = np.asarray(axes.collections[0].get_array()).reshape(3, 3)
-    assert shares == pytest.approx(matrix / matrix.sum(axis=1, keepdims=True))
+    errors = matrix * (1 - np.eye(3))
+    assert shares == pytest.approx(errors / matrix.sum(axis=1, keepdims=True))
     counts = {text.get_position(): text.get_text() for text in axes.texts}
     assert counts[1.5, 0.5] == "2"  # two ants taken for bees: row 0, column 1
     assert (0.5, 1.5) not in counts  # no bee taken for an ant
 
 
-def test_all_confusion_matrices_share_classes_and_scale(study_of: StudyOf) -> None:
+def test_the_matrices_are_of_the_two_compared_on_one_scale(study_of: StudyOf) -> None:
     study = study_of("one_seed")
-    maps = [axes.collections[0] for axes in confusion.figure(study).axes]
-    assert len(maps) == len(study.models)
+    maps = [drawing.axes[0].collections[0] for drawing in confusion.figure(study).content]
     assert len({(m.norm.vmin, m.norm.vmax, m.norm.gamma) for m in maps}) == 1
-    for drawn, model in zip(maps, study.models, strict=True):
+    places = confusion.order(study)
+    assert sorted(places) == list(range(10))
+    for drawn, model in zip(maps, confusion.shown_pair(study), strict=True):
         counts = confusion_matrix(model.chosen_test.target, model.chosen_test.predicted)
         shares = np.asarray(drawn.get_array()).reshape(10, 10)
-        assert shares == pytest.approx(counts / counts.sum(axis=1, keepdims=True))
+        errors = counts * (1 - np.eye(10)) / counts.sum(axis=1, keepdims=True)
+        assert shares == pytest.approx(errors[np.ix_(places, places)])
+
+
+def test_classes_that_are_mixed_up_stand_side_by_side() -> None:
+    matrix = np.diag([50] * 6)
+    matrix[0, 5], matrix[5, 0], matrix[2, 4] = 20, 15, 30
+    places = clustered(matrix)
+    assert abs(places.index(0) - places.index(5)) == abs(places.index(2) - places.index(4)) == 1
 
 
 def test_a_hundred_classes_are_drawn_without_numbers_or_names(study_of: StudyOf) -> None:
-    axes = confusion.figure(study_of("hundred_classes")).axes[0]
+    axes = confusion.figure(study_of("hundred_classes")).content[0].axes[0]
     assert not axes.texts
     assert not [label for label in axes.get_yticklabels() if label.get_text()]

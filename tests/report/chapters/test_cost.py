@@ -1,6 +1,5 @@
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
@@ -40,22 +39,18 @@ def test_energy_of_a_model_whose_seeds_were_not_all_counted_is_not_told(tmp_path
 
 
 def test_cost_without_energy_has_no_column_for_it(study_of: StudyOf) -> None:
-    assert "Energy" not in grid(cost.costs(study_of("one_seed")).data)[0]
+    assert "Energy" not in grid(cost.costs(study_of("one_seed")))[0]
 
 
-def test_front_holds_no_model_that_another_beats(study_of: StudyOf) -> None:
-    study = study_of("one_seed")
-    axes = next(a for a in cost.figure(study).axes if a.get_xlabel() == "parameters")
-    front = axes.lines[0]
-    points = pd.DataFrame(
-        {
-            "cost": [g.cost.total_parameters for g in study.models],
-            "score": [g.test_accuracy for g in study.models],
-        }
-    ).sort_values(["cost", "score"], ascending=[True, False])
-    best = points[points["score"] > points["score"].cummax().shift(fill_value=0)]
-    assert list(front.get_xdata()) == list(best["cost"])
-    assert front.get_ydata() == pytest.approx(best["score"])
+def test_costs_are_drawn_with_their_range(study_of: StudyOf) -> None:
+    study = study_of("transfer_wins")
+    axes = next(
+        d.axes[0] for d in cost.figure(study).content if d.axes[0].get_xlabel() == "seconds of training"
+    )
+    drawn = [tuple(line.get_xdata()) for line in axes.lines]
+    for model in study.models:
+        seconds = model.cost.train_seconds
+        assert (seconds.low, seconds.high) in drawn
 
 
 @pytest.mark.parametrize(

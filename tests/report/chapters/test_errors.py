@@ -10,8 +10,6 @@ from tests.report.chapters.tools import (
     grid,
     predictions,
     said,
-    with_words,
-    words,
 )
 from tests.report.conftest import StudyOf
 
@@ -33,7 +31,7 @@ def test_nothing_is_promised_of_models_without_errors(study_of: StudyOf) -> None
 
 def test_agreement_is_counted_from_the_predictions(study_of: StudyOf) -> None:
     study = study_of("transfer_wins")
-    header, *rows = grid(errors.agreement(study).data)
+    header, *rows = grid(errors.agreement(study))
     answers = [predictions(model.chosen) for model in study.models]
     for i, (truth, mine) in enumerate(answers):
         for j, (_, theirs) in enumerate(answers):
@@ -45,7 +43,7 @@ def test_agreement_is_counted_from_the_predictions(study_of: StudyOf) -> None:
 
 def test_images_that_all_miss_bear_every_answer_and_its_confidence(study_of: StudyOf) -> None:
     study = study_of("failed_run")
-    rows = grid(errors.all_miss_answers(study).data)[1:]
+    rows = grid(errors.all_miss_answers(study))[1:]
     first, second = (model.chosen_test for model in study.models)
     assert rows
     for index, label, answers in rows:
@@ -57,26 +55,24 @@ def test_images_that_all_miss_bear_every_answer_and_its_confidence(study_of: Stu
             assert re.search(rf"{study.classes[answer]} \([^)]*{mark}\u00a0{sure}", answers)
 
 
-def test_mistakes_name_label_answer_and_confidence(study_of: StudyOf) -> None:
+def test_cards_name_label_answer_and_confidence(study_of: StudyOf) -> None:
     study = study_of("one_model")
     split = study.models[0].chosen_test
     wrong = np.flatnonzero(~split.correct)
     confidence = split.probability.max(axis=1)
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")[0]]
-    title, label, answer, sure = words(errors.mistakes(study))[:4]
-    assert (title, label) == ("custom_cnn", study.classes[split.target[worst]])
-    assert answer == study.classes[split.predicted[worst]]
-    assert sure == percent(confidence[worst])
+    page = errors.sheet(study).content.page
+    card = next(one for one in page.split("<li>") if f"No. {split.index[worst]}," in one)
+    assert study.classes[split.target[worst]] in card
+    answer, sure = study.classes[split.predicted[worst]], percent(float(confidence[worst]), 0)
+    assert f'<span class="bad">A: {answer}, {sure}' in card
 
 
-def test_images_missed_by_all_count_the_answers(study_of: StudyOf) -> None:
-    study = study_of("one_seed")
-    first = study.missed_by_all[0]
-    number, label, answer = words(errors.all_miss(study))[:3]
-    assert number == f"No. {first.index}"
-    assert label == study.classes[first.target]
-    assert answer.endswith("×5") or "×" in answer
+def test_no_image_stands_in_two_cards(study_of: StudyOf) -> None:
+    found = [one.index for one in errors.known(study_of("one_seed"))]
+    assert len(found) == len(set(found)) == errors.MOST_CARDS
+    assert {one.index for one in study_of("one_seed").missed_by_all[:1]} <= set(found)
 
 
 def test_an_image_that_no_run_kept_is_said_to_be_missing(study_of: StudyOf) -> None:
-    assert with_words(errors.mistakes(study_of("hundred_classes")), "not kept")
+    assert "not kept" in errors.sheet(study_of("hundred_classes")).content.page

@@ -44,4 +44,4 @@ def test_all_failed_has_no_answer_and_says_why(study_of: StudyOf) -> None:
     assert said(study, "answer.failed") == "There is no answer yet: both runs failed."
     assert "gave the same reason: out of memory" in said(study, "answer.failed.reason")
     assert recommendations.recommendations(study) == []
-    assert [name for name, sentences in verdict(study).items() if sentences] == ["answer", "limits"]
+    assert [name for name, sentences in verdict(study).items() if sentences] == ["answer", "limits", "short"]

@@ -18,7 +18,7 @@ def test_duplicates_table_gives_the_accuracy_without_them(study_of: StudyOf) -> 
     twins = study.dataset.near_duplicates
     truth, guess = predictions(study.models[0].chosen)
     kept = ~np.isin(np.arange(len(truth)), twins)
-    row = grid(labels.duplicates(study).data)[1]
+    row = grid(labels.duplicates(study))[1]
     assert row[1] == percent(accuracy_score(truth, guess))
     assert row[2] == percent(accuracy_score(truth[kept], guess[kept]))
     assert row[3] == percent(accuracy_score(truth[~kept], guess[~kept]))
@@ -26,7 +26,7 @@ def test_duplicates_table_gives_the_accuracy_without_them(study_of: StudyOf) -> 
 
 def test_labels_in_doubt_are_listed_as_the_study_finds_them(study_of: StudyOf) -> None:
     study = study_of("one_seed")
-    rows = grid(labels.label_chances(study).data)[1:]
+    rows = grid(labels.label_chances(study))[1:]
     assert [int(row[0]) for row in rows] == [issue.index for issue in study.label_issues[: len(rows)]]
     for row, issue in zip(rows, study.label_issues, strict=False):
         assert row[1:3] == [study.classes[issue.target], study.classes[issue.suggested]]

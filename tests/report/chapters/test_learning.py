@@ -34,20 +34,29 @@ def test_many_models_are_counted_and_a_few_are_named(tmp_path: Path, study_of: S
 
 
 def test_curves_are_the_history_with_the_kept_epoch_marked(study_of: StudyOf) -> None:
+    study = study_of("one_seed")
+    for drawing, what in zip(learning.figure(study).content, ("accuracy", "loss"), strict=True):
+        [axes] = drawing.axes
+        for model, val, kept in zip(study.models, axes.lines[::2], axes.lines[1::2], strict=True):
+            assert val.get_ydata() == pytest.approx(model.chosen.history[f"val_{what}"])
+            assert list(kept.get_xdata()) == [model.chosen.details.best_epoch]
+        assert axes.get_ylabel() == f"val {what}"
+
+
+def test_each_model_has_its_curves_in_the_appendix(study_of: StudyOf) -> None:
     study = study_of("one_model")
     record = study.models[0].chosen
-    loss, accuracy = learning.figure(study).axes[:2]
+    loss, accuracy = learning.figure_of_each(study).content.axes[:2]
     for axes, what in ((loss, "loss"), (accuracy, "accuracy")):
         train, val, kept = axes.lines[:3]
         assert train.get_ydata() == pytest.approx(record.history[f"train_{what}"])
         assert val.get_ydata() == pytest.approx(record.history[f"val_{what}"])
         assert list(kept.get_xdata()) == [record.details.best_epoch]
-    assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("loss", "accuracy")
 
 
 def test_an_early_stop_is_marked(study_of: StudyOf) -> None:
     study = study_of("one_transfer_model")
-    lines = learning.figure(study).axes[0].lines
+    lines = learning.figure_of_each(study).content.axes[0].lines
     assert list(lines[-1].get_xdata()) == [study.models[0].chosen.history["epoch"].max()] * 2
 
 

@@ -1,16 +1,10 @@
 from pathlib import Path
 
-import pytest
-
-from pipeline.report.chapters import (
-    pretraining,
-)
 from tests.made_records import Made
 from tests.report.chapters.tools import (
     said,
     study_with,
 )
-from tests.report.conftest import StudyOf
 
 
 def test_a_difference_that_holm_does_not_grant_is_not_claimed(tmp_path: Path) -> None:
@@ -28,15 +22,3 @@ def test_a_difference_that_holm_does_not_grant_is_not_claimed(tmp_path: Path) ->
 def test_fine_tuning_may_lose_against_frozen_features(tmp_path: Path) -> None:
     study = study_with(tmp_path, Made("resnet18", "linear_probe", 0.9), Made("resnet18", "fine_tune", 0.7))
     assert "loses 20.0 points against leaving its features frozen" in said(study, "pretraining.tuning.loss")
-
-
-def test_three_ways_joins_the_modes_of_one_network(study_of: StudyOf) -> None:
-    study = study_of("one_seed")
-    axes = pretraining.figure(study).axes[0]
-    assert [label.get_text() for label in axes.get_xticklabels()] == [
-        "from scratch",
-        "linear probe",
-        "fine-tuned",
-    ]
-    ways = study.three_ways["resnet18"]
-    assert axes.lines[0].get_ydata() == pytest.approx([model.test_accuracy for model in ways.values()])

@@ -35,6 +35,8 @@ def test_weights_that_are_downloaded_do_not_work_offline_at_first(study_of: Stud
 
 
 def test_recommendations_cite_their_ground(study_of: StudyOf) -> None:
-    rows = grid(recommendations.listed(study_of("one_seed")).data)[1:]
+    rows = grid(recommendations.listed(study_of("one_seed")))[1:]
     assert len(rows) >= 5
-    assert all("@tbl-" in row[2] or "@fig-" in row[2] for row in rows)
+    found = recommendations.recommendations(study_of("one_seed"))
+    assert all(one.sentence.references for one in found)
+    assert [one.choice for one in found if one.model] == [one.model.spoken for one in found if one.model]

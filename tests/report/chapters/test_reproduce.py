@@ -8,6 +8,6 @@ from tests.report.conftest import StudyOf
 
 
 def test_runs_tell_why_they_failed(study_of: StudyOf) -> None:
-    rows = grid(reproduce.runs(study_of("failed_run")).data)[1:]
+    rows = grid(reproduce.runs(study_of("failed_run")))[1:]
     assert len(rows) == 4
     assert sum("failed in cell 5 (fit): out of memory" in row[2] for row in rows) == 2

@@ -1,6 +1,5 @@
 """What tests of chapters share: the floats of report.qmd, what is said, and what a reader sees."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +12,29 @@ from matplotlib.text import Text
 from pipeline.record import RunRecord
 from pipeline.report import chapters
 from pipeline.report.chapters.recommendations import recommendations
+from pipeline.report.look import floats
+from pipeline.report.look.table import Table
 from pipeline.report.study import Study
 from pipeline.report.words.numbers import NBSP
 from pipeline.report.words.sentence import Sentence
-from tests.conftest import ROOT
 from tests.made_records import Made, MadeData, write_experiment
 
 DATA = MadeData(train=400, val=200, test=400, near_duplicates=0, label_errors=0)
-CELL = re.compile(r"^#\| label: ((?:fig|tbl)-[\w-]+)$.*?^(\w+\.\w+\(study\))$", re.MULTILINE | re.DOTALL)
-FLOATS = dict(CELL.findall((ROOT / "report.qmd").read_text(encoding="utf-8")))  # label → its one call
+FLOATS = [*floats.BODY, *floats.APPENDIX]
 FIGURES = [label for label in FLOATS if label.startswith("fig-")]
 TABLES = [label for label in FLOATS if label.startswith("tbl-")]
 
 
 def shown(label: str, study: Study) -> Any:
-    """Return the figure or table that report.qmd shows under a label."""
-    return eval(FLOATS[label], vars(chapters) | {"study": study})
+    """Return what the report shows under a label: drawings, a table or cards; None where it shows nothing."""
+    found = floats.SHOWN[label](study)
+    return found.content if isinstance(found, floats.Float) else None
+
+
+def drawings(label: str, study: Study) -> list[Figure]:
+    """Return the panels of a figure; none of one that is not drawn by Matplotlib."""
+    found = shown(label, study)
+    return [found] if isinstance(found, Figure) else found if isinstance(found, list) else []
 
 
 def every_sentence(study: Study) -> list[Sentence]:
@@ -51,11 +57,11 @@ def study_with(folder: Path, *models: Made, data: MadeData = DATA) -> Study:
     return Study.from_records(*write_experiment(folder, "made", data, models))
 
 
-def grid(markdown: str) -> list[list[str]]:
-    """Return the cells of a pipe table, its header first, as a reader sees them."""
-    rows = [line for line in markdown.strip().splitlines() if not re.fullmatch(r"\|[ :|-]+\|", line)]
-    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in rows]
-    return [[re.sub(r"\\([\W_])", r"\1", cell).replace("**", "") for cell in row] for row in cells]
+def grid(found: Any) -> list[list[str]]:
+    """Return the cells of a table, its header first, as a reader sees them."""
+    table = found.content if isinstance(found, floats.Float) else found
+    assert isinstance(table, Table)
+    return table.plain
 
 
 def predictions(record: RunRecord) -> tuple[np.ndarray, np.ndarray]:

@@ -36,7 +36,7 @@ def test_models_are_shown_in_params_order(many: Study) -> None:
 
 
 def test_models_left_out_are_named(many: Study, study_of: StudyOf) -> None:
-    columns = set(grid(accuracy.tests(many).data)[0][2:])
+    columns = set(grid(accuracy.tests(many))[0][2:])
     said = models.introduction(many).data
     for letter in set("ABCDEFGHIJKLMN") - columns:
         assert f" {letter}" in said.rpartition("leaves out")[2]

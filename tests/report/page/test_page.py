@@ -47,7 +47,8 @@ def headings(page: str) -> list[str]:
 
 
 def captions(page: str) -> list[str]:
-    return [words(found) for found in re.findall(r"<figcaption[^>]*>(.*?)</figcaption>", page, re.DOTALL)]
+    """Return the number and title of each figure and table."""
+    return [words(found) for found in re.findall(r'<p class="finding"[^>]*>(.*?)</p>', page, re.DOTALL)]
 
 
 def pdf_words(path: Path) -> str:
@@ -65,7 +66,8 @@ def test_page_is_one_small_file_that_asks_for_nothing(report: Report, page: str)
     for tag, attributes in Tags(page).found:
         for name in ("src", "href", "srcset", "poster", "data"):
             address = attributes.get(name) or ""
-            assert not address or address.startswith(("data:", "#")), (tag, address[:80])
+            allowed = ("data:", "#", "https://arxiv.org/abs/") if tag == "a" else ("data:", "#")
+            assert not address or address.startswith(allowed), (tag, address[:80])
     style = "".join(re.findall(r"<style>(.*?)</style>", page, re.DOTALL))
     assert "@import" not in style
     assert "url(" not in style
@@ -85,7 +87,7 @@ def test_page_forbids_every_request(page: str) -> None:
 def test_every_image_has_an_alternative_and_every_header_its_scope(page: str) -> None:
     tags = Tags(page).found
     images = [attributes for tag, attributes in tags if tag == "img"]
-    assert len(images) > 14
+    assert len(images) > 9
     assert all(attributes.get("alt") for attributes in images)
     assert all(attributes.get("scope") in ("col", "row") for tag, attributes in tags if tag == "th")
 
@@ -102,9 +104,9 @@ def test_page_has_one_title_one_main_part_and_a_language(page: str) -> None:
 def test_every_float_is_numbered_and_every_reference_leads_somewhere(page: str) -> None:
     found = captions(page)
     for kind in ("Figure", "Table"):
-        numbers = [int(caption.split()[1].rstrip(":")) for caption in found if caption.startswith(kind)]
+        numbers = [int(caption.split()[1]) for caption in found if caption.startswith(kind)]
         assert numbers == list(range(1, len(numbers) + 1))
-        assert len(numbers) >= 13
+        assert len(numbers) >= 9
     ids = {attributes.get("id") for _, attributes in Tags(page).found}
     links = [a.get("href") or "" for tag, a in Tags(page).found if tag == "a"]
     assert all(unescape(link[1:]) in ids for link in links if link.startswith("#"))
@@ -113,7 +115,13 @@ def test_every_float_is_numbered_and_every_reference_leads_somewhere(page: str) 
 def test_numbers_of_the_tables_equal_the_predictions(report: Report, page: str, study_of: StudyOf) -> None:
     headline = re.findall(r'id="tbl-headline".*?</table>', page, re.DOTALL)[0]
     rows = [words(row) for row in re.findall(r"<tr.*?</tr>", headline, re.DOTALL)[1:]]
-    for model, row in zip(study_of(KIND).models, rows, strict=True):
+    scored = re.findall(r'id="tbl-scores".*?</table>', page, re.DOTALL)[0]
+    macro = [words(row) for row in re.findall(r"<tr.*?</tr>", scored, re.DOTALL)[1:]]
+    for model in study_of(KIND).models:
+        row = next(one for one in macro if model.label in one)
+        assert percent(model.test_accuracy) in next(one for one in rows if model.label in one).replace(
+            " %", "\u00a0%"
+        )
         folder = next((report.folder / "runs").glob(f"{model.name}-{model.mode}-s0-*"))
         table = pd.read_parquet(folder / "predictions.parquet").query("split == 'test'")
         truth = table["target"].to_numpy()
@@ -127,26 +135,26 @@ def test_numbers_of_the_tables_equal_the_predictions(report: Report, page: str, 
 
 
 def test_pdf_has_the_same_headings_captions_and_order(paper: str, page: str) -> None:
-    place = 0
     squeezed = re.sub(r"\W", "", paper)
     models = set(re.findall(r"<section data-model=[^>]*><h4>(.*?)</h4>", page))
+    squeezed = re.sub(r"Customcnnortransferlearning", "", squeezed)  # at the head of each page
     for heading in headings(page):
         if heading not in ONLY_PAGE | models:
             assert re.sub(r"\W", "", heading) in squeezed, heading
     for caption in captions(page):
-        found = squeezed.find(re.sub(r"\W", "", caption)[:60], place)
-        assert found >= 0, caption
-        place = found
+        assert re.sub(r"\W", "", caption)[:40] in squeezed, caption  # some float to another page
 
 
 def test_pdf_is_a_report_of_full_pages_with_vector_figures(report: Report) -> None:
     reader = PdfReader(report.pdf)
-    assert 8 <= len(reader.pages) <= 25
+    assert 8 <= len(reader.pages) <= 13
     assert reader.metadata is not None
     assert reader.metadata.title == "Custom CNN or transfer learning?"
     assert all(len(page.extract_text()) > 60 for page in reader.pages)
     sizes = [image.image.size for page in reader.pages for image in page.images if image.image]
     assert max(max(size) for size in sizes) <= 64  # the data's own pictures; nothing else is a raster
+    assert "Table 1" in reader.pages[0].extract_text()
+    assert "Before you rely on it" in reader.pages[0].extract_text()
 
 
 def test_pdf_holds_no_remains_of_the_page(paper: str) -> None:

@@ -14,13 +14,12 @@ from sklearn.metrics import confusion_matrix
 
 from pipeline.record import RunRecord
 from pipeline.report import page
-from pipeline.report.chapters import answer, errors, images, learning, models, reproduce
+from pipeline.report.chapters import confusion, errors, images, learning, models, reproduce, short
 from pipeline.report.look.markup import raw, typst_string
 from pipeline.report.look.paragraph import Points, Words
 from pipeline.report.page import frame
 from pipeline.report.page.templates import text
 from pipeline.report.study import Study
-from pipeline.report.words.english import escape_markdown
 from tests.made_records import HOSTILE_CLASSES, KINDS
 from tests.report.conftest import StudyOf
 
@@ -28,8 +27,9 @@ from tests.report.conftest import StudyOf
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_part_can_be_made_in_every_situation(study_of: StudyOf, kind: str) -> None:
     study = study_of(kind)
-    for part in (answer.stated, page.cover, page.explorer, page.notebooks, page.thresholds):
+    for part in (page.handout.opening, page.handout.closing, page.cover, page.notebooks, page.thresholds):
         assert isinstance(part(study).data, str)
+    assert page.explorer(confusion.figure(study), study)._repr_markdown_()
 
 
 @pytest.mark.parametrize("name", HOSTILE_CLASSES)
@@ -53,23 +53,49 @@ def test_cover_counts_runs_and_models_and_names_the_day(study_of: StudyOf) -> No
     assert content.count("Custom CNN or transfer learning?") == 2
 
 
-def test_answer_leads_with_its_first_words(study_of: StudyOf) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_verdict_has_at_most_25_words_and_no_p_value(study_of: StudyOf, kind: str) -> None:
+    said = short.verdict(study_of(kind)).text
+    assert len(said.split()) <= 27, said  # figures and their signs count as words
+    assert " p " not in said
+    assert said.replace("\u00a0", " ") in unescape(
+        re.sub(r"</?strong>", "", page.handout.opening(study_of(kind)).data)
+    ).replace("\u00a0", " ")
+
+
+def test_caveats_are_few_and_say_what_the_records_show(study_of: StudyOf) -> None:
+    for kind in KINDS:
+        found = short.caveats(study_of(kind))
+        assert len(found) <= 4
+        assert all(len(one.text.split()) <= 18 for one in found)
+    rules = {one.rule for one in short.caveats(study_of("one_seed"))}
+    assert "short.caveat.one-seed" in rules
+    assert "short.caveat.one-seed" not in {one.rule for one in short.caveats(study_of("transfer_wins"))}
+
+
+def test_first_screen_gives_four_numbers_and_every_case(study_of: StudyOf) -> None:
     study = study_of("transfer_wins")
-    content = answer.stated(study).data
-    assert "**Start from a pretrained network" in content
-    for sentence in answer.words(study):
-        assert escape_markdown(" ".join(sentence.text.split(" ")[-5:])).removesuffix(".") in content
+    assert [tile.what.partition(",")[0] for tile in page.handout.tiles(study)] == [
+        "right on test", "for one image", "of weights", "weakest class of E",
+    ]  # fmt: skip
+    assert page.handout.closing(study).data.count("<dt>") == 6
+
+
+def explored(study: Study) -> str:
+    """Return what stands in the place of the confusion matrices on the page."""
+    return str(page.explorer(confusion.figure(study), study)._page())  # type: ignore[union-attr]
 
 
 def test_matrix_of_the_explorer_counts_the_predictions(study_of: StudyOf) -> None:
     study = study_of("one_model")
     split = study.models[0].chosen_test
-    content = page.explorer(study).data
+    content = explored(study)
     rows = re.findall(r"<tr><th[^>]*>.*?</tr>", content.split("<tbody>")[1])
     shown = [
         [int(re.sub(r"<[^>]+>", "", cell) or 0) for cell in re.findall(r"<td.*?</td>", row)] for row in rows
     ]
-    assert np.array_equal(shown, confusion_matrix(split.target, split.predicted))
+    places = confusion.order(study)
+    assert np.array_equal(shown, confusion_matrix(split.target, split.predicted)[np.ix_(places, places)])
 
 
 def test_images_of_many_classes_stand_in_a_few_lists(
@@ -86,7 +112,7 @@ def test_images_of_many_classes_stand_in_a_few_lists(
 
 def test_images_behind_a_cell_are_those_with_its_label_and_answer(study_of: StudyOf) -> None:
     study = study_of("one_seed")
-    content = page.explorer(study).data
+    content = explored(study)
     images = re.findall(r'<li data-true="(\d+)" data-predicted="([\d,]+)">.*?<b>No\. (\d+),', content)
     assert images
     for true, predicted, index in images:
@@ -100,9 +126,10 @@ def test_images_behind_a_cell_are_those_with_its_label_and_answer(study_of: Stud
 
 def test_every_button_of_the_explorer_has_an_image(study_of: StudyOf) -> None:
     study = study_of("one_seed")
-    content = page.explorer(study).data
+    content = explored(study)
     images = re.findall(r'<li data-true="(\d+)" data-predicted="([\d,]+)">', content)
-    for number, panel in enumerate(content.split("<section data-model=")[1:]):
+    for panel in content.split('<section data-model="')[1:]:
+        number = int(panel.partition('"')[0])
         for true, predicted in re.findall(r'data-true="(\d+)" data-predicted="(\d+)" data-count', panel):
             assert any((true, predicted) == (t, p.split(",")[number]) for t, p in images)
 
@@ -110,19 +137,19 @@ def test_every_button_of_the_explorer_has_an_image(study_of: StudyOf) -> None:
 def test_explorer_carries_no_more_than_its_share(study_of: StudyOf, monkeypatch: pytest.MonkeyPatch) -> None:
     module = importlib.import_module("pipeline.report.page.explorer")
     monkeypatch.setattr(module, "MOST_BYTES", 3000)
-    content = page.explorer(study_of("one_seed")).data
+    content = explored(study_of("one_seed"))
     pictures = re.findall(r"base64,([^\"]+)", content)
     assert 0 < sum(len(base64.b64decode(picture)) for picture in pictures) <= 3000
 
 
 def test_many_classes_are_listed_as_pairs(study_of: StudyOf) -> None:
-    content = page.explorer(study_of("hundred_classes")).data
+    content = explored(study_of("hundred_classes"))
     assert 'class="pairs"' in content
     assert len(content) < 1_000_000
 
 
 def test_no_mistake_means_no_explorer(study_of: StudyOf) -> None:
-    assert "<section" not in page.explorer(study_of("perfect")).data
+    assert "<section" not in explored(study_of("perfect"))
 
 
 def test_slider_holds_coverage_and_accuracy_of_every_percent(study_of: StudyOf) -> None:
@@ -158,8 +185,8 @@ def test_notebooks_beyond_the_limit_are_counted(study_of: StudyOf, monkeypatch: 
 def test_a_paragraph_cites_each_reference_once_and_not_what_was_told(study_of: StudyOf) -> None:
     study = study_of("one_seed")
     sentences = list(learning.words(study))
-    assert str(Words(study, sentences)._repr_markdown_()).count("@fig-curves") == 1
-    assert "@fig-curves" not in Words(study, sentences, told=["fig-curves"])._repr_markdown_()
+    assert str(Words(study, sentences)._repr_markdown_()).count("(#fig-curves)") == 1
+    assert "(#fig-curves)" not in Words(study, sentences, told=["fig-curves"])._repr_markdown_()
 
 
 def test_nothing_to_say_is_not_an_empty_text(study_of: StudyOf) -> None:
