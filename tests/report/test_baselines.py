@@ -26,9 +26,9 @@ def made(folder: Path, **changes: object) -> Study:
 
 
 def test_table_sets_baselines_apart_from_the_models(study: Study) -> None:
-    _, *rows = grid(shown("tbl-headline", study).data)
-    assert [row[0] for row in rows] == ["A", "B", "", "", ""]
-    assert [row[1] for row in rows[2:]] == [f"*no network trained: {name}*" for name in BASELINES]
+    _, *rows = grid(shown("tbl-headline", study))
+    assert sorted(row[0][:2] for row in rows[:2]) == ["A ", "B "]
+    assert [row[0] for row in rows[2:]] == [f"no network trained: {name}" for name in BASELINES]
     assert rows[4][2].replace("\u00a0", " ") == "80.0 %"
     assert len(study.models) == 2
 
@@ -49,7 +49,7 @@ def test_model_that_does_not_beat_one_is_named(study: Study) -> None:
 
 def test_baselines_may_be_left_out(tmp_path: Path) -> None:
     without = made(tmp_path, baselines=False)
-    assert len(grid(shown("tbl-headline", without).data)) == 3
+    assert len(grid(shown("tbl-headline", without))) == 3
     assert results(without, "test")["baselines"] == []
     assert "accuracy.baselines" not in rules(without)
 

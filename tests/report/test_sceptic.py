@@ -223,8 +223,8 @@ def test_what_is_not_shown_to_have_learned_is_not_ranked(read: Any) -> None:
     assert "classes.none" not in {s.rule for s in every_sentence(read("random_labels"))}
     study = read("one_side_at_chance")
     assert "only model that is shown" in recommendations(study)[0].sentence.text
-    table = accuracy.tests(study).data
-    assert "**" not in table
+    table = accuracy.tests(study).content.html
+    assert "<strong>" not in table
     assert "0.001" not in table
 
 
