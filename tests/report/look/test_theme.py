@@ -4,7 +4,9 @@ from itertools import combinations, pairwise
 from xml.etree import ElementTree
 
 import pytest
+from matplotlib.text import Text
 
+from pipeline import fonts
 from pipeline.report.chapters import accuracy, classes
 from pipeline.report.look import svg, theme
 from tests.report.conftest import StudyOf
@@ -87,6 +89,16 @@ def test_scripts_that_the_font_lacks_stay_text(study_of: StudyOf) -> None:
         element.text for element in ElementTree.fromstring(content).iter("{http://www.w3.org/2000/svg}text")
     ]
     assert any("ミナミコアリクイ" in (text or "") for text in words)
+
+
+def test_scripts_that_a_font_of_the_machine_has_become_outlines(
+    study_of: StudyOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawing = classes.figure(study_of("long_names")).content
+    japanese = frozenset("ミナミコアリクイ（）…")
+    monkeypatch.setattr(fonts, "_others", lambda: [("Some Japanese font", japanese)])
+    assert "<text" not in svg.write(drawing)
+    assert all("Some Japanese font" in text.get_fontfamily() for text in drawing.findobj(Text))
 
 
 def test_latin_words_become_outlines(study_of: StudyOf) -> None:
