@@ -28,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     with_standard_streams()
     options = _parser().parse_args(arguments)
+    if options.no_user_code:
+        os.environ["HEADSTART_NO_USER_CODE"] = "--no-user-code"
     if options.offline:
         os.environ["HEADSTART_OFFLINE"] = "--offline"
     try:
@@ -128,6 +130,7 @@ AUDITING = (
 ALWAYS = (
     argument("--offline", action="store_true", help="forbid every connection; say what would be fetched"),
     argument("--debug", action="store_true", help="show the traceback of an error"),
+    argument("--no-user-code", action="store_true", help="refuse networks in files of your own"),
 )
 
 

@@ -9,6 +9,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -47,6 +48,7 @@ class AppliesWhen:
 NEVER = AppliesWhen(lambda _: False)  # it says where a run reads and works, not what it learns
 GROUPED = AppliesWhen(lambda s: s.group is not None)
 TABLE = AppliesWhen(lambda s: s.dataset == "table")
+OWN = AppliesWhen(lambda s: own_network(s.model))
 CUSTOM_CNN = AppliesWhen(lambda s: s.model == "custom_cnn")
 FINE_TUNE = AppliesWhen(lambda s: s.mode == "fine_tune")
 LINEAR_PROBE = AppliesWhen(lambda s: s.mode == "linear_probe")
@@ -57,6 +59,12 @@ WARMUP = AppliesWhen(lambda s: s.schedule != "one_cycle")
 CROP = AppliesWhen(lambda s: "crop" in s.augmentation)
 DETERMINISTIC = AppliesWhen(lambda s: s.deterministic)
 SUBSET = AppliesWhen(lambda s: s.train_size is not None)
+
+
+def own_network(model: str) -> bool:
+    """Whether a model's name means a class in a file of the user's own, as ``nets/my_net.py:MyNet``."""
+    path, _, name = model.rpartition(":")
+    return path.endswith(".py") and name.isidentifier()
 
 
 class RunSettings(BaseModel):
@@ -113,7 +121,10 @@ class RunSettings(BaseModel):
 
     # What learns
     model: Name = Field(
-        "custom_cnn", description="custom_cnn, efficientnet_lite0, a torchvision name, timm/<name>"
+        "custom_cnn", description="custom_cnn, efficientnet_lite0, torchvision's, timm/<name>, file.py:Class"
+    )
+    model_args: Annotated[dict[str, JsonValue], OWN] = Field(
+        {}, description="file.py:Class: what its class is given beside num_classes and image_size"
     )
     mode: Mode = Field("scratch", description="scratch, linear_probe or fine_tune")
     weights: Annotated[Name | None, PRETRAINED] = Field(

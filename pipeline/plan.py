@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline import gpus
 from pipeline.errors import RecordError
-from pipeline.experiment import Experiment, RunSettings
+from pipeline.experiment import Experiment, RunSettings, own_network
 from pipeline.files import CACHE, digest, kept
 from pipeline.record import RunRecord, run_id
 from pipeline.source import code_hash
@@ -50,8 +50,23 @@ def plan(experiment: Experiment) -> list[PlannedRun]:
     for settings in experiment.runs:
         models.check(settings)
     fingerprints = sources.checked_fingerprints(experiment.runs)
+    _try_own_networks(experiment)
     pairs = zip(experiment.runs, fingerprints, strict=True)
     return [_planned(experiment, settings, _hashes(settings, images)) for settings, images in pairs]
+
+
+def _try_own_networks(experiment: Experiment) -> None:
+    """Raise ModelError for a network of the user's own that two images cannot be trained with."""
+    tried: set[str] = set()
+    for settings in experiment.runs:
+        if own_network(settings.model):
+            from pipeline.learn.data import sources
+            from pipeline.learn.models import own
+
+            key = digest([own.source_hash(settings), settings.model_copy(update={"seed": 0}).identity()])
+            if key not in tried:
+                own.check(settings, *sources.likely_input(settings))
+            tried.add(key)
 
 
 def _planned(experiment: Experiment, settings: RunSettings, hashes: dict[str, str]) -> PlannedRun:
@@ -71,10 +86,19 @@ def _hashes(settings: RunSettings, fingerprint: str) -> dict[str, str]:
     return {
         "settings": digest(settings.identity()),
         "data": fingerprint,
-        "source": source_hash(),
+        "source": _source(settings),
         "weights": models.weights_hash(settings) or "",
         "hardware": hardware(settings),
     }
+
+
+def _source(settings: RunSettings) -> str:
+    """Return the hash of the code, with that of a network of the user's own where there is one."""
+    if not own_network(settings.model):
+        return source_hash()
+    from pipeline.learn.models import own
+
+    return digest([source_hash(), own.source_hash(settings)])
 
 
 def hardware(settings: RunSettings) -> str:

@@ -136,6 +136,7 @@ class ModelInfo(_Part):
     pretrained_size: int | None = None  # side in pixels that the weights were trained for, where known
     description: str = ""
     layers: list[dict[str, Any]] = []  # name, kind, output, parameters: one per top-level stage
+    source: str | None = Field(default=None, repr=False)  # the file of a network of the user's own
 
 
 class Timings(_Part):

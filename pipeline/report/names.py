@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from pipeline.experiment import RunSettings
+from pipeline.experiment import RunSettings, own_network
 
 MODE_WORDS = {"scratch": "from scratch", "linear_probe": "linear probe", "fine_tune": "fine-tuned"}
 
@@ -20,7 +20,7 @@ def spoken(models: Sequence[RunSettings]) -> list[str]:
 
 def keys(models: Sequence[RunSettings]) -> list[str]:
     """Return a unique ``<model>-<mode>`` per model, of letters, digits, ``-``, ``.`` and ``_``."""
-    plain = [f"{_slug(settings.model)}-{settings.mode}" for settings in models]
+    plain = [f"{_slug(_network(settings))}-{settings.mode}" for settings in models]
     counts = Counter(plain)
     taken: Counter[str] = Counter()
     result = []
@@ -33,7 +33,7 @@ def keys(models: Sequence[RunSettings]) -> list[str]:
 def _label(settings: RunSettings) -> str:
     if settings.model == "custom_cnn":
         return settings.model
-    return f"{settings.model}, {MODE_WORDS[settings.mode]}"
+    return f"{_network(settings)}, {MODE_WORDS[settings.mode]}"
 
 
 def _spoken(settings: RunSettings) -> str:
@@ -44,7 +44,12 @@ def _spoken(settings: RunSettings) -> str:
         "linear_probe": "the linear probe on {}",
         "fine_tune": "fine-tuned {}",
     }
-    return forms[settings.mode].format(settings.model)
+    return forms[settings.mode].format(_network(settings))
+
+
+def _network(settings: RunSettings) -> str:
+    """Return the class of a network of the user's own, and any other's name."""
+    return settings.model.rpartition(":")[2] if own_network(settings.model) else settings.model
 
 
 def _unique(name: Callable[[RunSettings], str], models: Sequence[RunSettings]) -> list[str]:

@@ -84,6 +84,22 @@ def find(settings: RunSettings) -> Contents:
     return grouped(source(settings).contents(settings.data_dir), settings.group)
 
 
+def likely_input(settings: RunSettings) -> tuple[int, int]:
+    """Return how many classes there are, and the side in pixels that a network of the user's own will see."""
+    contents = find(settings)
+    if settings.image_size:
+        return len(contents.classes), settings.image_size
+    part, sides = contents.parts["train"], []
+    for position in range(0, len(part), max(1, len(part) // 8)):
+        try:
+            with part.read(position) as image:
+                sides.append(min(image.size))
+        except Exception:  # noqa: BLE001 (what cannot be read is told elsewhere)
+            continue
+    side = sides[0] if len(set(sides)) == 1 else LARGEST_NATIVE_SIDE
+    return len(contents.classes), max(8, min(side, LARGEST_NATIVE_SIDE))
+
+
 def fingerprint(settings: RunSettings) -> str:
     """Return a SHA-256 of the content of a data set, the same wherever it lies.
 

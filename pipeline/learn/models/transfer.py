@@ -78,10 +78,35 @@ class TransferNetwork(nn.Module):
         published = [(name, p) for name, p in trained if not name.startswith(new)]
         fresh = [(name, p) for name, p in trained if name.startswith(new)]
         rate = settings.learning_rate
-        return [*_groups(published, rate * factor, settings), *_groups(fresh, rate, settings)]
+        return [*decayed_apart(published, rate * factor, settings), *decayed_apart(fresh, rate, settings)]
 
 
-def _groups(
+class OwnNetwork(nn.Module):
+    """A network of the user's own, as it is: images float [B, 3, S, S] to logits [B, classes]."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.backbone = network
+
+    def forward(self, x: Tensor) -> Any:
+        return self.backbone(x)
+
+    @property
+    def head(self) -> nn.Module:
+        """Its last linear layer, as far as it has one."""
+        found = getattr(self.backbone, "head", None)
+        if isinstance(found, nn.Module):
+            return found
+        linear = [module for module in self.backbone.modules() if isinstance(module, nn.Linear)]
+        return linear[-1] if linear else self.backbone
+
+    def parameter_groups(self, settings: RunSettings) -> list[dict[str, Any]]:
+        """Return the optimizer's groups: weights, which decay, and the rest."""
+        trained = [(name, p) for name, p in self.named_parameters() if p.requires_grad]
+        return list(decayed_apart(trained, settings.learning_rate, settings))
+
+
+def decayed_apart(
     named: list[tuple[str, nn.Parameter]], rate: float, settings: RunSettings
 ) -> Iterator[dict[str, Any]]:
     decayed = [p for name, p in named if _is_decayed(name, p)]

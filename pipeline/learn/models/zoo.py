@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.errors import ModelError, did_you_mean
-from pipeline.experiment import RunSettings
-from pipeline.learn.models import lite, timm, torchvision, weights
+from pipeline.experiment import RunSettings, own_network
+from pipeline.learn.models import lite, own, timm, torchvision, weights
 from pipeline.learn.models.weights import Preprocessing, Published
 from pipeline.record import ModelInfo
 
@@ -55,6 +55,9 @@ def check(settings: RunSettings) -> None:
     """Raise ModelError when the model, its weights or its image size cannot be used."""
     if settings.model == CUSTOM:
         return
+    if own_network(settings.model):
+        own.load(settings)
+        return
     family = _family(settings.model)
     if weights.is_file_name(settings.weights):
         weights.check_file(Path(str(settings.weights)))
@@ -95,7 +98,7 @@ def _family(model: str) -> Family:
     hint = did_you_mean(model, known_models(), 3)
     raise ModelError(
         f"unknown model {model!r}.{hint} Known: custom_cnn, efficientnet_lite0, every classification "
-        "network of torchvision, and timm/<name>."
+        "network of torchvision, timm/<name>, and a class of yours as nets/my_net.py:MyNet."
     )
 
 
@@ -104,7 +107,7 @@ def preprocessing(settings: RunSettings) -> Preprocessing:
 
     For ``custom_cnn`` it comes from the data. ``settings.image_size`` goes before the weights'.
     """
-    if settings.model == CUSTOM:
+    if settings.model == CUSTOM or own_network(settings.model):
         return Preprocessing(image_size=settings.image_size)
     published = _published(settings).preprocessing
     return replace(published, image_size=settings.image_size or published.image_size)
@@ -116,7 +119,7 @@ def weights_hash(settings: RunSettings) -> str | None:
         return None
     if weights.is_file_name(settings.weights):
         return weights.file_hash(weights.require_file(Path(str(settings.weights))))
-    return _published(settings).hash
+    return None if own_network(settings.model) else _published(settings).hash
 
 
 def build(
@@ -136,6 +139,8 @@ def build(
             from pipeline.learn.models.custom_cnn import CustomCNN
 
             return CustomCNN(len(classes), settings.widths, settings.depth, settings.dropout, image_size)
+        if own_network(settings.model):
+            return own.build(settings, len(classes), image_size, load_weights)
         return _transfer_network(settings, len(classes), image_size, load_weights)
 
 
@@ -198,6 +203,7 @@ def describe(network: "nn.Module", settings: RunSettings, preprocessing: Preproc
         pretrained_size=_pretrained_size(settings),
         description=_description(settings, network.head),
         layers=layers,
+        source=own.source(settings) if own_network(settings.model) else None,
     )
 
 
@@ -243,6 +249,9 @@ def _description(settings: RunSettings, head: Any) -> str:
             f"custom_cnn, trained from scratch: {len(settings.widths)} stages of {widths} channels with "
             f"{settings.depth} convolutions each, and a linear layer"
         )
+    if own_network(settings.model) and settings.mode == "scratch":
+        file, _, name = settings.model.rpartition(":")
+        return f"{name}, a network of {file}, trained from scratch"
     layer = f"a new linear layer of {head.in_features:,} × {head.out_features:,} weights"
     if settings.mode == "scratch":
         return f"{settings.model}, trained from scratch, with {layer}"

@@ -23,7 +23,7 @@ TOLD = {
     "size": 0.65,
     "aspect": 0.65,
     "brightness": 0.78,
-    "colour_cast": 0.87,
+    "colour_cast": 0.92,
     "blur": 0.8,
     "file_type": 0.65,
     "file_number": 0.65,

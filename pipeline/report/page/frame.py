@@ -42,9 +42,25 @@ def notebooks(study: Study) -> Markdown:
     """Return the executed notebooks as downloads inside the page, as many as the page can carry."""
     records = [model.chosen for model in study.models] + study.failures
     records += [record for record in study.records if record not in records]
-    carried = list(_carried(records))
-    left = len(records) - len(carried)
+    carried = [*_sources(records), *_carried(records)]
+    left = len(records) - sum(item["name"].endswith(".ipynb") for item in carried)
     return filled("notebooks", carried=carried, left=plural(left, "more notebook") if left else "")
+
+
+def _sources(records: Iterable[RunRecord]) -> Iterator[dict[str, str]]:
+    """Yield the files of networks of the user's own, each once."""
+    found: dict[str, str] = {}
+    for record in records:
+        network = record.details.model
+        if network is not None and network.source is not None:
+            found[Path(record.settings.model.rpartition(":")[0]).name] = network.source
+    for name, text in found.items():
+        code = base64.b64encode(text.encode()).decode()
+        yield {
+            "name": name,
+            "address": Markup(f"data:text/x-python;base64,{code}"),
+            "size": data_size(len(text.encode())),
+        }
 
 
 def _carried(records: Iterable[RunRecord]) -> Iterator[dict[str, str]]:
