@@ -10,10 +10,10 @@ report: .venv/installed
 	$(BIN)/headstart report $(PARAMS) $(OPTIONS)
 
 test: .venv/installed-dev .tools/installed
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not slow" $(OPTIONS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" $(OPTIONS)
 
 test-slow: .venv/installed-dev .tools/installed
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m slow $(OPTIONS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow $(OPTIONS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -1,6 +1,8 @@
 """One ``fit`` for every model and mode."""
 
 import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -108,13 +110,31 @@ RESUMED = {
 }
 
 
-@pytest.mark.parametrize("changes", RESUMED.values(), ids=RESUMED)
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Any, train.FitResult]]:
+    """What a run comes to that is never stopped: trained once for each of ``RESUMED``."""
+
+    @cache
+    def fitted(kind: str) -> tuple[Any, train.FitResult]:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.chdir(tmp_path_factory.mktemp("unbroken"))
+            return fit(tiny.settings(epochs=4, **RESUMED[kind]), "whole")
+
+    return fitted
+
+
+@pytest.mark.parametrize("kind", RESUMED)
 @pytest.mark.parametrize("epoch", [0, 1, 2, 3, 4, 6])
 def test_killed_run_goes_on_from_its_last_epoch(
-    changes: dict[str, Any], epoch: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    unbroken: Callable[[str], tuple[Any, train.FitResult]],
+    kind: str,
+    epoch: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    chosen = tiny.settings(epochs=4, **changes)
-    whole, expected = fit(chosen, "whole")
+    chosen = tiny.settings(epochs=4, **RESUMED[kind])
+    whole, expected = unbroken(kind)
+    capsys.readouterr()
     with monkeypatch.context() as patched:
         kill_after(epoch, patched)
         try:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from pipeline.report.study import Study
+from tests.conftest import made_once
 from tests.made_records import made_study
 from tests.report.made_report import KIND, Report, render_made
 
@@ -27,4 +28,5 @@ def study_of(tmp_path_factory: pytest.TempPathFactory) -> StudyOf:
 @pytest.fixture(scope="session")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     """The report of five models, one seed each, by the embedded renderer."""
-    return render_made(tmp_path_factory.mktemp("report"), KIND, "embedded")
+    folder = made_once(tmp_path_factory, "report", lambda folder: render_made(folder, KIND, "embedded"))
+    return Report.of(folder, KIND)

@@ -19,6 +19,11 @@ class Report:
     html: Path
     pdf: Path
 
+    @classmethod
+    def of(cls, folder: Path, kind: str) -> "Report":
+        """Return what ``render_made`` made in a folder."""
+        return cls(folder, *(folder / "reports" / f"{kind}.{ending}" for ending in ("html", "pdf")))
+
 
 def copy_project(folder: Path, made: str) -> Path:
     """Put a copy of report.qmd into ``folder`` whose runs are what ``made`` evaluates to; return its path.
@@ -47,4 +52,6 @@ def render_made(folder: Path, kind: str, engine: Engine) -> Report:
     """Render the report of one of ``made_records.KINDS``."""
     qmd = copy_project(folder, f"made_experiment(folder, {kind!r})")
     files = render(qmd, folder / "params.yaml", folder / "reports" / kind, engine=engine).files
-    return Report(folder, files["html"], files["pdf"])
+    made = Report.of(folder, kind)
+    assert files == {"html": made.html, "pdf": made.pdf}
+    return made
