@@ -9,12 +9,14 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import HeadstartError, one_line
 from pipeline.files import free_disk
 
 NEEDED_DISK_BYTES = 5_000_000_000
 NEEDED_TORCH = (2, 14)
+MOST_DIFFERENCE = 0.01  # of a GPU's answer and gradients from the CPU's: rounding is a tenth of that
 
 
 @dataclass(frozen=True)
@@ -112,10 +114,23 @@ def _gpu() -> Finding:
     import torch
 
     if torch.cuda.is_available():
-        return Finding("GPU", True, torch.cuda.get_device_name(0))
+        return _agreement(torch.device("cuda"), torch.cuda.get_device_name(0))
+    if torch.backends.mps.is_available():
+        return _agreement(torch.device("mps"), "Apple's, by MPS")
     return Finding(
         "GPU", True, "none; training runs on the CPU: keep image_size and epochs small", remark=True
     )
+
+
+def _agreement(device: Any, name: str) -> Finding:
+    """Compare one batch on a GPU with the CPU."""
+    from pipeline.learn.arithmetic import difference
+
+    found = difference(device)
+    if not found <= MOST_DIFFERENCE:
+        text = f"{name}: one batch differs from the CPU's by {found:.2g} of its length: set device: cpu"
+        return Finding("GPU", False, f"{text}, or update PyTorch and the driver")
+    return Finding("GPU", True, f"{name}; one batch agrees with the CPU's")
 
 
 def _arithmetic() -> Finding:

@@ -45,6 +45,20 @@ def test_missing_data_fails_with_its_remedy(workplace: Path) -> None:
     assert "nowhere" in data.text
 
 
+@pytest.mark.parametrize(("difference", "ok"), [(0.0005, True), (0.3, False), (float("nan"), False)])
+def test_a_gpu_that_computes_otherwise_than_the_cpu_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch, difference: float, ok: bool
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
+    monkeypatch.setattr("pipeline.learn.arithmetic.difference", lambda device: difference)
+
+    found = doctor._gpu()
+
+    assert found.ok == ok
+    assert ("agrees with the CPU's" if ok else "set device: cpu") in found.text
+
+
 def test_a_check_that_breaks_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> doctor.Finding:
         raise RuntimeError("two\nlines")

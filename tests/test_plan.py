@@ -5,15 +5,17 @@ import json
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from pipeline import plan, source
 from pipeline.experiment import Experiment, RunSettings
+from pipeline.files import digest
 from pipeline.plan import source_hash
 from pipeline.record import RunRecord
-from pipeline.source import NO_RESULT, code_alone
+from pipeline.source import NO_RESULT, code_alone, code_hash
 from tests.conftest import ROOT
 from tests.made_records import KINDS, write_experiment
 
@@ -112,24 +114,40 @@ def test_comments_and_docstrings_are_left_out() -> None:
     assert ast.dump(ast.parse(code_alone(ALONE))) == ast.dump(ast.parse(ALONE))
 
 
-@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
-def test_code_alone_is_the_same_under_every_python(version: str) -> None:
-    python = f"python{version}"
-    if (
-        not shutil.which(python)
-        or subprocess.run([python, "-c", ""], check=False, stderr=subprocess.DEVNULL).returncode
-    ):
-        pytest.skip(f"python{version} is not on the PATH")
-    functions = (ROOT / "pipeline" / "source.py").read_text(encoding="utf-8").split("def code_alone")[1]
-    program = (
-        "import ast, io, sys, tokenize\n"
-        "DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)\n"
-        f"def code_alone{functions.split('@dataclass')[0]}\n"
-        "print(code_alone(sys.stdin.read()), end='')"
-    )
-    done = subprocess.run([python, "-c", program], input=SOURCE, capture_output=True, text=True, check=True)
+def interpreter(version: str) -> str | None:
+    """Return a Python of this version that starts: on the PATH, or where pyenv or uv keep theirs."""
+    kept = (Path.home() / ".pyenv" / "versions", Path.home() / ".local" / "share" / "uv" / "python")
+    found = [str(path) for folder in kept for path in folder.glob(f"*{version}.*/bin/python{version}")]
+    for python in (f"python{version}", *found):
+        with suppress(OSError):
+            if subprocess.run([python, "-c", ""], check=False, stderr=subprocess.DEVNULL).returncode == 0:
+                return python
+    return None
 
-    assert done.stdout == ALONE
+
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
+def test_identity_is_the_same_under_every_python(version: str) -> None:
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"needs Python {version}, on the PATH or from pyenv or uv")
+    settings = {**RunSettings().identity(), "rate": 1e-3, "share": 0.1 + 0.2, "name": "Übung ミ"}
+    program = (
+        "import json, sys; from pipeline.files import digest; from pipeline import source\n"
+        "given = json.load(sys.stdin)\n"
+        "alone = source.code_alone(given['source'])\n"
+        "print(json.dumps([alone, source.code_hash(), digest(given['settings'])]))"
+    )
+    done = subprocess.run(
+        [python, "-c", program],
+        input=json.dumps({"source": SOURCE, "settings": settings}),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env={"PYTHONDONTWRITEBYTECODE": "1"},
+    )
+
+    assert json.loads(done.stdout) == [ALONE, code_hash(), digest(settings)]
 
 
 IDLE = [

@@ -93,5 +93,38 @@ def _computed(shape: Shape, in_bf16: bool, guarded: bool) -> dict[str, Tensor]:
     return {"forward pass": answer.detach(), "input gradient": x.grad, "filter gradient": layer.weight.grad}
 
 
+def difference(device: torch.device) -> float:
+    """Return how far a device's answer and gradients for one batch are from the CPU's, in fp32.
+
+    That is the largest difference's length, as a share of the length of what the CPU has; nan where the
+    device makes no number.
+    """
+    right, found = _one_step(torch.device("cpu")), _one_step(device)
+    pairs = zip(right, found, strict=True)
+    shares = torch.stack([torch.linalg.norm(b - a) / torch.linalg.norm(a) for a, b in pairs])
+    return float(shares.max())  # nan where one is
+
+
+def _one_step(device: torch.device) -> list[Tensor]:
+    """Return the answer of a small network for a made-up batch and its gradients, on the CPU."""
+    random = torch.Generator().manual_seed(0)
+    layers: tuple[nn.Module, ...] = (
+        nn.Conv2d(3, 16, 3, 2, 1, bias=False),
+        nn.BatchNorm2d(16),
+        nn.GELU(),
+        nn.Flatten(),
+        nn.Linear(16 * 64, 10),
+    )
+    network = nn.Sequential(*layers)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(0.1 * _values(parameter.shape, random))
+    x = _values((IMAGES, 3, 16, 16), random)
+    answer = network.to(device)(x.to(device))
+    answer.square().mean().backward()
+    gradients = [p.grad.cpu() for p in network.parameters() if p.grad is not None]
+    return [answer.detach().cpu(), *gradients]
+
+
 def _values(shape: Sequence[int], random: torch.Generator) -> Tensor:
     return torch.randn(*shape, generator=random).bfloat16().float()

@@ -40,3 +40,18 @@ def test_what_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arithmetic, "ROUNDING", 0.0)
     found = arithmetic.wrong([4], kernels=[3])
     assert "filter gradient of 3×3, stride 2, 1 groups, input 4×4" in found
+
+
+def test_the_cpu_agrees_with_itself() -> None:
+    assert arithmetic.difference(torch.device("cpu")) == 0
+
+
+@pytest.mark.parametrize(("factor", "expected"), [(1.5, 0.5), (float("nan"), float("nan"))])
+def test_the_largest_difference_of_another_device_is_told(
+    monkeypatch: pytest.MonkeyPatch, factor: float, expected: float
+) -> None:
+    answer, *gradients = arithmetic._one_step(torch.device("cpu"))
+    steps = {"cpu": [answer, *gradients], "mps": [answer, gradients[0] * factor, *gradients[1:]]}
+    monkeypatch.setattr(arithmetic, "_one_step", lambda device: steps[device.type])
+
+    assert arithmetic.difference(torch.device("mps")) == pytest.approx(expected, nan_ok=True)

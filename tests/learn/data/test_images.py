@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.nn import functional
 
 from pipeline.errors import DataError
 from pipeline.experiment import AUGMENTATIONS, RunSettings
 from pipeline.learn import data, device
 from pipeline.learn.data import sources
+from pipeline.learn.data.images import resized_by_matrices
 from pipeline.learn.models.weights import Preprocessing
 from tests.learn.made_images import write_classes
 
@@ -213,6 +215,17 @@ def test_batches_lie_in_memory_as_the_hardware_wants(channels_last):
     for x in (next(images.train_batches(0, 0, chosen))[0], next(images.batches("val", 3))[0]):
         assert x.is_contiguous(memory_format=layout)
         assert x.dtype == torch.float32
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize(("height", "width", "size"), [(32, 32, 96), (40, 24, 16), (8, 8, 8)])
+def test_resizing_by_matrices_is_resizing(interpolation: str, height: int, width: int, size: int) -> None:
+    images = torch.randint(0, 256, (3, 3, height, width), dtype=torch.uint8)
+    expected = functional.interpolate(images.float(), size=(size, size), mode=interpolation, antialias=True)
+
+    torch.testing.assert_close(
+        resized_by_matrices(images, size, interpolation), expected, rtol=1e-5, atol=1e-3
+    )
 
 
 @pytest.mark.gpu
