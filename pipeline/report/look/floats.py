@@ -6,7 +6,7 @@ number behind, and no sentence refers to it. Both engines show the same: HTML an
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import wraps
+from functools import cached_property, wraps
 
 from IPython.display import Markdown
 from matplotlib.figure import Figure
@@ -77,7 +77,7 @@ class Float:
             return self.content.page
         pictures = [
             f'<img src="{data_link(panel, "image/svg+xml")}" alt="{text(self._alternative(number))}">'
-            for number, panel in enumerate(self._panels())
+            for number, panel in enumerate(self._panels)
         ]
         return f'<div class="panels n{min(len(pictures), 3)}">{"".join(pictures)}</div>'
 
@@ -90,7 +90,9 @@ class Float:
             f' <a class="file" download="{self.label}.csv" href="{data_link(source.csv, "text/csv")}">CSV</a>'
         )
 
+    @cached_property
     def _panels(self) -> list[str]:
+        """The drawings as SVG, for page and paper: drawing takes longer than all else."""
         assert not isinstance(self.content, Table | Drawn)
         return [svg.write(one) for one in _figures(self.content)]
 
@@ -116,7 +118,7 @@ class Float:
         if isinstance(self.content, Drawn):
             return f"[{self.content.paper}]"
         pictures = [
-            typst_picture(panel, self._alternative(number)) for number, panel in enumerate(self._panels())
+            typst_picture(panel, self._alternative(number)) for number, panel in enumerate(self._panels)
         ]
         if len(pictures) == 1:
             return pictures[0]
