@@ -22,7 +22,10 @@ from pipeline.yaml_errors import BACKSLASHES, explain, kind, read_yaml, refuse_u
 
 Size = int | Literal["all"]  # of a training set
 Mode = Literal["scratch", "linear_probe", "fine_tune"]
-Augmentation = Literal["crop", "flip", "alternating_flip", "color_jitter", "random_erasing", "rand_augment"]
+Augmentation = Literal[
+    "crop", "flip", "alternating_flip", "vertical_flip", "rotation", "color_jitter", "random_erasing",
+    "rand_augment", "mixup", "cutmix",
+]  # fmt: skip
 
 MODES: tuple[str, ...] = get_args(Mode)
 AUGMENTATIONS: tuple[str, ...] = get_args(Augmentation)
@@ -59,6 +62,9 @@ WARMUP = AppliesWhen(lambda s: s.schedule != "one_cycle")
 CROP = AppliesWhen(lambda s: "crop" in s.augmentation)
 DETERMINISTIC = AppliesWhen(lambda s: s.deterministic)
 SUBSET = AppliesWhen(lambda s: s.train_size is not None)
+ROTATION = AppliesWhen(lambda s: "rotation" in s.augmentation)
+WEIGHTED = AppliesWhen(lambda s: s.class_weights is not None)
+SAMPLED = AppliesWhen(lambda s: s.sampler is not None)
 
 
 def own_network(model: str) -> bool:
@@ -118,6 +124,9 @@ class RunSettings(BaseModel):
     crop_share: Annotated[float, Field(gt=0, le=0.5), CROP] = Field(
         0.125, description="crop: an image moves by at most this share of its side"
     )
+    rotation_degrees: Annotated[float, Field(gt=0, le=180), ROTATION] = Field(
+        15.0, description="rotation: an image turns by at most so many degrees either way"
+    )
 
     # What learns
     model: Name = Field(
@@ -168,6 +177,12 @@ class RunSettings(BaseModel):
         0.0, description="constant and cosine: epochs of linear warm-up"
     )
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="label smoothing")
+    class_weights: Annotated[Literal["balanced"] | None, WEIGHTED] = Field(
+        None, description="balanced: rare classes weigh more in the loss; None: each image alike"
+    )
+    sampler: Annotated[Literal["balanced"] | None, SAMPLED] = Field(
+        None, description="balanced: each class is shown equally often; None: each image once an epoch"
+    )
     gradient_clip: Annotated[float, Field(gt=0)] | None = Field(
         None, description="largest gradient norm; None: no clipping"
     )
@@ -225,6 +240,10 @@ class RunSettings(BaseModel):
             )
         if self.mode == "scratch" and self.weights is not None:
             raise ValueError("weights are given, but mode scratch starts without any; drop one")
+        if self.class_weights and self.sampler:
+            raise ValueError(
+                "class_weights and sampler both balance the classes; together too much: drop one"
+            )
         return self
 
     @classmethod

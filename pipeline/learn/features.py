@@ -23,6 +23,7 @@ from pipeline.errors import one_line
 from pipeline.experiment import RunSettings
 from pipeline.files import cache_folder, digest, replacing
 from pipeline.learn import energy
+from pipeline.learn.data import balance
 from pipeline.learn.data.augment import generator
 from pipeline.learn.device import Hardware
 
@@ -74,6 +75,14 @@ class FeatureData:
         return self.images.train
 
     @property
+    def val(self) -> Any:
+        return self.images.val
+
+    @property
+    def classes(self) -> list[str]:
+        return self.images.classes
+
+    @property
     def info(self) -> Any:
         return self.images.info
 
@@ -94,7 +103,7 @@ class FeatureData:
     def _pass(self, seed: int, epoch: int, settings: RunSettings) -> Iterator[tuple[Tensor, Tensor]]:
         random = generator(seed, epoch, "features")
         count, device = len(self.train), self.hardware.device
-        order = torch.randperm(count, generator=random).to(device)
+        order = balance.order(self.train.targets, random, settings.sampler == "balanced").to(device)
         views = [self.features("train", view) for view in range(settings.feature_views)]
         chosen = torch.randint(len(views), (count,), generator=random).to(device)
         for positions in order.split(settings.batch_size):
@@ -201,6 +210,8 @@ def _key(backbone: nn.Module, images: "ImageData", settings: RunSettings, hardwa
     counts = {name: getattr(settings, name) for name in DATA_SETTINGS}
     if settings.feature_views > 1:
         counts |= {"augmentation": settings.augmentation, "crop_share": settings.crop_share}
+        if "rotation" in settings.augmentation:
+            counts |= {"rotation_degrees": settings.rotation_degrees}
     weights = hashlib.sha256()
     for name, tensor in backbone.state_dict().items():
         weights.update(name.encode())

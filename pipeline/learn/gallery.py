@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pipeline import fonts
 from pipeline.experiment import RunSettings
-from pipeline.learn.data.augment import Draw, augment, generator
+from pipeline.learn.data.augment import augment, generator
 from pipeline.learn.data.images import ImageData, Split
 from pipeline.record import GALLERY_COLUMNS, SplitPredictions
 
@@ -83,7 +83,7 @@ def augmented_views(images: ImageData, rows: Sequence[int], settings: RunSetting
     views = []
     for epoch in range(VIEWS):
         random = generator(settings.seed, epoch, "views")
-        draw = Draw(random, positions, settings.seed, epoch, images.fill, settings.crop_share)
+        draw = images.draw(settings, random, positions, settings.seed, epoch)
         views.append(augment(pixels, settings.augmentation, draw))
     return torch.stack(views)
 

@@ -35,7 +35,8 @@ class Tally:
 
     @torch.no_grad()
     def add(self, loss: Tensor, logits: Tensor, targets: Tensor) -> None:
-        """Count one batch: its mean loss [], logits [B, classes], targets [B]."""
+        """Count one batch: its mean loss [], logits [B, classes], targets [B] or shares [B, classes]."""
+        targets = targets if targets.ndim == 1 else targets.argmax(dim=1)
         self._loss += loss * len(targets)
         self._correct += (logits.argmax(dim=1) == targets).sum()
         self.images += len(targets)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pipeline.experiment import RunSettings
 from pipeline.learn import optimizers
+from pipeline.learn.data import balance
 from pipeline.learn.device import Hardware
 from pipeline.learn.fast import compiling
 from pipeline.learn.features import FeatureData, evaluation_batch
@@ -36,6 +37,10 @@ def of(settings: RunSettings) -> list[tuple[str, int]]:
 
 class Examples(Protocol):
     """What a network learns from: ``ImageData``, or ``features.FeatureData`` for a head alone."""
+
+    train: Any
+    val: Any
+    classes: list[str]
 
     def steps_per_epoch(self, batch_size: int) -> int: ...
 
@@ -71,6 +76,13 @@ class Stage:
         self.loss_scale = LossScale(self.module, self.optimizer, hardware)
         self.average = optimizers.average(self.module, settings, settings.epochs * self.steps_per_epoch)
         self.forward = compiling.forward(self.module, settings, hardware)
+        # What is shown equally often needs no weights; val, which nobody samples, needs them either way.
+        self.class_weights = self._weights("train") if settings.class_weights else None
+        self.val_weights = self._weights("val") if settings.class_weights or settings.sampler else None
+
+    def _weights(self, split_name: str) -> Tensor:
+        """Return what the images of each class weigh in a split's loss, float [classes]."""
+        return balance.weights(getattr(self.examples, split_name).targets, len(self.examples.classes))
 
     @property
     def evaluated(self) -> nn.Module:

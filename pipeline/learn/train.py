@@ -107,7 +107,7 @@ def _one_epoch(stage: Stage, epoch: int, reporter: Reporter) -> Row:
     train = train_one_epoch(stage, epoch, reporter)
     trained = time.perf_counter()
     batches = stage.examples.batches("val", stage.val_batch)
-    val = evaluate(stage.evaluated, batches, stage.settings, stage.hardware)
+    val = evaluate(stage.evaluated, batches, stage.settings, stage.hardware, stage.val_weights)
     refuse_divergence("val", val.loss, f"in epoch {epoch + 1}", stage.optimizer)
     return {
         "epoch": epoch + 1,
@@ -134,7 +134,8 @@ def train_one_epoch(stage: Stage, epoch: int, reporter: Reporter) -> Scores:
     for step, (images, targets) in enumerate(stage.examples.train_batches(settings.seed, epoch, settings)):
         factor = optimizers.schedule(settings, stage.epoch * steps + step, settings.epochs * steps, steps)
         optimizers.set_learning_rate(optimizer, factor)
-        loss, logits = training_loss(stage.forward, images, targets, settings, hardware)
+        weights = stage.class_weights
+        loss, logits = training_loss(stage.forward, images, targets, settings, hardware, weights)
         optimizer.zero_grad(set_to_none=True)
         stage.loss_scale.backward(loss)
         optimizers.clip(stage.module, settings)
@@ -154,9 +155,11 @@ def training_loss(
     targets: Tensor,
     settings: RunSettings,
     hardware: Hardware,
+    weights: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return the mean training loss [] and the logits [B, classes] of a batch.
 
+    ``weights`` float [classes] say how much an image of each class counts; None: all alike.
     A network that answers ``(logits, auxiliary logits, ...)`` learns from all of them.
     """
     hardware.step()
@@ -164,7 +167,7 @@ def training_loss(
         output = network(images)
     answers = output if isinstance(output, tuple) else (output,)
     first, *others = (
-        F.cross_entropy(answer.float(), targets, label_smoothing=settings.label_smoothing)
+        F.cross_entropy(answer.float(), targets, weights, label_smoothing=settings.label_smoothing)
         for answer in answers
     )
     return sum((AUXILIARY_WEIGHT * other for other in others), start=first), answers[0]
@@ -180,13 +183,23 @@ def refuse_divergence(split: str, loss: float, where: str, optimizer: optimizers
         )
 
 
-def evaluate(network: nn.Module, batches: Batches, settings: RunSettings, hardware: Hardware) -> Scores:
-    """Return the scores of a network on batches of images, asked as in the end, without label smoothing."""
+def evaluate(
+    network: nn.Module,
+    batches: Batches,
+    settings: RunSettings,
+    hardware: Hardware,
+    weights: Tensor | None = None,
+) -> Scores:
+    """Return the scores of a network on batches of images, asked as in the end, without label smoothing.
+
+    The loss counts an image of each class by ``weights`` float [classes], where they are given.
+    """
     tally = Tally(hardware.device)
     network.eval()
     for images, targets in batches:
         answers = log_probabilities(network, images, settings, hardware)
-        tally.add(F.nll_loss(answers, targets), answers, targets)
+        loss = F.nll_loss(answers, targets, weights, reduction="sum") / len(targets)
+        tally.add(loss, answers, targets)
     return tally.scores()
 
 

@@ -160,6 +160,7 @@ def _scores(found: Metrics) -> dict[str, Any]:
     """Return the headline scores and the confusion matrix (rows true) of one run on one split."""
     return {
         **{name: getattr(found, name) for name in SCORES},
+        "balanced_accuracy": found.recall_macro,
         "confusion_matrix": _matrix(found.confusion_matrix),
     }
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import torch
 
 from pipeline.errors import RunError
 from pipeline.experiment import RunSettings
-from pipeline.learn import evaluate, gallery, optimizers, train
+from pipeline.learn import evaluate, gallery, optimizers, stages, train
+from pipeline.learn.data import balance
 from pipeline.learn.history import History, Reporter, Scores, clock
 from pipeline.learn.stages import Stage
 from pipeline.record import HISTORY_COLUMNS, STAGE_COLUMNS
@@ -373,3 +375,46 @@ def test_curves_show_train_and_val() -> None:
     axes = gallery.show_curves(fitted.history).axes
     assert [axis.get_ylabel() for axis in axes] == ["loss", "accuracy"]
     assert [t.get_text() for t in axes[0].get_legend().get_texts()] == ["train", "val"]
+
+
+def rare(chosen: RunSettings) -> Any:
+    """Return digits of which class 0 has twelve times as many training images as class 1, and no others."""
+    images = tiny.images(chosen)
+    targets = images.train.targets
+    ones = (targets == 1).nonzero().flatten()
+    kept = np.sort(np.concatenate([(targets == 0).nonzero().flatten().numpy(), ones[:4].numpy()]))
+    return replace(images, train=images.train.subset(kept))
+
+
+@pytest.mark.parametrize("mode", ["scratch", "linear_probe"])
+@pytest.mark.parametrize("remedy", ["class_weights", "sampler"])
+def test_balance_makes_a_rare_class_count_as_much(mode: str, remedy: str) -> None:
+    """What a step learns from the rare class is as much as from the other, also from cached features."""
+    chosen = tiny.settings(mode=mode, model="custom_cnn" if mode == "scratch" else "resnet18",
+                           max_train_images=500, **{remedy: "balanced"})  # fmt: skip
+    network = tiny.network(chosen) if mode == "scratch" else tiny.transfer_network(chosen)
+    images = rare(chosen)
+    name = "network" if mode == "scratch" else "head"
+    stage = stages.begin(name, network, images, chosen, tiny.run(Path.cwd(), "b"), tiny.CPU, History(), None)
+    y = torch.cat([y for _, y in stage.examples.train_batches(0, 0, chosen)])
+    weights = torch.ones(10) if stage.class_weights is None else stage.class_weights
+    counted = torch.bincount(y, weights[y], minlength=10)
+    assert len(y) == len(images.train)
+    assert counted[0] == pytest.approx(counted[1].item(), abs=1.01)
+    assert stage.val_weights is not None
+
+
+def test_mixed_images_are_learned_from() -> None:
+    _, fitted = fit(tiny.settings(augmentation=["mixup", "cutmix"], epochs=3))
+    assert fitted.history["train_loss"].iloc[-1] < fitted.history["train_loss"].iloc[0]
+
+
+def test_val_loss_of_balanced_training_counts_classes_alike() -> None:
+    chosen = tiny.settings()
+    network, images = tiny.network(chosen).eval(), tiny.images(chosen)
+    weights = balance.weights(images.val.targets, 10)
+    x, y = next(images.batches("val", 1000))
+    losses = torch.nn.functional.cross_entropy(network(x), y, reduction="none")
+    expected = np.mean([losses[y == k].mean().item() for k in y.unique()])
+    found = train.evaluate(network, images.batches("val", 32), chosen, tiny.CPU, weights)
+    assert found.loss == pytest.approx(expected, rel=1e-4)

@@ -9,14 +9,17 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 JITTER = 0.4
 ERASED_SHARE = 0.25
 ERASED_AREA = (0.02, 1 / 3)
 ERASED_RATIO = (0.3, 1 / 0.3)
 RAND_AUGMENT_GROUP = 8
+BETA = {"mixup": 0.2, "cutmix": 1.0}  # how evenly two images share one, as in torchvision's references
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Draw:
     epoch: int
     fill: Sequence[float]
     crop_share: float = 0.125
+    rotation_degrees: float = 15.0
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         """Return numbers from [low, high), on the device of the batch."""
@@ -48,7 +52,7 @@ def generator(*key: int | str) -> torch.Generator:
 
 def augment(pixels: Tensor, names: Sequence[str], draw: Draw) -> Tensor:
     """Return the batch, changed by each named augmentation, in the order of ``AUGMENTATIONS``."""
-    moved = {"crop", "flip", "alternating_flip"} & set(names)
+    moved = {"crop", "flip", "alternating_flip", "vertical_flip"} & set(names)
     if moved:
         pixels = _crop_and_flip(pixels, moved, draw)
     for name, change in AUGMENTATIONS.items():
@@ -70,6 +74,9 @@ def _crop_and_flip(pixels: Tensor, names: set[str], draw: Draw) -> Tensor:
         reach = max(1, int(side * draw.crop_share))
         shift = draw.uniform(2, batch, 1, low=-reach, high=reach + 1).floor().long()
         rows, columns = _reflect(rows + shift[0], side), _reflect(columns + shift[1], side)
+    if "vertical_flip" in names:
+        upside_down = draw.uniform(batch) < 0.5
+        rows = torch.where(upside_down[:, None], rows.flip(1), rows)
     columns = torch.where(flipped[:, None], columns.flip(1), columns)
     images = torch.arange(batch, device=pixels.device)[:, None, None]
     flat = (images * side + rows[:, :, None]) * side + columns[:, None, :]
@@ -91,6 +98,19 @@ def alternating_flips(draw: Draw) -> Tensor:
     for _ in range(2):
         mixed = ((mixed ^ (mixed >> 16)) * 0x45D9F3B) & 0xFFFF_FFFF
     return ((mixed >> 16) + draw.epoch) % 2 == 1
+
+
+def rotation(pixels: Tensor, draw: Draw) -> Tensor:
+    """Turn each image about its middle by an angle of its own, with reflected borders, bilinear."""
+    batch, side = pixels.shape[:2]
+    reach = math.radians(draw.rotation_degrees)
+    angle = draw.uniform(batch, low=-reach, high=reach)
+    nothing = torch.zeros_like(angle)
+    turn = torch.stack([angle.cos(), -angle.sin(), nothing, angle.sin(), angle.cos(), nothing], dim=1)
+    grid = functional.affine_grid(turn.view(-1, 2, 3), [batch, 3, side, side], align_corners=False)
+    images = pixels.permute(0, 3, 1, 2).float()
+    turned = functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+    return turned.round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
 def color_jitter(pixels: Tensor, draw: Draw) -> Tensor:
@@ -151,7 +171,40 @@ def rand_augment(pixels: Tensor, draw: Draw) -> Tensor:
     return torch.cat(changed).permute(0, 2, 3, 1).contiguous()
 
 
+def mix(x: Tensor, targets: Tensor, classes: int, names: Sequence[str], draw: Draw) -> tuple[Tensor, Tensor]:
+    """Blend each image [B, 3, S, S] with another of its batch, and their labels [B] to shares [B, classes].
+
+    mixup (Zhang et al. 2018, arXiv 1710.09412) adds them up, cutmix (Yun et al. 2019, 1905.04899) puts a box
+    of one into the other; of both, chance chooses one for each batch. Without either nothing changes.
+    """
+    kinds = [name for name in BETA if name in names]
+    if not kinds:
+        return x, targets
+    kind = kinds[int(torch.randint(len(kinds), (), generator=draw.random))]
+    numbers = np.random.default_rng(int(torch.randint(2**62, (), generator=draw.random)))
+    share = float(numbers.beta(BETA[kind], BETA[kind]))
+    order = torch.randperm(len(x), generator=draw.random).to(x.device)
+    if kind == "mixup":
+        x = share * x + (1 - share) * x[order]
+    else:
+        box = _box(x.shape[-1], share, numbers)
+        x = x.clone()
+        x[:, :, box[0], box[1]] = x[order][:, :, box[0], box[1]]
+        share = 1 - (box[0].stop - box[0].start) * (box[1].stop - box[1].start) / x.shape[-1] ** 2
+    shares = functional.one_hot(targets, classes).float()
+    return x, share * shares + (1 - share) * shares[order]
+
+
+def _box(side: int, share: float, numbers: np.random.Generator) -> tuple[slice, slice]:
+    """Return rows and columns of a box of 1 - ``share`` of the image, cut off where it leaves it."""
+    half = side * math.sqrt(1 - share) / 2
+    middle = numbers.uniform(0, side, 2)
+    ends = [(max(0, round(at - half)), min(side, round(at + half))) for at in middle]
+    return slice(*ends[0]), slice(*ends[1])
+
+
 AUGMENTATIONS: dict[str, Callable[[Tensor, Draw], Tensor]] = {
+    "rotation": rotation,
     "rand_augment": rand_augment,
     "color_jitter": color_jitter,
     "random_erasing": random_erasing,

@@ -14,7 +14,8 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from pipeline.experiment import MOST_PASSES, RunSettings
-from pipeline.learn.data.augment import Draw, augment, generator
+from pipeline.learn.data import balance
+from pipeline.learn.data.augment import Draw, augment, generator, mix
 from pipeline.learn.device import Hardware
 from pipeline.learn.models.weights import Preprocessing
 from pipeline.record import DatasetInfo
@@ -121,6 +122,9 @@ class ImageData:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield each training image once, augmented: x float [B, 3, S, S], y int64 [B].
 
+        With ``sampler: balanced`` each class comes equally often instead; images that are mixed have shares
+        of the classes for y, float [B, classes].
+
         A subset that is paced comes again and again, until there were as many batches as of all images.
         All depends on ``seed`` and ``epoch`` alone, whatever was drawn before. A last batch of a
         single image is left out, because BatchNorm cannot learn from it; without ``shuffle``,
@@ -143,11 +147,21 @@ class ImageData:
         count = len(self.train)
         order = torch.arange(count)
         if shuffle:
-            order = torch.randperm(count, generator=generator(seed, epoch, "order"))
+            random = generator(seed, epoch, "order")
+            order = balance.order(self.train.targets, random, settings.sampler == "balanced")
         batches = [order[part] for part in _slices(count, settings.batch_size, keep_single=not shuffle)]
         for step, (pixels, positions) in enumerate(self._fetch(self.train, batches)):
-            draw = Draw(generator(seed, epoch, step), positions, seed, epoch, self.fill, settings.crop_share)
-            yield self.prepare(augment(pixels, settings.augmentation, draw)), self.train.targets[positions]
+            draw = self.draw(settings, generator(seed, epoch, step), positions, seed, epoch)
+            x = self.prepare(augment(pixels, settings.augmentation, draw))
+            mixed = settings.augmentation if shuffle else ()  # what is cached has one label an image
+            yield mix(x, self.train.targets[positions], len(self.classes), mixed, draw)
+
+    def draw(
+        self, settings: RunSettings, random: torch.Generator, positions: Tensor, seed: int, epoch: int
+    ) -> Draw:
+        """Return what a batch of training images is augmented with."""
+        reach = {"crop_share": settings.crop_share, "rotation_degrees": settings.rotation_degrees}
+        return Draw(random, positions, seed, epoch, self.fill, **reach)
 
     def batches(self, split_name: SplitName, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield a split in order, not augmented: x float [B, 3, S, S], y int64 [B]."""

@@ -237,6 +237,8 @@ def _title(study: Study) -> str:
 def headline(study: Study) -> Table:
     """List every model that was asked for, the most accurate first; failed ones in their place behind."""
     header = ["Model", "95 % interval", "Accuracy", "F1", "Training", "One image", "Weights"]
+    if _balanced(study):
+        header[3] = "Balanced accuracy"
     ranked = sorted(study.models, key=lambda model: -model.test_accuracy)
     every = [score for model in study.models for score in (model.accuracy.low, model.accuracy.high)]
     low, high = min(every, default=0.0), max(every, default=1.0)
@@ -244,7 +246,7 @@ def headline(study: Study) -> Table:
     known = {model.label for model in study.models}
     asked = dict.fromkeys(study.names.values())
     rows += [_missing(study, label) for label in asked if label not in known]
-    return table(header, [*rows, *map(_baseline, study.baselines)], "lcrrrrr")
+    return table(header, [*rows, *(_baseline(study, one) for one in study.baselines)], "lcrrrrr")
 
 
 def _scores(study: Study, model: Model, low: float, high: float) -> list[Cell]:
@@ -254,21 +256,26 @@ def _scores(study: Study, model: Model, low: float, high: float) -> list[Cell]:
         _named(study, model),
         dots.interval(study, model, accuracy, low, high),
         bold(percent(accuracy.value), model.val_accuracy == best),
-        percent(model.mean("f1_macro")),
+        percent(model.mean("recall_macro" if _balanced(study) else "f1_macro")),
         duration(cost.train_seconds.value) if cost else NONE,
         latency(cost.latency_seconds.value) if cost else NONE,
         data_size(cost.parameter_bytes) if cost else NONE,
     ]
 
 
-def _baseline(found: Baseline) -> list[Cell]:
+def _balanced(study: Study) -> bool:
+    """Whether some model was trained to count classes alike: then balanced accuracy stands beside accuracy."""
+    return any(model.settings.class_weights or model.settings.sampler for model in study.models)
+
+
+def _baseline(study: Study, found: Baseline) -> list[Cell]:
     """Set a simple answer apart from the models: no letter, in italics."""
     accuracy = found.accuracy
     return [
         f"*no network trained: {name(found.name)}*",
         f"{100 * accuracy.low:.1f}–{100 * accuracy.high:.1f}",
         percent(accuracy.value),
-        percent(found.test.f1_macro),
+        percent(found.test.recall_macro if _balanced(study) else found.test.f1_macro),
         duration(found.seconds),
         NONE,
         NONE,

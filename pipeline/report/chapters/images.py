@@ -104,8 +104,15 @@ def augmentation_words(study: Study) -> Words:
         text += (
             "; the first epochs of fine-tuning, of the new last layer alone, use features of unchanged ones"
         )
+    unmixed = [model for model in changed if model.mode == "linear_probe" and _mixes(model)]
+    if unmixed or any(_mixes(model) for model in heads):
+        text += "; what learns from features computed once never sees images that are mixed with others"
     evidence = {"models": changed, "kinds": kinds}
     return Words(study, [Sentence(f"{text}.", "data.augmentation", evidence, ("fig-samples",))])
+
+
+def _mixes(model: Model) -> bool:
+    return bool({"mixup", "cutmix"} & set(model.settings.augmentation))
 
 
 def _shows_changed(model: Model) -> bool:

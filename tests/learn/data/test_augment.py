@@ -17,7 +17,9 @@ from pipeline.learn.data.augment import (
     augment,
     color_jitter,
     generator,
+    mix,
     random_erasing,
+    rotation,
 )
 
 SIDE = 16
@@ -31,7 +33,22 @@ def draw(count, seed=0, epoch=0, fill=(10.0, 20.0, 30.0)):
     return Draw(generator(seed, epoch, "test"), torch.arange(count), seed, epoch, fill)
 
 
-@pytest.mark.parametrize("names", [[name] for name in AUGMENTATIONS] + [list(AUGMENTATIONS)])
+class FixedDraw(Draw):
+    """Draws that turn images by known angles."""
+
+    def __init__(self, angles, **values):
+        super().__init__(**values)
+        object.__setattr__(self, "angles", angles)
+
+    def uniform(self, *shape, low=0.0, high=1.0):
+        return self.angles
+
+
+MIXED = ("mixup", "cutmix")  # they change labels too
+ALONE = [name for name in AUGMENTATIONS if name not in MIXED]
+
+
+@pytest.mark.parametrize("names", [[name] for name in ALONE] + [list(AUGMENTATIONS)])
 def test_each_augmentation_is_known_changes_images_and_repeats_itself(names):
     pixels = batch(20)
     first, again = (augment(pixels, names, draw(20)) for _ in range(2))
@@ -155,3 +172,46 @@ def test_generators_depend_on_every_part_of_their_key():
     numbers = {float(torch.rand((), generator=generator(*key))) for key in keys}
     assert len(numbers) == len(keys)
     assert torch.rand((), generator=generator(2**80)) < 1
+
+
+def test_vertical_flip_turns_half_of_the_images_upside_down():
+    pixels = batch(1).expand(4000, -1, -1, -1)
+    flipped = augment(pixels, ["vertical_flip"], draw(4000))
+    upside_down = (flipped == pixels.flip(1)).flatten(1).all(dim=1)
+    assert ((flipped == pixels).flatten(1).all(dim=1) ^ upside_down).all()
+    assert 0.46 < upside_down.float().mean() < 0.54
+
+
+def test_rotation_by_a_quarter_is_a_transposed_image_and_small_angles_are_torchvisions():
+    pixels = batch(3)
+    angles = torch.linspace(-15, 15, 3)
+    drawn = FixedDraw(**{**vars(draw(3)), "angles": torch.deg2rad(angles)})
+    found = rotation(pixels, drawn)
+    for image, turned, angle in zip(pixels, found, angles, strict=True):
+        plain = functional.rotate(
+            image.permute(2, 0, 1).float(), -float(angle), v2.InterpolationMode.BILINEAR
+        )
+        inside = slice(4, 12)  # borders are reflected here and black there
+        assert (turned.permute(2, 0, 1)[:, inside, inside] - plain[:, inside, inside]).abs().max() <= 2
+    right = FixedDraw(**{**vars(draw(3)), "angles": torch.full((3,), torch.pi / 2)})
+    assert torch.equal(rotation(pixels, right), torch.rot90(pixels, 1, (1, 2)))
+
+
+@pytest.mark.parametrize("kind", MIXED)
+def test_mixed_labels_are_the_shares_of_the_images_mixed(kind):
+    targets = torch.arange(6) % 3
+    x = torch.nn.functional.one_hot(targets, 3).float()[:, :, None, None].expand(-1, -1, 8, 8)
+    seen = set()
+    for seed in range(20):
+        mixed, shares = mix(x, targets, 3, ["crop", kind], draw(6, seed=seed))
+        assert mixed.mean(dim=(2, 3)) == pytest.approx(shares, abs=1e-5)  # a channel a class
+        assert shares.sum(dim=1) == pytest.approx(torch.ones(6), abs=1e-5)
+        seen.add(round(float(shares.max()), 3))
+        if kind == "cutmix":
+            assert set(mixed.unique().tolist()) <= {0.0, 1.0}
+    assert len(seen) > 5
+
+
+def test_without_mixup_and_cutmix_labels_stay_classes():
+    x, targets = torch.zeros(4, 3, 8, 8), torch.arange(4)
+    assert mix(x, targets, 4, ["crop", "flip"], draw(4)) == (x, targets)
