@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import InputError
-from pipeline.experiment import Experiment
+from pipeline.experiment import Experiment, untuned
 from pipeline.files import digest, write_json
 from pipeline.job import is_taken
 from pipeline.plan import PlannedRun, plan, whole_runs
+from pipeline.tuning import known
 
 
 @dataclass(frozen=True)
@@ -92,11 +93,15 @@ def _needed(params_file: Path, made: set[str]) -> set[str]:
 
 def _referred(experiment: Experiment) -> set[str]:
     try:
-        return {planned.run_id for planned in plan(experiment)}
+        return {planned.run_id for planned in plan(known(experiment)[0])}
     except InputError:
         settings = {digest(run.identity()) for run in experiment.runs}
-        records = whole_runs(Path(experiment.runs_dir))
-        return {record.run_id for record in records if digest(record.settings.identity()) in settings}
+        searched = {untuned(search.base) for search in experiment.searches}
+        return {
+            record.run_id
+            for record in whole_runs(Path(experiment.runs_dir))
+            if digest(record.settings.identity()) in settings or untuned(record.settings) in searched
+        }
 
 
 def _runs_in(folder: Path) -> Iterator[Path]:

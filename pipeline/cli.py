@@ -162,14 +162,14 @@ def _records(experiment: "Experiment", how: "Options") -> "list[RunRecord]":
     from pipeline.run import describe_failure, run
 
     records = run(experiment, how)
-    failed = [record for record in records if not record.complete]
+    failed = [record for record in records if not record.complete and record.settings.trial is None]
     for record in failed:
         print(f"headstart: {describe_failure(record, len(records) - len(failed))}", file=sys.stderr)
     return records
 
 
 def _exit_code(records: "list[RunRecord]") -> int:
-    return 0 if all(record.complete for record in records) else 1
+    return 0 if all(record.complete or record.settings.trial is not None for record in records) else 1
 
 
 def _write_report(options: argparse.Namespace, how: "Options") -> int:
@@ -197,9 +197,13 @@ def why(options: argparse.Namespace) -> int:
     """``headstart why``."""
     from pipeline.experiment import Experiment
     from pipeline.plan import reasons
+    from pipeline.tuning import known
 
-    for reason in reasons(Experiment.from_yaml(options.params)):
+    experiment, whole = known(Experiment.from_yaml(options.params))
+    for reason in reasons(experiment):
         print(f"{reason.run_id}: {reason.text}")
+    if not whole:
+        print("Tuning goes on from there: later trials and final runs are known once these are whole.")
     return 0
 
 

@@ -18,6 +18,7 @@ from pydantic import (
 
 from pipeline.errors import SettingsError
 from pipeline.files import expanded
+from pipeline.ranges import Range, Searched, Tuning, ranges
 from pipeline.yaml_errors import BACKSLASHES, explain, kind, read_yaml, refuse_unknown_keys, shown
 
 Size = int | Literal["all"]  # of a training set
@@ -64,6 +65,8 @@ DETERMINISTIC = AppliesWhen(lambda s: s.deterministic)
 SUBSET = AppliesWhen(lambda s: s.train_size is not None)
 ROTATION = AppliesWhen(lambda s: "rotation" in s.augmentation)
 WEIGHTED = AppliesWhen(lambda s: s.class_weights is not None)
+TRIAL = AppliesWhen(lambda s: s.trial is not None)
+PRUNED = AppliesWhen(lambda s: bool(s.prune_below))
 SAMPLED = AppliesWhen(lambda s: s.sampler is not None)
 
 
@@ -164,10 +167,12 @@ class RunSettings(BaseModel):
     optimizer: Literal["sgd", "adam", "adamw", "muon"] = Field(
         "adamw", description="sgd, adam, adamw, or muon for convolutions with adamw for the rest"
     )
-    learning_rate: Annotated[float, Field(gt=0, le=100)] = Field(
+    learning_rate: Annotated[float, Field(gt=0, le=100), Searched(low=0.1, high=10, relative=True)] = Field(
         1e-3, description="highest learning rate of the schedule"
     )
-    weight_decay: Annotated[float, Field(ge=0, le=10)] = Field(5e-4, description="L2 penalty on weights")
+    weight_decay: Annotated[float, Field(ge=0, le=10), Searched(low=0.03, high=30, relative=True)] = Field(
+        5e-4, description="L2 penalty on weights"
+    )
     momentum: Annotated[float, Field(ge=0, lt=1), MOMENTUM] = Field(0.9, description="sgd and muon: momentum")
     nesterov: Annotated[bool, MOMENTUM] = Field(True, description="sgd and muon: Nesterov momentum")
     schedule: Literal["constant", "cosine", "one_cycle"] = Field(
@@ -187,12 +192,12 @@ class RunSettings(BaseModel):
         None, description="largest gradient norm; None: no clipping"
     )
     weight_averaging: bool = Field(False, description="evaluate an average of the weights of late steps")
-    head_epochs: Annotated[int, Field(ge=0, le=1_000_000, strict=True), FINE_TUNE] = Field(
-        3, description="fine_tune: epochs of the new head alone, first"
-    )
-    backbone_learning_rate_factor: Annotated[float, Field(gt=0, le=1), FINE_TUNE] = Field(
-        0.1, description="fine_tune: learning rate of the backbone, as a share of the head's"
-    )
+    head_epochs: Annotated[
+        int, Field(ge=0, le=1_000_000, strict=True), FINE_TUNE, Searched(low=1, high=5, log=False)
+    ] = Field(3, description="fine_tune: epochs of the new head alone, first")
+    backbone_learning_rate_factor: Annotated[
+        float, Field(gt=0, le=1), FINE_TUNE, Searched(low=0.01, high=1)
+    ] = Field(0.1, description="fine_tune: learning rate of the backbone, as a share of the head's")
     freeze_batchnorm: Annotated[bool, FINE_TUNE] = Field(
         True, description="fine_tune: keep the statistics of BatchNorm"
     )
@@ -200,6 +205,12 @@ class RunSettings(BaseModel):
         1, description="linear_probe: augmented views of each image whose features are cached"
     )
     flip_at_test: bool = Field(False, description="average predictions over an image and its mirror")
+    trial: Annotated[Annotated[int, Field(ge=0, strict=True)] | None, TRIAL] = Field(
+        None, description="tuning: which trial of a search this run is; None: none"
+    )
+    prune_below: Annotated[list[float], PRUNED] = Field(
+        [], description="tuning: by epoch, the best val accuracy so far below which a trial stops"
+    )
 
     # Where it runs
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
@@ -269,6 +280,37 @@ class RunSettings(BaseModel):
         return self.mode != "scratch"
 
 
+# What tuning searches, by the setting's name.
+SEARCHED: dict[str, Searched] = {
+    name: mark
+    for name, field in RunSettings.model_fields.items()
+    for mark in field.metadata
+    if isinstance(mark, Searched)
+}
+
+
+class Search(BaseModel):
+    """What one entry of ``models`` searches: from its first seed at its largest training size, on val."""
+
+    model_config = ConfigDict(frozen=True)
+
+    base: RunSettings
+    ranges: dict[str, Range]
+    runs: list[RunSettings]  # of the entry, by its own settings
+
+    def trial(self, number: int, chosen: Mapping[str, Any], prune_below: list[float]) -> RunSettings:
+        """Return the settings of a trial."""
+        return _changed(self.base, {**chosen, "trial": number, "prune_below": prune_below})
+
+    def final(self, chosen: Mapping[str, Any]) -> list[RunSettings]:
+        """Return the entry's runs with the settings that the search chose."""
+        return [_changed(run, chosen) for run in self.runs]
+
+
+def _changed(settings: RunSettings, changes: Mapping[str, Any]) -> RunSettings:
+    return RunSettings(**{**settings.model_dump(), **changes})
+
+
 class Experiment(BaseModel):
     """One params file: a title, seeds, and the runs it asks for."""
 
@@ -285,6 +327,8 @@ class Experiment(BaseModel):
     external_test: str | None = None  # folder of images from elsewhere, one folder for each class
     path: str = ""
     runs: list[RunSettings]
+    tuning: Tuning | None = None
+    searches: list[Search] = []  # one for each entry of models, where they are tuned
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> "Experiment":
@@ -303,9 +347,10 @@ class Experiment(BaseModel):
         return list(groups.values())
 
 
+ENTRY_KEYS = ("train_sizes", "tune")  # of an entry of models, beside the settings of its runs
 EXPERIMENT_KEYS = (
     "title", "description", "author", "runs_dir", "practical_difference", "baselines", "robustness",
-    "external_test", "seeds", "train_sizes", "models",
+    "external_test", "tuning", "tune", "seeds", "train_sizes", "models",
 )  # fmt: skip
 
 
@@ -313,8 +358,10 @@ def _experiment(path: Path, content: dict[str, Any]) -> Experiment:
     known = (*EXPERIMENT_KEYS, *RunSettings.model_fields)
     refuse_unknown_keys(path, "", content, known)
     defaults = {key: value for key, value in content.items() if key in RunSettings.model_fields}
-    runs = list(_runs(path, content, defaults))
+    entries = list(_entries(path, content, defaults))
+    runs = [run for entry in entries for run in entry]
     _refuse_twice(path, runs)
+    tuning = Tuning.of(path, content["tuning"]) if "tuning" in content else None
     return Experiment(
         name=path.stem,
         title=_text(path, content, "title", f"Custom CNN or transfer learning on {runs[0].dataset}?"),
@@ -327,10 +374,13 @@ def _experiment(path: Path, content: dict[str, Any]) -> Experiment:
         external_test=_external(path, content),
         path=str(path),
         runs=runs,
+        tuning=tuning,
+        searches=_searches(path, content, entries) if tuning else [],
     )
 
 
-def _runs(path: Path, content: dict[str, Any], defaults: dict[str, Any]) -> Iterator[RunSettings]:
+def _entries(path: Path, content: dict[str, Any], defaults: dict[str, Any]) -> Iterator[list[RunSettings]]:
+    """Yield the runs of each entry of ``models``."""
     entries = content.get("models")
     if not isinstance(entries, list) or not entries:
         found = "is missing" if "models" not in content else f"is {shown(entries)}"
@@ -346,12 +396,58 @@ def _runs(path: Path, content: dict[str, Any], defaults: dict[str, Any]) -> Iter
             raise SettingsError(
                 f"{path}: {where}is {kind(entry)}; it must be keys and values, as {{model: custom_cnn}}."
             )
-        refuse_unknown_keys(path, where, entry, ("train_sizes", *RunSettings.model_fields))
+        refuse_unknown_keys(path, where, entry, (*ENTRY_KEYS, *RunSettings.model_fields))
         own_seeds = [entry["seed"]] if "seed" in entry else seeds
-        own = {key: value for key, value in entry.items() if key != "train_sizes"}
-        for size in _sizes(path, where, content, entry):
-            for seed in own_seeds:
-                yield _settings(path, where, {**defaults, **own, "seed": seed, **size}, entry)
+        own = {key: value for key, value in entry.items() if key not in ENTRY_KEYS}
+        yield [
+            _settings(path, where, {**defaults, **own, "seed": seed, **size}, entry)
+            for size in _sizes(path, where, content, entry)
+            for seed in own_seeds
+        ]
+
+
+def _searches(path: Path, content: dict[str, Any], entries: list[list[RunSettings]]) -> list[Search]:
+    """Return what each entry searches. Raises SettingsError where there is nothing, or the same twice."""
+    found: dict[str, int] = {}
+    searches = []
+    for position, (runs, entry) in enumerate(zip(entries, content["models"], strict=True)):
+        base = max(runs, key=lambda run: run.train_size or float("inf"))
+        idle = SEARCHED.keys() - base.effective()
+        shared = {key: value for key, value in _ranges_given(path, "", content).items() if key not in idle}
+        tune = shared | _ranges_given(path, f"models[{position}]: ", entry)
+        where = f"models[{position}]: " if isinstance(entry, dict) and "tune" in entry else ""
+        searched = ranges(path, where, tune, SEARCHED, base.effective())
+        first = found.setdefault(untuned(base), position)
+        if first != position:
+            raise SettingsError(
+                f"{path}: models[{first}] and models[{position}] differ in nothing but what tuning searches; "
+                "drop one."
+            )
+        searches.append(Search(base=base, ranges=searched, runs=runs))
+    return searches
+
+
+def _ranges_given(path: Path, where: str, given: Any) -> dict[str, Any]:
+    tune = given.get("tune", {}) if isinstance(given, dict) else {}
+    if not isinstance(tune, dict):
+        raise SettingsError(
+            f"{path}: {where}tune is {shown(tune)}; it must be keys and ranges, as "
+            "{learning_rate: [1e-4, 1e-2]}."
+        )
+    return tune
+
+
+def untuned(settings: RunSettings) -> str:
+    """Return what a trial and the runs with the settings that it led to share: all but those settings."""
+    fixed: dict[str, Any] = {
+        "seed": 0,
+        "train_size": None,
+        "budget": "steps",
+        "trial": None,
+        "prune_below": [],
+    }
+    effective = settings.model_copy(update=fixed).effective()
+    return repr({name: value for name, value in effective.items() if name not in SEARCHED})
 
 
 def _seeds(path: Path, content: dict[str, Any], defaults: dict[str, Any]) -> list[Any]:

@@ -69,6 +69,12 @@ def _try_own_networks(experiment: Experiment) -> None:
             tried.add(key)
 
 
+def like(planned: PlannedRun, settings: RunSettings) -> PlannedRun:
+    """Return the plan of a run that differs in settings alone which say how it learns."""
+    hashes = planned.hashes | {"settings": digest(settings.identity())}
+    return PlannedRun(settings, hashes, planned.folder.parent / run_id(settings, hashes))
+
+
 def _planned(experiment: Experiment, settings: RunSettings, hashes: dict[str, str]) -> PlannedRun:
     return PlannedRun(settings, hashes, Path(experiment.runs_dir) / run_id(settings, hashes))
 

@@ -509,10 +509,14 @@ class RunFolder:
 
 
 def run_name(settings: RunSettings) -> str:
-    """Return ``<model>-<mode>-s<seed>``, fit for a file name; ``-n<size>`` before the seed of a subset."""
+    """Return ``<model>-<mode>-s<seed>``, fit for a file name; ``-n<size>`` before the seed of a subset.
+
+    A trial of a search has its number too, as ``-t3``.
+    """
     model = "".join(c if c.isalnum() or c in "._" else "_" for c in settings.model)
+    trial = "" if settings.trial is None else f"-t{settings.trial}"
     size = f"-n{settings.train_size}" if settings.train_size else ""
-    return f"{model}-{settings.mode}{size}-s{settings.seed}"
+    return f"{model}-{settings.mode}{trial}{size}-s{settings.seed}"
 
 
 def run_id(settings: RunSettings, hashes: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from joblib import cpu_count
 
-from pipeline import gpus, limits
+from pipeline import gpus, limits, tuning
 from pipeline.cleaning import note_study
 from pipeline.errors import InputError, RecordError, RunError
 from pipeline.experiment import Experiment
@@ -56,29 +56,54 @@ def run(experiment: Experiment, options: Options | None = None) -> list[RunRecor
     """
     options = options or Options()
     _check_folder(Path(experiment.runs_dir))
-    planned = plan(experiment)
     asks = experiment.robustness or experiment.external_test
     if asks:
         from pipeline.inference import elsewhere  # imports torch
 
         elsewhere.check(experiment)
-    note_study(experiment, planned)
-    missing = [p for p in planned if _is_missing(p, options)]
-    if missing and not options.scheduler:
-        limits.check([p.settings for p in missing], Path(experiment.runs_dir), options.jobs)
-    ids, waiting = [p.run_id for p in planned], [p.run_id for p in missing]
-    with Progress(ids, waiting, quiet=options.for_report) as progress:
-        if missing:
-            _run_all(missing, options, progress)
-    made = [_record(p) for p in planned]
+    made = _all_made(experiment, options)
     if asks:
         elsewhere.ask(experiment, made)
     return made
 
 
+def _all_made(experiment: Experiment, options: Options) -> list[RunRecord]:
+    """Make the runs; where models are tuned, each trial and then what follows from it."""
+    tried: set[str] = set()
+    while True:
+        known, whole = tuning.known(experiment)
+        planned = plan(known)
+        if not whole and tried.issuperset(p.run_id for p in planned):
+            raise _stuck(planned)
+        note_study(experiment, planned)
+        _make(planned, options)
+        if whole:
+            return [_record(p) for p in planned]
+        tried.update(p.run_id for p in planned)
+
+
+def _stuck(planned: Sequence[PlannedRun]) -> RunError:
+    """Return the error for a trial that failed for other reasons than its settings."""
+    found = (planned.record() for planned in planned)
+    failed = next(record for record in found if record is not None and record.details.failure is not None)
+    text = describe_failure(failed, 0).removesuffix(".")
+    return RunError(f"{text}. Tuning cannot go on without this trial; run again.")
+
+
+def _make(planned: Sequence[PlannedRun], options: Options) -> None:
+    """Make those of these runs that are missing."""
+    missing = [p for p in planned if _is_missing(p, options)]
+    if missing and not options.scheduler:
+        limits.check([p.settings for p in missing], missing[0].folder.parent, options.jobs)
+    ids, waiting = [p.run_id for p in planned], [p.run_id for p in missing]
+    with Progress(ids, waiting, quiet=options.for_report) as progress:
+        if missing:
+            _run_all(missing, options, progress)
+
+
 def records(experiment: Experiment) -> list[RunRecord]:
     """Return the records of an experiment's runs, those that there are, without running any."""
-    found = (planned.record() for planned in plan(experiment))
+    found = (planned.record() for planned in plan(tuning.known(experiment)[0]))
     return [record for record in found if record is not None]
 
 

@@ -198,6 +198,42 @@ BAD_PARAMS: list[tuple[str | bytes, str]] = [
         "models: [{model: resnet18, weights: w.pth}]",
         "models[0]: weights are given, but mode scratch starts without any; drop one.",
     ),
+    (
+        "tuning: 3\n" + ONE_MODEL,
+        "tuning is 3; it must name a budget, as tuning: {trials: 12} or tuning: {minutes: 30}.",
+    ),
+    ("tuning: {trials: 0}\n" + ONE_MODEL, "tuning: trials is 0; it must be a whole number from 1 to 1,000."),
+    ("tuning: {minutes: -1}\n" + ONE_MODEL, "tuning: minutes is -1; it must be a number of more than 0."),
+    ("tuning: {trials: 2, minutes: 3}\n" + ONE_MODEL, "tuning: both trials and minutes are given; keep one."),
+    ("tuning: {trails: 2}\n" + ONE_MODEL, "tuning: unknown key 'trails'. Did you mean 'trials'?"),
+    (
+        "tuning: {trials: 2}\ntune: {learning_rate: [0.1, 0.01]}\n" + ONE_MODEL,
+        "tune: learning_rate runs from 0.1 to 0.01; the first must be the lower.",
+    ),
+    (
+        "tuning: {trials: 2}\ntune: {learning_rate: false, weight_decay: false}\n" + ONE_MODEL,
+        "tune leaves nothing to search; leave tuning or that entry out.",
+    ),
+    (
+        "tuning: {trials: 2}\nmodels: [{model: custom_cnn, tune: {learning_rate: 0.1}}]",
+        "models[0]: tune: learning_rate is 0.1; it must be [low, high], or false to keep it.",
+    ),
+    (
+        "tuning: {trials: 2}\nmodels: [{model: custom_cnn, tune: {head_epochs: [1, 2]}}]",
+        "models[0]: tune: head_epochs has no effect there; leave it out.",
+    ),
+    (
+        "tuning: {trials: 2}\nmodels: [{model: custom_cnn, tune: {weight_decay: [0, 1]}}]",
+        "models[0]: tune: weight_decay begins at 0; powers are searched, so it must be more than 0.",
+    ),
+    (
+        "tuning: {trials: 2}\nmodels: [custom_cnn, {model: custom_cnn, learning_rate: 0.1}]",
+        "models[0] and models[1] differ in nothing but what tuning searches; drop one.",
+    ),
+    (
+        "class_weights: balanced\nsampler: balanced\n" + ONE_MODEL,
+        "class_weights and sampler both balance the classes; drop one of them.",
+    ),
     ("baselines: 3\n" + ONE_MODEL, "baselines is 3; it must be true or false."),
     ('dataset: "a\\nb"\n' + ONE_MODEL, "dataset holds a line break or control character."),
     ("epochs: 1\nepochs: 2\n" + ONE_MODEL, "line 2: duplicate key 'epochs'."),

@@ -59,6 +59,7 @@ def test_run_folder_holds_what_the_design_says(tiny: tuple[Path, RunRecord]) -> 
         "train.ipynb",
         "history.csv",
         "predictions.parquet",
+        "baselines.json",
         "gallery.parquet",
         "model.safetensors",
         "record.json",

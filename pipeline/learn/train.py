@@ -6,7 +6,7 @@ epoch through its batches; ``evaluate`` scores the network on val after each.
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 CHECK_EVERY = 100  # steps between two looks at the training loss
 AUXILIARY_WEIGHT = 0.4  # of an auxiliary head's loss (Szegedy et al. 2016, arXiv 1512.00567)
 IMAGES_NDIM = 4
+PRUNED = "pruned: its val accuracy fell behind that of earlier trials"
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
@@ -72,6 +73,8 @@ def fit(
             stage = stages.begin(name, network, images, settings, run, hardware, history, saved)
             history, saved = stage.history, None
             reason = _train(stage, reporter, lambda state: checkpoint.write(run.checkpoint_path, key, state))
+            if reason == PRUNED:
+                break
     return _result(history, reason, hardware)
 
 
@@ -93,10 +96,19 @@ def _stop_reason(stage: Stage) -> str | None:
     history, patience = stage.history, stage.settings.effective().get("patience")
     if stage.epoch >= stage.settings.epochs:
         return "all epochs done"
+    if _falls_behind(history, stage.settings.prune_below):
+        return PRUNED
     waited = history.epoch - max(stage.first_epoch, history.best_epoch)
     if patience is not None and waited >= patience:
         return f"val loss did not fall for {patience} {'epoch' if patience == 1 else 'epochs'}"
     return None
+
+
+def _falls_behind(history: History, below: Sequence[float]) -> bool:
+    """Whether the best val accuracy so far is below what earlier trials of a search had by this epoch."""
+    if not 0 < history.epoch <= len(below):
+        return False
+    return max(row["val_accuracy"] for row in history.rows) < below[history.epoch - 1]
 
 
 def _one_epoch(stage: Stage, epoch: int, reporter: Reporter) -> Row:

@@ -14,7 +14,15 @@ import numpy as np
 
 from pipeline.files import write_json
 from pipeline.record import RunRecord
-from pipeline.report.chapters import conditions, data_efficiency, elsewhere, groups, recommendations, verdict
+from pipeline.report.chapters import (
+    conditions,
+    contest,
+    data_efficiency,
+    elsewhere,
+    groups,
+    recommendations,
+    verdict,
+)
 from pipeline.report.evidence.baselines import COMMONEST, Baseline
 from pipeline.report.evidence.interval import Score
 from pipeline.report.evidence.scores import Metrics, metrics
@@ -59,6 +67,7 @@ def results(study: Study, engine: str) -> dict[str, Any]:
             for found in recommendations.recommendations(study)
         ],
         "data_efficiency": data_efficiency.results(study),
+        "tuning": contest.results(study),
         "baselines": [_baseline(study, one) for one in study.baselines],
         "tests": study.tests,
         "per_class": _per_class(study),

@@ -98,10 +98,6 @@ def _grouped(
 
 def smaller_labels(study: "Study") -> dict[str, str]:
     """Return the label of each run on fewer images: its model's, and how many images."""
-    labels = {family(record.settings): study.names[record.run_id] for record in _headline(study)}
+    labels = {family(record.settings): study.names[record.run_id] for record in study.headline}
     smaller = [(record, plural(record.settings.train_size or 0, "image")) for record in study.smaller]
     return {record.run_id: f"{labels[family(record.settings)]}, {size}" for record, size in smaller}
-
-
-def _headline(study: "Study") -> list[RunRecord]:
-    return [*study.records, *study.failures, *study.apart]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from pipeline.experiment import Experiment, RunSettings
 from pipeline.record import DatasetInfo, RunRecord
-from pipeline.report import sizes
+from pipeline.report import sizes, trials
 from pipeline.report.evidence import baselines, errors, tests
 from pipeline.report.evidence.baselines import Baseline
 from pipeline.report.evidence.costs import Cost, pareto_front
@@ -56,6 +56,7 @@ class Study:
     failed. ``apart`` are whole runs whose test images or classes are not those of the first model:
     nothing may be compared with them, so they are listed and left out. ``smaller`` are runs on fewer
     training images than the most of their entry: only curves of accuracy against images show them.
+    ``trials`` are the runs of tuning, on val alone.
     """
 
     experiment: Experiment
@@ -65,10 +66,12 @@ class Study:
     names: dict[str, str]  # run_id → label, failed runs and those apart included
     spoken: dict[str, str]  # the same for sentences
     smaller: list[RunRecord] = field(default_factory=list)  # runs on fewer images, whole or failed
+    trials: list[RunRecord] = field(default_factory=list)  # of tuning, whole or failed
 
     @classmethod
     def from_records(cls, experiment: Experiment, records: Sequence[RunRecord]) -> "Study":
         """Group records, given in params order, into models."""
+        records, tried = trials.apart(records)
         records, smaller = sizes.apart(records)
         groups = _grouped(records)
         settings = [group[0].settings for group in groups]
@@ -88,7 +91,13 @@ class Study:
             names={record.run_id: label for group, label, _, _ in named for record in group},
             spoken={record.run_id: words for group, _, words, _ in named for record in group},
             smaller=smaller,
+            trials=tried,
         )
+
+    @property
+    def headline(self) -> list[RunRecord]:
+        """The runs that models are made of, failed ones and those apart included."""
+        return [*self.records, *self.failures, *self.apart]
 
     @property
     def records(self) -> list[RunRecord]:

@@ -418,3 +418,12 @@ def test_val_loss_of_balanced_training_counts_classes_alike() -> None:
     expected = np.mean([losses[y == k].mean().item() for k in y.unique()])
     found = train.evaluate(network, images.batches("val", 32), chosen, tiny.CPU, weights)
     assert found.loss == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["scratch", "fine_tune"])
+def test_trial_that_falls_behind_stops(mode: str) -> None:
+    own = {} if mode == "scratch" else {"model": "resnet18", "head_epochs": 3}
+    chosen = tiny.settings(mode=mode, epochs=4, trial=3, prune_below=[0.0, 1.1], **own)
+    _, fitted = fit(chosen)
+    assert fitted.stop_reason.startswith("pruned")
+    assert len(fitted.history) == 2

@@ -13,6 +13,7 @@ from pipeline.report.chapters import (
     classes,
     conditions,
     confusion,
+    contest,
     cost,
     data_efficiency,
     elsewhere,
@@ -39,9 +40,9 @@ from pipeline.report.study import Study
 from pipeline.report.words.sentence import Sentence
 
 CHAPTERS: tuple[ModuleType, ...] = (
-    answer, images, groups, learning, accuracy, pretraining, classes, confusion, data_efficiency, errors,
-    labels, slices, shortcuts, calibration, conditions, elsewhere, cost, tradeoffs, robustness, limits,
-    short, checked,
+    answer, images, groups, learning, accuracy, pretraining, classes, confusion, data_efficiency, contest,
+    errors, labels, slices, shortcuts, calibration, conditions, elsewhere, cost, tradeoffs, robustness,
+    limits, short, checked,
 )  # fmt: skip
 
 __all__ = ["CHAPTERS", "models", "recipes", "recommendations", "reproduce", "sources", "tasks", "verdict"]

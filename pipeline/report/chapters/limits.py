@@ -7,6 +7,7 @@ from pipeline.record import DatasetInfo
 from pipeline.report.look.paragraph import Points
 from pipeline.report.model import Model
 from pipeline.report.study import Study
+from pipeline.report.trials import tuned
 from pipeline.report.words.english import join, number_word, opened, plural
 from pipeline.report.words.numbers import percent, points
 from pipeline.report.words.phrases import spoken_list
@@ -47,6 +48,8 @@ class Facts:
     closest: Close | None
     machines: Sequence[tuple[str, str, int, str]]  # device, CPU, threads, precision
     torch_versions: Sequence[str]  # that trained the runs
+    searched: Sequence[str]  # settings that tuning searched for every model, in words
+    tuned_all: bool
 
     @property
     def several(self) -> bool:
@@ -68,6 +71,8 @@ def facts(study: Study) -> Facts:
         label_issues=len(study.label_issues),
         closest=_closest(study),
         torch_versions=study.torch_versions,
+        searched=list(dict.fromkeys(name.replace("_", " ") for one in tuned(study) for name in one.searched)),
+        tuned_all=len(tuned(study)) == len(study.models),
         machines=sorted({(e.device, e.cpu, e.threads, e.precision) for e in environments}),
     )
 
@@ -176,6 +181,11 @@ def _recipes(found: Facts) -> Sentence:
         text = (
             "Each model stands for one recipe, the settings in the params file; a better learning rate, "
             "schedule or augmentation may move it, and nothing here shows that all were tuned equally well."
+        )
+    if found.searched and found.tuned_all:
+        text = (
+            f"Tuning searched {join(found.searched)} alone; another schedule, length of training or "
+            "augmentation may move a model, as may a longer search."
         )
     return Sentence(text, "limits.recipe", {"models": len(found.models)}, ("tbl-runs",))
 

@@ -62,13 +62,15 @@ def _unreadable(dataset: DatasetInfo) -> Iterator[str]:
     "tbl-runs",
     "A name ends in a hash of settings, images, code and weights. Time: from the start of its notebook to "
     "the end.",
-    lambda study: f"{plural(len(study.names) + len(study.smaller), 'run')}, {_failed(study)}",
+    lambda study: (
+        f"{plural(len(study.names) + len(study.smaller) + len(study.trials), 'run')}, {_failed(study)}"
+    ),
     models=False,
 )
 def runs(study: Study) -> Table:
     """List every run: whole, failed or set apart, with what one needs to find it again."""
-    every = [*study.records, *study.failures, *study.apart, *study.smaller]
-    order = [*study.names, *(record.run_id for record in study.smaller)]
+    every = [*study.headline, *study.smaller, *study.trials]
+    order = [*study.names, *(record.run_id for record in (*study.smaller, *study.trials))]
     rows = [_run(study, record) for record in sorted(every, key=lambda record: order.index(record.run_id))]
     return table(["Run", "Seed", "Outcome", "Test accuracy", "Time"], rows, "lrlrr")
 
@@ -81,7 +83,8 @@ def _failed(study: Study) -> str:
 def _run(study: Study, record: RunRecord) -> list[str]:
     timings = record.details.timings
     took = timings.papermill_seconds or timings.train_seconds if timings else None
-    right = percent(float(record.split("test").correct.mean())) if record.complete else NONE
+    asked = record.complete and record.settings.trial is None  # a trial is judged on val alone
+    right = percent(float(record.split("test").correct.mean())) if asked else NONE
     return [
         f"`{record.run_id}`",
         str(record.settings.seed),

@@ -31,12 +31,12 @@ KINDS = {"fig": "Figure", "tbl": "Table"}
 # The order in which the report shows them; each has its number only where it has something to show.
 BODY = (
     "tbl-headline", "fig-samples", "fig-network", "tbl-recipe", "fig-curves", "fig-accuracy",
-    "fig-efficiency", "fig-per-class", "fig-confusion", "tbl-errors", "fig-slices", "fig-shortcuts",
+    "fig-efficiency", "fig-tuning", "fig-per-class", "fig-confusion", "tbl-errors", "fig-slices", "fig-shortcuts",
     "fig-calibration", "fig-conditions", "tbl-elsewhere", "fig-pareto", "tbl-cost", "tbl-tradeoffs",
 )  # fmt: skip
 APPENDIX = (
     "tbl-tasks", "tbl-recommend", "fig-balance", "tbl-models", "tbl-layers", "fig-learning",
-    "tbl-learning", "tbl-scores", "tbl-tests", "tbl-efficiency", "tbl-per-class", "tbl-f1",
+    "tbl-learning", "tbl-scores", "tbl-tests", "tbl-efficiency", "tbl-tuning", "tbl-per-class", "tbl-f1",
     "tbl-confused", "tbl-all-miss", "tbl-agreement", "tbl-label-errors", "tbl-duplicates",
     "tbl-slices", "tbl-shortcuts", "tbl-conditions", "fig-reliability", "tbl-calibration", "tbl-runs",
 )  # fmt: skip
