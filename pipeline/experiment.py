@@ -252,9 +252,7 @@ class RunSettings(BaseModel):
         if self.mode == "scratch" and self.weights is not None:
             raise ValueError("weights are given, but mode scratch starts without any; drop one")
         if self.class_weights and self.sampler:
-            raise ValueError(
-                "class_weights and sampler both balance the classes; together too much: drop one"
-            )
+            raise ValueError("class_weights and sampler both balance the classes; drop one of them")
         return self
 
     @classmethod

@@ -27,7 +27,10 @@ FLOAT_BYTES = 4
 CLASSES = 10  # the last layer is small beside the rest, whatever its classes
 NATIVE_SIDES = {"digits": 8, "cifar10": 32, "cifar100": 32}
 SMALLEST_SIDE = 8
-IDLE_FOR_FEATURES = ("seed", "learning_rate", "epochs", "train_size", "budget")
+IDLE_FOR_FEATURES = (
+    "seed", "learning_rate", "weight_decay", "epochs", "head_epochs", "backbone_learning_rate_factor",
+    "train_size", "budget", "trial", "prune_below",
+)  # fmt: skip
 CGROUP = Path("/sys/fs/cgroup")
 TRY = "import sys; from pipeline import limits; sys.exit(limits.main())"
 

@@ -167,6 +167,8 @@ def _reason(planned: PlannedRun, earlier: list[RunRecord]) -> Reason:
         return Reason(
             planned.run_id, "whole", f"whole; nothing that counts has changed{_trained_with(record)}"
         )
+    if record is not None and record.diverged:
+        return Reason(planned.run_id, "failed", "failed as it would again: a trial without a score")
     if record is not None and record.details.failure is not None:
         return Reason(
             planned.run_id, "failed", f"failed and is tried again: {record.details.failure.message}"

@@ -299,6 +299,12 @@ class RunRecord:
         return self.details.status == "complete"
 
     @property
+    def diverged(self) -> bool:
+        """Whether this is a trial of tuning that failed by its settings: made again, it would fail again."""
+        failure = self.details.failure
+        return self.settings.trial is not None and failure is not None and failure.kind == "RunError"
+
+    @property
     def classes(self) -> list[str]:
         return self.details.classes
 

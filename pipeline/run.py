@@ -136,7 +136,7 @@ def _is_missing(planned: PlannedRun, options: Options) -> bool:
             record.verify()
     except RecordError:
         return True  # damaged: it is replaced
-    return record is None or not (record.complete or options.for_report)
+    return record is None or not (record.complete or record.diverged or options.for_report)
 
 
 def _record(planned: PlannedRun) -> RunRecord:

@@ -27,7 +27,6 @@ SEED = 0  # of the search, the same for all entries
 WHOLE_BEFORE_PRUNING = 3
 PRUNE_FROM = 0.5
 MOST_FAILURES = 5  # in a row, from the first trial on: then the settings are not to blame
-SETTLED = "RunError"  # a failure that the same settings would meet again: divergence, no memory
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def _search(search: Search, base: PlannedRun, budget: Tuning) -> Found:
         settings = search.trial(len(done), asked, prune_below(records, search.base, asked))
         planned = like(base, settings)
         record = planned.record()
-        if record is None or not (record.complete or _settled(record)):
+        if record is None or not (record.complete or record.diverged):
             return Found(done, planned, {})
         _tell(study, trial, record)
         done.append(planned)
@@ -115,11 +114,6 @@ def _tell(study: "optuna.Study", trial: "optuna.Trial", record: RunRecord) -> No
         study.tell(trial, state=TrialState.PRUNED)
     else:
         study.tell(trial, val_score(record))
-
-
-def _settled(record: RunRecord) -> bool:
-    failure = record.details.failure
-    return failure is not None and failure.kind == SETTLED
 
 
 def was_pruned(record: RunRecord) -> bool:

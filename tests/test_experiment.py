@@ -143,7 +143,7 @@ BAD_PARAMS: list[tuple[str | bytes, str]] = [
     (
         "augmentation: [rotate]\n" + ONE_MODEL,
         "augmentation[0] is 'rotate'; it must be one of 'crop', 'flip', 'alternating_flip', "
-        "'color_jitter', 'random_erasing', 'rand_augment'.",
+        "'vertical_flip', 'rotation', 'color_jitter', 'random_erasing', 'rand_augment', 'mixup', 'cutmix'.",
     ),
     ("image_size: 4\n" + ONE_MODEL, "image_size is 4; it must be at least 8."),
     ("image_size: 100000\n" + ONE_MODEL, "image_size is 100000; it must be at most 1024."),
@@ -232,7 +232,7 @@ BAD_PARAMS: list[tuple[str | bytes, str]] = [
     ),
     (
         "class_weights: balanced\nsampler: balanced\n" + ONE_MODEL,
-        "class_weights and sampler both balance the classes; drop one of them.",
+        "models[0]: class_weights and sampler both balance the classes; drop one of them.",
     ),
     ("baselines: 3\n" + ONE_MODEL, "baselines is 3; it must be true or false."),
     ('dataset: "a\\nb"\n' + ONE_MODEL, "dataset holds a line break or control character."),
@@ -282,7 +282,7 @@ BAD_PARAMS: list[tuple[str | bytes, str]] = [
     ('title: "\\uD800"\n' + ONE_MODEL, "title is '\\ud800'; it must be Unicode text."),
     ("runs_dir: ''\n" + ONE_MODEL, "runs_dir is ''; it must be the path of a folder."),
     ('runs_dir: "a\\nb"\n' + ONE_MODEL, "runs_dir is 'a\\nb'; it must be the path of a folder."),
-    ("? \n: 2\n" + ONE_MODEL, "unknown key None. Did you mean 'mode'?"),
+    ("? \n: 2\n" + ONE_MODEL, "unknown key None. Did you mean 'tune'?"),
     ("models: [null]", "models[0]: is empty; it must be keys and values, as {model: custom_cnn}."),
     ("models: [[custom_cnn]]", "models[0]: is a list; it must be keys and values, as {model: custom_cnn}."),
     ("--- a\n--- b\n", "line 2: a second document begins; keep one."),

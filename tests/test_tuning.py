@@ -11,7 +11,7 @@ from pipeline.cleaning import note_study, unreferenced
 from pipeline.experiment import Experiment, RunSettings
 from pipeline.plan import PlannedRun, plan, reasons
 from pipeline.record import Failure, RunDetails, RunFolder
-from pipeline.run import run
+from pipeline.run import Options, _is_missing, run
 from tests.made_records import Made, MadeData, made_details
 
 pytestmark = pytest.mark.usefixtures("workplace")
@@ -133,6 +133,8 @@ def test_failed_trials_count_and_the_entrys_own_settings_remain() -> None:
     found, whole = tuning.known(asked)
     assert whole
     assert [run.learning_rate for run in found.runs if run.trial is None] == [0.01, 0.01]
+    trials = [planned for planned in plan(found) if planned.settings.trial is not None]
+    assert not any(_is_missing(planned, Options()) for planned in trials)
 
 
 def test_trial_that_died_is_made_again() -> None:
