@@ -264,7 +264,7 @@ def _scores(study: Study, model: Model, low: float, high: float) -> list[Cell]:
 
 
 def _balanced(study: Study) -> bool:
-    """Whether some model was trained to count classes alike: then balanced accuracy stands beside accuracy."""
+    """Whether a model was trained to count classes alike: then balanced accuracy stands beside accuracy."""
     return any(model.settings.class_weights or model.settings.sampler for model in study.models)
 
 

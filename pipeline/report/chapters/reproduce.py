@@ -62,17 +62,19 @@ def _unreadable(dataset: DatasetInfo) -> Iterator[str]:
     "tbl-runs",
     "A name ends in a hash of settings, images, code and weights. Time: from the start of its notebook to "
     "the end.",
-    lambda study: (
-        f"{plural(len(study.names) + len(study.smaller) + len(study.trials), 'run')}, {_failed(study)}"
-    ),
+    lambda study: f"{plural(len(_every(study)), 'run')}, {_failed(study)}",
     models=False,
 )
 def runs(study: Study) -> Table:
     """List every run: whole, failed or set apart, with what one needs to find it again."""
-    every = [*study.headline, *study.smaller, *study.trials]
     order = [*study.names, *(record.run_id for record in (*study.smaller, *study.trials))]
-    rows = [_run(study, record) for record in sorted(every, key=lambda record: order.index(record.run_id))]
+    ordered = sorted(_every(study), key=lambda record: order.index(record.run_id))
+    rows = [_run(study, record) for record in ordered]
     return table(["Run", "Seed", "Outcome", "Test accuracy", "Time"], rows, "lrlrr")
+
+
+def _every(study: Study) -> list[RunRecord]:
+    return [*study.headline, *study.smaller, *study.trials]
 
 
 def _failed(study: Study) -> str:

@@ -31,8 +31,9 @@ KINDS = {"fig": "Figure", "tbl": "Table"}
 # The order in which the report shows them; each has its number only where it has something to show.
 BODY = (
     "tbl-headline", "fig-samples", "fig-network", "tbl-recipe", "fig-curves", "fig-accuracy",
-    "fig-efficiency", "fig-tuning", "fig-per-class", "fig-confusion", "tbl-errors", "fig-slices", "fig-shortcuts",
-    "fig-calibration", "fig-conditions", "tbl-elsewhere", "fig-pareto", "tbl-cost", "tbl-tradeoffs",
+    "fig-efficiency", "fig-tuning", "fig-per-class", "fig-confusion", "tbl-errors", "fig-slices",
+    "fig-shortcuts", "fig-calibration", "fig-conditions", "tbl-elsewhere", "fig-pareto", "tbl-cost",
+    "tbl-tradeoffs",
 )  # fmt: skip
 APPENDIX = (
     "tbl-tasks", "tbl-recommend", "fig-balance", "tbl-models", "tbl-layers", "fig-learning",

@@ -8,10 +8,11 @@ import torch
 from safetensors.torch import save_file
 
 from pipeline.errors import ModelError
-from pipeline.experiment import RunSettings
+from pipeline.experiment import Experiment, RunSettings
 from pipeline.learn import models
 from pipeline.learn.models import summary
 from pipeline.learn.models import timm as published
+from tests.conftest import ROOT
 
 CLASSES = ["cat", "dog", "bird"]
 PROBE = RunSettings(model="timm/resnet10t", mode="linear_probe", image_size=64)
@@ -100,3 +101,37 @@ def test_hash_is_known_before_the_weights_are_here() -> None:
     tuned = RunSettings(model="timm/resnet18.a1_in1k", mode="fine_tune")
     other = RunSettings(model="timm/resnet18.a2_in1k", mode="fine_tune")
     assert models.weights_hash(tuned) != models.weights_hash(other)
+
+
+BACKBONES = [entry.model for entry in Experiment.from_yaml(ROOT / "params" / "backbones.yaml").runs[::2]]
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_shipped_backbones_are_known_with_weights_and_their_own_preprocessing(
+    name: str, hub_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(published, "offline", lambda: False)
+    settings = RunSettings(model=name, mode="linear_probe", image_size=224)
+    models.check(settings)
+    prepared = models.preprocessing(settings)
+    assert prepared.image_size == 224
+    assert prepared.mean == ((0.5, 0.5, 0.5) if "siglip" in name or "_b0" in name else (0.485, 0.456, 0.406))
+    with torch.device("meta"):  # as large as it is, without its weights
+        network = models.build(settings.model_copy(update={"mode": "scratch"}), CLASSES, prepared)
+    assert network.head.in_features in (320, 384, 768, 1280)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["vit_small_patch14_dinov2.lvd142m", "convnext_atto.d2_in1k"])
+def test_shipped_backbones_are_loaded_by_the_real_code(
+    name: str, hub_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights of the published size, saved here; DINOv2's places are those of 518 pixels and are refitted."""
+    monkeypatch.setenv("HEADSTART_OFFLINE", "1")
+    config = timm.get_pretrained_cfg(name)
+    original = timm.create_model(name.split(".")[0], num_classes=config.num_classes)
+    save_file(original.state_dict(), hub_file)
+    network = built(RunSettings(model=f"timm/{name}", mode="linear_probe", image_size=224))
+    assert summary.trial_output(network, 224).shape == (1, 3)
+    last = [n for n, p in original.named_parameters() if p.ndim == 2 and not n.startswith("head")][-1]
+    assert torch.equal(network.backbone.get_parameter(last), original.get_parameter(last))

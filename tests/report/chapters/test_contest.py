@@ -6,7 +6,7 @@ import pytest
 from pipeline.ranges import Tuning
 from pipeline.report import results_json
 from pipeline.report.chapters import contest, limits
-from pipeline.report.look.paragraph import NOTHING
+from pipeline.report.look.floats import NOTHING
 from pipeline.report.study import Study
 from tests.report.chapters.tools import grid, said, shown, with_words
 from tests.report.conftest import StudyOf
@@ -24,7 +24,7 @@ def test_trials_are_no_models_and_no_runs_of_the_answer(study: Study) -> None:
     assert len(study.trials) == 8
     content = results_json.results(study, "none")
     assert len(content["runs"]) == 4
-    assert len(grid(shown("tbl-runs", study).data)) == 1 + 12
+    assert len(grid(shown("tbl-runs", study))) == 1 + 12
 
 
 def test_results_hold_budget_and_best_val_score_after_each_trial(study: Study) -> None:
@@ -49,8 +49,8 @@ def test_ranking_that_hangs_on_the_budget_is_said_to(study: Study) -> None:
 
 
 def test_chapter_draws_and_lists_the_searches(study: Study) -> None:
-    assert with_words(contest.figure(study), "custom_cnn")
-    _, *rows = grid(contest.searches(study).data)
+    assert with_words(contest.figure(study).content, "custom_cnn")
+    _, *rows = grid(contest.searches(study))
     assert [row[1] for row in rows] == ["4", "4"]
     assert rows[0][-1] == "learning rate 0.003"
     assert contest.opening(study).data == NOTHING
