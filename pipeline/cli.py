@@ -121,6 +121,10 @@ EXPORTING = (
     argument("-o", "--output", help="the file to write (default: model.onnx or model.pt2)"),
     argument("--int8", action="store_true", help="weights and activations of 8 bits; says what it costs"),
 )
+TRYING = (
+    argument("--host", default="127.0.0.1", help="where to listen (default: this machine alone)"),
+    argument("--port", type=int, default=8765, metavar="N", help="default: %(default)s; 0: a free one"),
+)
 CARD = (argument("-o", "--output", default="README.md", help="the file to write (default: %(default)s)"),)
 AUDITING = (
     argument(
@@ -304,13 +308,30 @@ def export(options: argparse.Namespace) -> int:
     from pipeline.inference import source
     from pipeline.inference.export import SUFFIXES, check_output, export
     from pipeline.inference.predictor import Predictor
+    from pipeline.report.evidence.tests import compare
 
     output = Path(options.output or f"model{SUFFIXES[options.to]}")
     check_output(output, options.to)
     chosen = source.choose(options.source, options.model, options.runs)
     predictor = Predictor.of(chosen.record, "fp32", likeness=False)
-    for line in export(predictor, output, options.to, options.int8, chosen):
+    for line in export(predictor, output, options.to, options.int8, chosen, compare):
         print(line)
+    return 0
+
+
+def try_page(options: argparse.Namespace) -> int:
+    """``headstart try``."""
+    from pipeline.inference import serve, source
+    from pipeline.inference.predictor import Predictor
+
+    record = source.find(options.source, options.model, options.runs)
+    with serve.server(Predictor.of(record), options.host, options.port) as server:
+        host, port = server.server_address[:2]
+        print(f"http://{host!s}:{port}/ answers with {record.run_id}; Ctrl-C ends it.", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            return 0
     return 0
 
 
@@ -359,6 +380,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, tuple[Argume
     "doctor": (doctor, "check this machine, and say what to do about it", (PARAMS,)),
     "predict": (predict, "ask a report's network about other images", (*SOURCE, *PREDICTING)),
     "export": (export, "write a report's network to one file for elsewhere", (*SOURCE, *EXPORTING)),
+    "try": (try_page, "open a page that answers for an image dropped on it", (*SOURCE, *TRYING)),
     "card": (card, "write the model card of a report's network, for the Hugging Face Hub", (*SOURCE, *CARD)),
 }
 

@@ -49,6 +49,7 @@ CONDITIONS: dict[str, tuple[float, float, float]] = {
 }
 CONDITIONS_VERSION = 1  # raise when images are changed in another way, so that networks are asked again
 CONDITION_COLUMNS = ("condition", "strength", "index", "target", "prediction", "probability")
+INT8_COLUMNS = ("index", "target", "prediction", "probability")
 EXTERNAL_COLUMNS = ("file", "target", "prediction", "probability")
 GALLERY_COLUMNS = ("kind", "split", "index", "target", "file", "png")
 # Of each image; then, each with ``METADATA`` before its name, what the data say of it beside its class.
@@ -365,6 +366,14 @@ class RunRecord:
     def external(self) -> pd.DataFrame | None:
         """Answers to images from elsewhere, columns ``EXTERNAL_COLUMNS``; None without any."""
         return self._beside("external.parquet", EXTERNAL_COLUMNS)
+
+    @cached_property
+    def int8(self) -> pd.DataFrame | None:
+        """Answers to test of the network in 8 bits, columns ``INT8_COLUMNS``; None where none was exported.
+
+        Its attrs hold the file's ``bytes``, and ``latency_seconds`` for one image beside ``fp32_seconds``.
+        """
+        return self._beside("int8.parquet", INT8_COLUMNS)
 
     def _beside(self, name: str, columns: Sequence[str]) -> pd.DataFrame | None:
         """Read what was asked of the whole run's network later; None where it is damaged or of another."""

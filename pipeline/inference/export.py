@@ -11,15 +11,15 @@ import os
 import statistics
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
-from statsmodels.stats.contingency_tables import mcnemar
 from torch import Tensor
 
 from pipeline import __version__
@@ -30,7 +30,8 @@ from pipeline.inference.dataset import about
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.source import Chosen
 from pipeline.inference.whole_network import WholeNetwork
-from pipeline.learn.speed import in_turn
+from pipeline.learn import speed
+from pipeline.record import RunRecord
 
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
 LEAST_AGREEMENT = 0.999  # share of images with the same answer, without which nothing is written
@@ -38,6 +39,8 @@ MADE_UP = 256  # images to check with where the data are gone
 MOST_CALIBRATION = 512
 BATCH = 64
 
+# How the report compares networks by name, bool [1, images] each: rooms do not import each other.
+Compare = Callable[[Mapping[str, np.ndarray]], Sequence[Any]]
 Run = Callable[[np.ndarray], np.ndarray]  # images uint8 [n, S, S, 3] to probabilities float32 [n, K]
 
 
@@ -68,11 +71,17 @@ def check_output(path: Path, to: str) -> None:
 
 
 def export(
-    predictor: Predictor, output: Path, to: str = "onnx", int8: bool = False, chosen: Chosen | None = None
+    predictor: Predictor,
+    output: Path,
+    to: str = "onnx",
+    int8: bool = False,
+    chosen: Chosen | None = None,
+    compare: Compare | None = None,
 ) -> list[str]:
     """Write a network to one file, and its model card; return lines on how it was checked and how fast it is.
 
-    ``predictor`` answers in fp32; with ``chosen`` the card says how it was. Raises RunError when the file
+    ``predictor`` answers in fp32; with ``chosen`` the card says how it was; what 8 bits cost is tested by
+    ``compare`` and kept beside the run for its report. Raises RunError when the file
     would answer otherwise than the network.
     """
     check_output(output, to)
@@ -86,13 +95,34 @@ def export(
     if int8:
         content = _quantised(content, predictor, network.stored_side)
         run = _session(content)
-        lines.append(_cost(checked, expected, _in_batches(run, checked.images)))
-    lines.append(_latency(predictor, run, checked.images[:1], "int8" if int8 else to))
+        answers = _in_batches(run, checked.images)
+        lines.append(_cost(checked, expected, answers, compare))
+    theirs, ours = _latency(predictor, run, checked.images[:1])
+    lines.append(
+        f"One image takes {1000 * theirs:.2f} ms ({'int8' if int8 else to}); with PyTorch here "
+        f"{1000 * ours:.2f} ms."
+    )
     lines = [f"{output}: {len(content) / 1e6:,.1f} MB", *lines]
     record, path = predictor.record, card.beside(output)
     text = card.card(chosen or Chosen(record, f"{record.settings.model}, {record.settings.mode}"), lines)
     write({output: content, path: text.encode()})
+    if int8 and checked.target is not None:
+        _keep(record, checked.target, answers, bytes=len(content), latency_seconds=theirs, fp32_seconds=ours)
     return [*lines, f"{path}: its model card"]
+
+
+def _keep(record: RunRecord, target: np.ndarray, answers: np.ndarray, **about: float) -> None:
+    """Keep what a network of 8 bits answered to test beside the run: its report then tells of it."""
+    table = pd.DataFrame(
+        {
+            "index": record.split("test").index,
+            "target": target,
+            "prediction": answers.argmax(axis=1),
+            "probability": answers.max(axis=1),
+        }
+    )
+    with suppress(OSError):  # the file is written; a run that cannot be written beside is no reason to fail
+        record.write_beside("int8.parquet", table, **about)
 
 
 def write(contents: Mapping[Path, bytes]) -> None:
@@ -245,25 +275,27 @@ def _parity(output: Path, checked: Checked, expected: np.ndarray, found: np.ndar
     return f"Checked: {text}; the largest difference of a probability is {largest:.1e}."
 
 
-def _cost(checked: Checked, before: np.ndarray, after: np.ndarray) -> str:
-    """Say what 8 bits cost: by the paired differences, with McNemar's exact test, on the same images."""
+def _cost(checked: Checked, before: np.ndarray, after: np.ndarray, compare: Compare | None) -> str:
+    """Say what 8 bits cost: by the report's own test, on the same images."""
     if checked.target is None:
         same = (before.argmax(axis=1) == after.argmax(axis=1)).mean()
         return f"int8: the same answer on {100 * same:.1f} % of {checked.what}."
     right, still = (p.argmax(axis=1) == checked.target for p in (before, after))
-    gain = still.astype(float) - right
-    error = 1.96 * gain.std() / np.sqrt(len(gain))
-    counts = [[int((a & b).sum()) for b in (still, ~still)] for a in (right, ~right)]
-    p = float(mcnemar(counts, exact=True).pvalue)
+    text = (
+        f"int8: accuracy {100 * still.mean():.2f} % instead of {100 * right.mean():.2f} % on {checked.what}"
+    )
+    if compare is None:
+        return f"{text}."
+    test = compare({"int8": still[None], "fp32": right[None]})[0]
+    verdict = {"first": "better", "second": "worse"}.get(test.verdict, test.verdict)
     return (
-        f"int8: accuracy {100 * still.mean():.2f} % instead of {100 * right.mean():.2f} % on {checked.what} "
-        f"({100 * gain.mean():+.2f} points, 95 % interval {100 * (gain.mean() - error):+.2f} to "
-        f"{100 * (gain.mean() + error):+.2f}; McNemar's exact test: p = {p:.2g})."
+        f"{text}: {100 * test.difference:+.2f} points, 95 % interval {100 * test.low:+.2f} to "
+        f"{100 * test.high:+.2f}, p = {test.p:.2g}: {verdict}."
     )
 
 
-def _latency(predictor: Predictor, run: Run, image: np.ndarray, name: str) -> str:
-    """Say what one image alone takes, from pixels to probabilities, here and now."""
-    asks = [lambda ask=ask: ask(image) for ask in (_ours(predictor), run)]
-    ours, theirs = (1000 * statistics.median(seconds) for seconds in in_turn(asks, predictor.hardware))
-    return f"One image takes {theirs:.2f} ms ({name}); with PyTorch here {ours:.2f} ms."
+def _latency(predictor: Predictor, run: Run, image: np.ndarray) -> tuple[float, float]:
+    """Return what one image alone takes, from pixels to probabilities, here and now: the file, PyTorch."""
+    works = [lambda ask=ask: ask(image) for ask in (run, _ours(predictor))]
+    theirs, ours = speed.in_turn(works, predictor.hardware)
+    return statistics.median(theirs), statistics.median(ours)

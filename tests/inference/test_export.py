@@ -1,6 +1,7 @@
 """A network in one file answers as the run's does, or is not written."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from pipeline import cli
 from pipeline.errors import RunError
 from pipeline.inference import Predictor, export
+from pipeline.record import RunRecord
 from tests.inference.conftest import trained_run
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: ONNX export is not tested")
@@ -76,17 +78,23 @@ def test_enlarging_and_mirroring_are_in_the_file(tmp_path: Path, changes: dict[s
 
 
 def test_int8_says_what_it_costs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree("runs/run", tmp_path / "run")  # it is written beside
     whole, small = tmp_path / "whole.onnx", tmp_path / "small.onnx"
-    assert cli.main(["export", "runs/run", "-o", str(whole)]) == 0
-    assert cli.main(["export", "runs/run", "-o", str(small), "--int8"]) == 0
+    assert cli.main(["export", str(tmp_path / "run"), "-o", str(whole)]) == 0
+    assert RunRecord.read(tmp_path / "run").int8 is None
+    assert cli.main(["export", str(tmp_path / "run"), "-o", str(small), "--int8"]) == 0
     said = capsys.readouterr().out
-    assert "McNemar" in said
+    assert "95 % interval" in said
+    kept = RunRecord.read(tmp_path / "run").int8
+    assert kept is not None
+    assert kept.attrs["bytes"] == small.stat().st_size
     kinds = {node.op_type for node in onnx.load(small).graph.node}
     assert "QuantizeLinear" in kinds
     predictor = Predictor.from_run("runs/run", likeness=False)
     test = predictor.data.test
     accuracy = (_asked(small, test.pixels.numpy()).argmax(axis=1) == test.targets.numpy()).mean()
     assert f"int8: accuracy {100 * accuracy:.2f} %" in said
+    assert (kept["prediction"] == kept["target"]).mean() == accuracy
     assert {e.key for e in onnx.load(small).metadata_props} >= {"classes", "run_id"}
 
 

@@ -10,6 +10,7 @@ from matplotlib.ticker import Locator, LogLocator, MaxNLocator, NullLocator
 
 from pipeline.report.evidence.costs import Cost, ratio_of, relation
 from pipeline.report.evidence.interval import Interval
+from pipeline.report.evidence.tests import Comparison, compare
 from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
 from pipeline.report.look.table import NONE, Table, name, table
@@ -18,7 +19,18 @@ from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.claims import mixed_in
 from pipeline.report.words.english import join, opened
-from pipeline.report.words.numbers import NBSP, data_size, duration, energy, latency, quantity, times
+from pipeline.report.words.numbers import (
+    NBSP,
+    data_size,
+    duration,
+    energy,
+    latency,
+    percent,
+    points_range,
+    quantity,
+    signed,
+    times,
+)
 from pipeline.report.words.phrases import MOST_NAMED, spoken_list
 from pipeline.report.words.prices import once
 from pipeline.report.words.sentence import Sentence
@@ -46,6 +58,18 @@ class Frozen:
 
 
 @dataclass(frozen=True)
+class Small:
+    """A model's chosen network in 8 bits, as it was exported, against the same in 32."""
+
+    model: Model
+    test: Comparison  # 8 bits first
+    accuracy: float
+    bytes: int
+    latency_seconds: float
+    fp32_seconds: float  # of the same network in 32 bits, measured with it
+
+
+@dataclass(frozen=True)
 class Facts:
     """What the models cost, in params order, and which are on the fronts of accuracy against cost."""
 
@@ -54,6 +78,7 @@ class Facts:
     frozen: Frozen | None
     training_front: Sequence[Model]
     latency_front: Sequence[Model]
+    small: Sequence[Small]  # networks that were exported in 8 bits
 
     def extremes(self, of: Callable[[Cost], Interval]) -> tuple[Model, Model, str]:
         """Return the cheapest and the dearest model, and how their prices compare, as words."""
@@ -82,6 +107,25 @@ def facts(study: Study) -> Facts | None:
         frozen=_frozen_backbone(study),
         training_front=_on_front(study, lambda cost: cost.train_seconds.value),
         latency_front=_on_front(study, lambda cost: cost.latency_seconds.value),
+        small=[one for model in study.models if (one := _small(study, model))],
+    )
+
+
+def _small(study: Study, model: Model) -> Small | None:
+    """Return what is known of a model in 8 bits; None where it was not exported so, or of other images."""
+    table, test = model.chosen.int8, model.chosen_test
+    if table is None or not np.array_equal(table["index"], test.index):
+        return None
+    right = (table["prediction"] == table["target"]).to_numpy()
+    found = compare({"int8": right[None], "fp32": test.correct[None]}, study.margin)[0]
+    about = table.attrs
+    return Small(
+        model,
+        found,
+        float(right.mean()),
+        int(about["bytes"]),
+        float(about["latency_seconds"]),
+        float(about["fp32_seconds"]),
     )
 
 
@@ -105,7 +149,25 @@ def words(study: Study) -> Words:
     """Say what the models cost."""
     found = facts(study)
     say = (_training, _inference, _size, _frozen, _front, _energy)
-    return Words(study, [one(found) for one in say] if found else [], told=("fig-pareto", "tbl-cost"))
+    said = [*(one(found) for one in say), *map(_in_8_bits, found.small)] if found else []
+    return Words(study, said, told=("fig-pareto", "tbl-cost"))
+
+
+def _in_8_bits(small: Small) -> Sentence:
+    test = small.test
+    size = f"{signed(test.difference)} points; 95 % interval {points_range(test.low, test.high)}"
+    kept = {
+        "first": f"more than in 32 bits, beyond noise ({size})",
+        "second": f"less than in 32 bits, beyond noise ({size})",
+        "equivalent": f"as many as in 32 bits, within the difference that matters ({size})",
+        "undecided": f"not to be told from 32 bits ({size})",
+    }[test.verdict]
+    text = (
+        f"Exported in 8 bits, {small.model.spoken} takes {data_size(small.bytes)} and "
+        f"{latency(small.latency_seconds)} for one image, against {latency(small.fp32_seconds)} measured "
+        f"beside it, and gets {percent(small.accuracy)} of the test images right: {kept}."
+    )
+    return Sentence(text, f"cost.int8.{test.verdict}", small, ("tbl-cost",))
 
 
 def _training(found: Facts) -> Sentence:
@@ -298,6 +360,8 @@ def costs(study: Study) -> Table:
     """List what each model takes to keep, to train and to ask, the most accurate first."""
     ranked = sorted((m for m in study.models if m.cost), key=lambda model: -model.test_accuracy)
     rows = [[letters(study)[m.key], *_row(m, m.cost)] for m in ranked if m.cost]
+    found = facts(study)
+    rows += [["", *_small_row(small)] for small in found.small] if found else []
     header = ["", "Model", "Training", "One image", "Images/s", "Weights", "MACs", "Memory", "Energy"]
     if all(row[-1] == NONE for row in rows):
         header, rows = header[:-1], [row[:-1] for row in rows]
@@ -318,6 +382,12 @@ def _spread(seconds: Interval) -> str:
     """2.9 ms (2.7 to 3.4): the median, and from the 10th to the 90th percentile where these were kept."""
     low, high = (latency(end).removesuffix(f"{NBSP}ms") for end in (seconds.low, seconds.high))
     return latency(seconds.value) + (f" ({low} to {high})" if seconds.low < seconds.high else "")
+
+
+def _small_row(small: Small) -> list[str]:
+    """List a network in 8 bits; what was not measured of it stays empty."""
+    label = name(f"{small.model.label}, in 8 bits")
+    return [label, NONE, latency(small.latency_seconds), NONE, data_size(small.bytes), NONE, NONE, NONE]
 
 
 def _row(model: Model, found: Cost) -> list[str]:

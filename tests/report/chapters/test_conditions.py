@@ -12,8 +12,16 @@ from pipeline.report.chapters import conditions, elsewhere
 from pipeline.report.evidence.conditions import answers, of_pair
 from pipeline.report.results_json import results
 from pipeline.report.study import Study
+from pipeline.report.words.numbers import NBSP
 from tests.made_records import Made, write_experiment
-from tests.report.chapters.tools import DATA, grid, rules, said
+from tests.report.chapters.tools import DATA, grid
+
+
+def sentences(study: Study) -> dict[str, str]:
+    """What both chapters say, by rule, with plain spaces."""
+    both = (*conditions.words(study), *elsewhere.words(study))
+    return {sentence.rule: sentence.text.replace(NBSP, " ") for sentence in both}
+
 
 SCRATCH = Made("resnet18", "scratch", 0.74, seeds=(0, 1))
 PROBE = Made("resnet18", "linear_probe", 0.80, seeds=(0, 1))
@@ -68,24 +76,24 @@ def test_who_loses_more_is_said_beyond_noise(study: Study) -> None:
     found = conditions.facts(study)
     assert found is not None
     assert of_pair(found.kept, tuned, probe).verdict == "second"
-    assert "it loses more than the probe, beyond noise" in said(study, "conditions.tuning.second")
-    text = said(study, "conditions.pretraining.second")
+    assert "it loses more than the probe, beyond noise" in sentences(study)["conditions.tuning.second"]
+    text = sentences(study)["conditions.pretraining.second"]
     assert "less there, beyond noise" in text
     assert found.steadiest != tuned
-    assert "conditions.keeps_more" in rules(study)
+    assert "conditions.keeps_more" in sentences(study)
 
 
 def test_models_that_lose_alike_are_not_ranked(tmp_path: Path) -> None:
     level = asked(tmp_path, (SCRATCH, 0.2), (replace(TUNED, accuracy=0.742), 0.2))
-    assert not {"conditions.keeps_most", "conditions.keeps_more"} & rules(level)
-    assert "from the other it cannot be told" in said(level, "conditions.level")
+    assert not {"conditions.keeps_most", "conditions.keeps_more"} & sentences(level).keys()
+    assert "from the other it cannot be told" in sentences(level)["conditions.level"]
 
 
 def test_table_lists_every_model_and_condition(study: Study) -> None:
-    rows = grid(conditions.kept(study).data)
+    rows = grid(conditions.kept(study))
     assert len(rows) == 4
     assert len(rows[0]) == 1 + 1 + len(CONDITIONS) + 2
-    assert conditions.figure(study).axes[0].get_title(loc="left") == "Blur"
+    assert conditions.figure(study).content.axes[0].get_title(loc="left") == "Blur"
 
 
 def test_numbers_stand_in_results_only_where_they_were_asked_for(study: Study) -> None:
@@ -132,13 +140,13 @@ def test_images_from_elsewhere_are_compared_with_test_images_of_their_classes(tm
     rows = np.isin(tuned.test[0].target, range(5))
     expected = found.scores[tuned.key].value - tuned.correct[:, rows].mean()
     assert found.changes[tuned.key].value == pytest.approx(expected)
-    assert "less than on test images of the same classes" in said(study, "elsewhere.changes")
-    assert "does better than fine-tuned" in said(study, "elsewhere.another")
-    assert grid(elsewhere.scores(study).data)[0][0] == "Model"
+    assert "less than on test images of the same classes" in sentences(study)["elsewhere.changes"]
+    assert "does better than fine-tuned" in sentences(study)["elsewhere.another"]
+    assert grid(elsewhere.scores(study))[0][0] == "Model"
     assert set(results(study, "none")["external_test"]["models"]) == {model.key for model in study.models}
 
 
 def test_the_choice_by_val_may_hold_elsewhere(tmp_path: Path) -> None:
     study = elsewhere_study(tmp_path, {"scratch": 0.6, "fine_tune": 0.9})
-    assert "No model does better there" in said(study, "elsewhere.holds")
-    assert "elsewhere.another" not in rules(study)
+    assert "No model does better there" in sentences(study)["elsewhere.holds"]
+    assert "elsewhere.another" not in sentences(study)

@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
@@ -63,3 +65,19 @@ def test_costs_have_few_round_numbers_on_their_axis(limits: tuple[float, float])
     ticks = [tick for tick in cost._locator(axes).tick_values(*limits) if limits[0] <= tick <= limits[1]]
 
     assert 1 <= len(ticks) <= 7
+
+
+def test_a_network_in_8_bits_is_told_of_once_it_was_exported(tmp_path: Path) -> None:
+    study = study_with(tmp_path, Made(accuracy=0.8), Made("resnet18", "fine_tune", 0.9))
+    assert not [rule for rule in rules(study) if rule.startswith("cost.int8")]
+    chosen, test = study.models[1].chosen, study.models[1].chosen_test
+    prediction = np.where(np.arange(len(test.target)) % 10 == 0, (test.target + 1) % 10, test.predicted)
+    table = pd.DataFrame(
+        {"index": test.index, "target": test.target, "prediction": prediction, "probability": 0.5}
+    )
+    chosen.write_beside("int8.parquet", table, bytes=3_000_000, latency_seconds=0.002, fp32_seconds=0.005)
+    text = said(study, "cost.int8.second")
+    assert "takes 3.0 MB and 2.0 ms for one image, against 5.0 ms" in text
+    assert f"gets {100 * (prediction == test.target).mean():.1f} %" in text
+    assert "less than in 32 bits, beyond noise" in text
+    assert grid(cost.costs(study))[-1][1] == "resnet18, fine-tuned, in 8 bits"
