@@ -23,13 +23,14 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from pipeline.surroundings import DRAWING
+
 DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 def main(path: str, imported: Sequence[str]) -> None:
     """Import these modules, then fork a kernel for each request, until standard input ends."""
-    # The inline backend is what a kernel would choose; Matplotlib asks while it is imported.
-    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+    os.environ |= DRAWING  # Matplotlib asks while it is imported
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
         listening.bind(path)
         listening.listen()

@@ -15,6 +15,8 @@ ROOT = Path(__file__).parent.parent
 # Threads that wait for each other spin; on cores that something else uses too, that is time lost. Measured
 # on two cores, custom_cnn in training: 5 % slower on a quiet machine, 3 to 5 times faster on a busy one.
 THREAD_SETTINGS = {"GOMP_SPINCOUNT": "1000"}
+# What a kernel draws with; a backend of the user's own, as Qt5Agg, may not be there, or open windows.
+DRAWING = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
 INSTALLED = ("*.dist-info", "*.egg-info", "*.egg")
 NEEDED = ("torch", "numpy", "pandas", "papermill", "ipykernel")
 
@@ -26,7 +28,7 @@ def own_environment(given: Mapping[str, str] | None = None) -> dict[str, str]:
     own = {"PYTHONPATH": os.pathsep.join(_folders_of_modules(given)), "PYTHONSAFEPATH": "1"}
     if not _needs_user_site():
         own["PYTHONNOUSERSITE"] = "1"
-    return {**THREAD_SETTINGS, **kept, **own}
+    return {**THREAD_SETTINGS, **kept, **DRAWING, **own}
 
 
 def _folders_of_modules(given: Mapping[str, str]) -> list[str]:

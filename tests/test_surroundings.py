@@ -19,7 +19,8 @@ from tests.conftest import ROOT
 SAYS = (
     "import sys, json, os; print(json.dumps([[m for m in ('mine', 'usercustomize', 'matplotlib') "
     "if m in sys.modules], "
-    "'changed' in globals(), '' in sys.path, sorted(v for v in os.environ if v.startswith('PYTHON'))]))"
+    "'changed' in globals(), '' in sys.path, sorted(v for v in os.environ if v.startswith('PYTHON')), "
+    "os.environ['MPLBACKEND']]))"
 )
 OURS = ["PYTHONNOUSERSITE", "PYTHONPATH", "PYTHONSAFEPATH"]
 
@@ -41,6 +42,7 @@ def hostile(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "PYTHONPATH": os.pathsep.join([str(workplace), os.environ.get("PYTHONPATH", "")]),
         "PYTHONWARNINGS": "error",
         "PYTHONOPTIMIZE": "2",
+        "MPLBACKEND": "Qt5Agg",
     }.items():
         monkeypatch.setenv(name, value)
     return workplace
@@ -58,14 +60,15 @@ def said(folder: Path) -> list[object]:
 def test_the_users_own_configuration_does_not_reach_a_kernel(hostile: Path, imported: Sequence[str]) -> None:
     if imported:
         with warm_kernels(imported):
-            modules, changed, current, variables = said(hostile)
+            modules, changed, current, variables, drawing = said(hostile)
     else:
-        modules, changed, current, variables = said(hostile)
+        modules, changed, current, variables, drawing = said(hostile)
 
     assert "mine" not in modules  # type: ignore[operator]
     assert not changed
     assert not current
     assert variables == OURS
+    assert drawing == "module://matplotlib_inline.backend_inline"
 
 
 def test_profile_of_a_kernel_is_removed_with_it(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:

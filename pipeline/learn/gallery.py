@@ -3,8 +3,11 @@
 # No result depends on this module: it is no part of a run's identity.
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import wraps
+from typing import ParamSpec
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import torch
@@ -31,6 +34,7 @@ MOST_CLASSES_SHOWN = 20
 MOST_CLASSES_NAMED = 60  # at the sides of a confusion matrix
 LONGEST_NAME = 24
 
+Drawn = ParamSpec("Drawn")
 Row = tuple[str, str, int, int, str, bytes]
 
 
@@ -112,6 +116,19 @@ def _errors(images: ImageData, predictions: Mapping[str, SplitPredictions]) -> l
     return rows
 
 
+def plain(draw: Callable[Drawn, Figure]) -> Callable[Drawn, Figure]:
+    """Decorate what draws: in Matplotlib's own style, whatever a ``matplotlibrc`` of the user says."""
+
+    @wraps(draw)
+    def drawn(*given: Drawn.args, **named: Drawn.kwargs) -> Figure:
+        with mpl.rc_context():
+            mpl.rcdefaults()
+            return draw(*given, **named)
+
+    return drawn
+
+
+@plain
 def show_samples(images: ImageData) -> Figure:
     """Draw training images of up to 20 classes, one row for each class."""
     shown = np.linspace(0, len(images.classes) - 1, min(len(images.classes), MOST_CLASSES_SHOWN))
@@ -122,6 +139,7 @@ def show_samples(images: ImageData) -> Figure:
     return _mosaic(pictures, _names(images.classes, labels))
 
 
+@plain
 def show_augmented(images: ImageData, settings: RunSettings) -> Figure:
     """Draw some training images as they are, and beside them as augmentation changes them."""
     rows = sample_rows(images, 1)[:AUGMENTED_IMAGES]
@@ -169,6 +187,7 @@ def _short(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
+@plain
 def show_curves(history: pd.DataFrame) -> Figure:
     """Draw loss and accuracy over the epochs, on train and on val."""
     figure = Figure(figsize=(9, 3.2), layout="constrained")
@@ -181,6 +200,7 @@ def show_curves(history: pd.DataFrame) -> Figure:
     return figure
 
 
+@plain
 def show_confusion(predictions: Mapping[str, SplitPredictions], classes: Sequence[str]) -> Figure:
     """Draw the confusion matrix of test: rows are true classes, columns answers."""
     split = predictions["test"]

@@ -2,7 +2,9 @@
 
 import io
 
+import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -107,6 +109,22 @@ def test_figures_name_classes_as_they_are_written(loaded):
         assert names == ["<b>", "a $x$ b", "a very long name of a c…"]
         assert not any(label.get_parse_math() for label in axes.get_yticklabels())
         figure.savefig(io.BytesIO(), format="png")
+
+
+def test_the_users_own_style_changes_no_picture(loaded):
+    images, settings = loaded
+    columns = ("epoch", "train_loss", "val_loss", "train_accuracy", "val_accuracy")
+    history = pd.DataFrame({column: [1] for column in columns})
+    answers = {"test": predictions(images.test)}
+    with mpl.rc_context({"text.usetex": True, "font.family": "Nonexistent", "figure.facecolor": "black"}):
+        for figure in (
+            gallery.show_samples(images),
+            gallery.show_augmented(images, settings),
+            gallery.show_curves(history),
+            gallery.show_confusion(answers, images.classes),
+        ):
+            assert figure.get_facecolor() == (1, 1, 1, 1)
+            figure.savefig(io.BytesIO(), format="png")  # without a LaTeX, which may not be here
 
 
 def test_names_that_no_font_draws_are_numbered_and_told(tmp_path, monkeypatch, capsys):
