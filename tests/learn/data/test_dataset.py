@@ -39,6 +39,7 @@ def test_digits_fill_the_range_of_a_byte():
     assert images.info.split_sizes == {"train": 1294, "val": 144, "test": 359}
     assert images.info.native_size == [8, 8]
     assert images.preprocessing.image_size == 8
+    assert (images.info.images_found, images.info.files_found) == (1797, None)  # no files of their own
     assert images.classes == [str(digit) for digit in range(10)]
 
 
@@ -54,6 +55,13 @@ def test_the_description_fits_the_images(tmp_path):
     assert images.test.index.tolist() == list(range(10))
     assert images.test.files[0] == "test/cat/000.png"
     assert images.seconds > 0
+
+
+@pytest.mark.parametrize(("size", "scaling", "reduction"), [(8, "down", 2), (16, "none", 1), (32, "up", 0.5)])
+def test_the_description_says_how_images_reach_the_size_of_the_network(tmp_path, size, scaling, reduction):
+    write_classes(tmp_path / "data", {"cat": 10, "dog": 10})
+    info = load(image_size=size).info
+    assert (info.scaling, info.reduction, info.typical_side) == (scaling, reduction, 16)
 
 
 def test_twins_of_training_images_are_named_by_their_index(tmp_path):
@@ -112,6 +120,7 @@ def test_unreadable_files_are_skipped_and_named(tmp_path):
     images = load(max_unreadable=0.02)
     assert sorted(images.info.unreadable) == ["cat/zero.png", "dog/text.png"]
     assert sum(images.info.split_sizes.values()) == 100
+    assert (images.info.images_found, images.info.files_found) == (102, 102)  # unreadable ones included
     assert all(
         "zero" not in f and "text" not in f
         for s in ("train", "val", "test")

@@ -201,6 +201,7 @@ def test_description_says_what_is_trained() -> None:
     assert (info.input_size, info.weights_name) == (32, "efficientnet-lite0-57934424")
     assert info.weights_hash is not None
     assert info.weights_hash.startswith("57934424")
+    assert (info.initialisation, info.pretrained_size) == ("pretrained, head random", 224)
     assert info.description == (
         "efficientnet_lite0, pretrained on ImageNet (1.28 M images, 1,000 classes); its backbone is frozen "
         "and a new linear layer of 1,280 × 3 weights is trained"
@@ -217,6 +218,8 @@ def test_description_of_the_own_network_leaves_out_what_is_computed() -> None:
     assert info.trainable_parameters == trained < info.total_parameters
     assert "2 stages of 8, 16 channels" in info.description
     assert info.weights_name is info.weights_hash is None
+    assert info.initialisation == "random, stem computed from training images"
+    assert info.pretrained_size is None
 
 
 def test_published_hash_is_part_of_the_file_name() -> None:
