@@ -21,6 +21,7 @@ FEW = MadeData(train=100, val=50, test=100, near_duplicates=0, label_errors=0)
         (Interval(2.1, 2.1, 2.1), Interval(2, 2, 2), None),  # within 10 %
         (Interval(4, 1.5, 6), Interval(2, 1, 3), None),  # seeds overlap
         (Interval(4, 4, 4), Interval(0, 0, 0), None),
+        (Interval(119, 107, 150), Interval(1.9, 0.9, 18), None),  # 6 to 167 times
     ],
 )
 def test_ratios_are_only_given_beyond_noise(mine: Interval, theirs: Interval, expected: float | None) -> None:

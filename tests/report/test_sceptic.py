@@ -318,3 +318,18 @@ def test_a_rising_loss_with_answers_as_good_is_confidence(tmp_path: Path) -> Non
     [found] = [s for s in every_sentence(study) if s.rule == "learning.overfitting"]
     assert found.evidence["custom_cnn-scratch"]["fit"] == "overfitting"
     assert "too sure of itself" in found.text
+
+
+def test_images_learned_by_heart_after_the_kept_epoch_are_said_to_be(tmp_path: Path) -> None:
+    """Random labels: the first epoch is kept, then train accuracy goes to 92 % and val stays."""
+    study = Study.from_records(*write_experiment(tmp_path, "x", FEW, (Made(accuracy=0.12),)))
+    record = study.models[0].chosen
+    history = record.history.copy()
+    epochs, kept = len(history), record.details.best_epoch
+    history["val_accuracy"], history["train_accuracy"] = 0.12, np.linspace(0.1, 0.92, epochs)
+    history["val_loss"], history["train_loss"] = np.linspace(2.3, 3.7, epochs), np.linspace(2.3, 0.5, epochs)
+    object.__setattr__(record, "details", record.details.model_copy(update={"best_epoch": 1}))
+    record.__dict__["history"] = history
+    assert kept != 1
+    [found] = [s for s in every_sentence(study) if s.rule == "learning.overfitting"]
+    assert "at the end it was 80.0" in found.text

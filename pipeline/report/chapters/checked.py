@@ -46,7 +46,7 @@ def _copies(study: Study) -> Sentence | None:
     found = study.dataset
     if found is None or found.near_duplicates or not found.near_duplicates_note:
         return None
-    text = f"Copies of test images in train: none, {found.near_duplicates_note.rstrip('.')}."
+    text = f"Copies of test images in train: none was found. {found.near_duplicates_note.rstrip('.')}."
     return Sentence(text, "checked.copies", {"near_duplicates": 0, "note": found.near_duplicates_note})
 
 

@@ -27,6 +27,7 @@ from pipeline.report.words.numbers import NBSP, percent, signed
 from pipeline.report.words.phrases import each_or_span, spoken_list
 from pipeline.report.words.sentence import Sentence
 
+BY_HEART = 2 * GAP  # train minus val accuracy at the end of a run whose kept epoch has no such gap
 MOST_STOPS = 3  # early stops that are told one by one
 REFERENCES = ("fig-curves", "tbl-learning")
 FIT_WORDS = {
@@ -117,9 +118,13 @@ def _verb(learners: Sequence[Learner], one: str, many: str) -> str:
 def _overfitting(learners: Sequence[Learner]) -> Sentence | None:
     by_gap = [one for one in learners if one.curve.gap > GAP]
     by_loss = [one for one in learners if one.curve.gap <= GAP]
-    worse = [one for one in by_loss if one.curve.last_val_accuracy < one.curve.val_accuracy]
-    surer = [one for one in by_loss if one not in worse]
-    parts = [part for part in (_gap_words(by_gap), _loss_words(worse), _surer_words(surer)) if part]
+    heart = [one for one in by_loss if one.curve.last_gap > BY_HEART]
+    worse = [
+        one for one in by_loss if one.curve.last_val_accuracy < one.curve.val_accuracy and one not in heart
+    ]
+    surer = [one for one in by_loss if one not in worse and one not in heart]
+    parts = [_gap_words(by_gap), _heart_words(heart), _loss_words(worse), _surer_words(surer)]
+    parts = [part for part in parts if part]
     return _said(f"{opened('; '.join(parts))}.", "overfitting", learners) if parts else None
 
 
@@ -130,6 +135,19 @@ def _gap_words(learners: Sequence[Learner]) -> str:
     when = _verb(learners, "at its best epoch it is", "at their best epochs they are")
     overfits = _verb(learners, "overfits", "overfit")
     return f"{_names(learners)} {overfits}: {when} {gaps}{NBSP}points better on train than on val"
+
+
+def _heart_words(learners: Sequence[Learner]) -> str:
+    """Say of runs whose kept epoch is still alike on train and val what the later ones did."""
+    if not learners:
+        return ""
+    gaps = each_or_span([one.curve.last_gap for one in learners], lambda gap: f"{100 * gap:.1f}")
+    overfits = _verb(learners, "overfits", "overfit")
+    its, it_is = _verb(learners, "its", "their"), _verb(learners, "it was", "they were")
+    return (
+        f"{_names(learners)} {overfits} after the kept epoch: at the end {it_is} {gaps}{NBSP}points better on "
+        f"train than on val, where {its} loss had risen"
+    )
 
 
 def _loss_words(learners: Sequence[Learner]) -> str:

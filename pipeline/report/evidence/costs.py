@@ -10,6 +10,7 @@ from pipeline.record import RunRecord, Timings
 from pipeline.report.evidence.interval import Interval
 
 CLOSE = 1.1  # within a factor of this, costs count as about the same
+UNSTEADY = 4.0  # a ratio whose ends are further apart than this factor is no figure
 FAR = 2.0  # by which one run of each must differ to be told apart, since nothing tells their spread
 
 Relation = Literal["more", "less", "same", "open"]
@@ -85,6 +86,8 @@ def relation(one: Interval, other: Interval) -> Relation:
 def ratio_of(one: Interval, other: Interval) -> float | None:
     """Return how many times ``other`` ``one`` is; None where their spread is unknown or does not allow it."""
     if not (spread_known(one) and spread_known(other)) or relation(one, other) not in ("more", "less"):
+        return None
+    if (one.high / other.low) / (one.low / other.high) > UNSTEADY:
         return None
     return one.value / other.value
 

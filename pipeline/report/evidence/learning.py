@@ -38,12 +38,18 @@ class Learning:
     best_val_loss: float
     last_val_loss: float
     last_val_accuracy: float
+    last_train_accuracy: float
     best_stage: str | None  # head or network: what learned in the kept epoch; None where nothing tells
 
     @property
     def gap(self) -> float:
         """Train minus val accuracy at the chosen epoch."""
         return self.train_accuracy - self.val_accuracy
+
+    @property
+    def last_gap(self) -> float:
+        """Train minus val accuracy at the last epoch."""
+        return self.last_train_accuracy - self.last_val_accuracy
 
     @property
     def rise(self) -> float:
@@ -70,6 +76,7 @@ def learning(record: RunRecord) -> Learning | None:
         best_val_loss=float(best["val_loss"]),
         last_val_loss=float(history["val_loss"].iloc[-1]),
         last_val_accuracy=float(history["val_accuracy"].iloc[-1]),
+        last_train_accuracy=float(history["train_accuracy"].iloc[-1]),
         best_stage=_stage(record),
     )
 

@@ -144,8 +144,10 @@ def _phrase(currency: Currency, mine: Interval, theirs: Interval, how: str) -> s
 
 
 def once(mine: Interval, theirs: Interval) -> str:
-    """Say of two costs that they, or one of them, were measured once."""
-    return "measured once each" if not (spread_known(mine) or spread_known(theirs)) else "one measured once"
+    """Say why two costs have no ratio: measured once, both or one of them, or too unsteady."""
+    if spread_known(mine) and spread_known(theirs):
+        return "too unsteady for a ratio"
+    return "one measured once" if spread_known(mine) or spread_known(theirs) else "measured once each"
 
 
 def short_bill(first: Cost, second: Cost) -> str:
