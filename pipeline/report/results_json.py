@@ -6,7 +6,7 @@
 import base64
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from pipeline.files import write_json
 from pipeline.record import RunRecord
+from pipeline.report import findings
 from pipeline.report.chapters import (
     conditions,
     contest,
@@ -39,6 +40,7 @@ def write(path: Path, study: Study, engine: str) -> None:
     """Write results.json, whole or not at all; folders are made as needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, results(study, engine))
+    findings.write_beside(path.parent, study)
 
 
 def results(study: Study, engine: str) -> dict[str, Any]:
@@ -53,7 +55,7 @@ def results(study: Study, engine: str) -> dict[str, Any]:
         "dataset": study.dataset.model_dump() if study.dataset else None,
         "test_images": _test_images(study),
         "runs": _runs(study),
-        "models": [_model(model) for model in study.models],
+        "models": [_model(study, model) for model in study.models],
         "best": best.key if best else None,
         "best_transfer": best_transfer.key if best_transfer else None,
         "answer": [sentence.text for sentence in said["answer"]],
@@ -72,8 +74,8 @@ def results(study: Study, engine: str) -> dict[str, Any]:
         "tests": study.tests,
         "per_class": _per_class(study),
         "agreement": study.agreement,
-        "missed_by_all": study.missed_by_all,
-        "label_issues": study.label_issues,
+        "missed_by_all": _named(study, study.missed_by_all),
+        "label_issues": _named(study, study.label_issues),
     }
     return {key: plain(value) for key, value in (content | _asked_for(study)).items()}
 
@@ -183,7 +185,14 @@ def _matrix(counts: np.ndarray) -> Any:
     return {"classes": len(counts), **cells}
 
 
-def _model(model: Model) -> dict[str, Any]:
+def _named(study: Study, found: Sequence[Any]) -> list[Any]:
+    """Return what is said of test images, with the file of each where images have files."""
+    if not study.test_files:
+        return list(found)
+    return [{**plain(one), "file": study.test_files.get(one.index)} for one in found]
+
+
+def _model(study: Study, model: Model) -> dict[str, Any]:
     return {
         "key": model.key,
         "label": model.label,
@@ -205,7 +214,7 @@ def _model(model: Model) -> dict[str, Any]:
         "cost": model.cost,
         "without_duplicates": model.without_duplicates,
         "most_confused": model.most_confused(),
-        "confident_mistakes": model.confident_mistakes(),
+        "confident_mistakes": _named(study, model.confident_mistakes()),
     }
 
 

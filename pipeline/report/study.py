@@ -150,7 +150,7 @@ class Study:
 
     def image_name(self, index: int) -> str:
         """Return the file of a test image, or its number where it has none."""
-        return self.test_files.get(index) or f"No. {index}"
+        return self.test_files.get(index) or str(index)
 
     @cached_property
     def test_files(self) -> dict[int, str]:

@@ -28,7 +28,7 @@ from pipeline.learn.features import Features
 from pipeline.learn.models.weights import Preprocessing
 
 NETWORK = "efficientnet_lite0"
-SIDE = (64, 128)  # pixels: features of smaller inputs say little, of larger ones they take long
+SIDE = (96, 128)  # pixels: features of smaller inputs say little, of larger ones they take long
 FOLDS = 5
 BATCH = 128
 PENALTY = 0.3  # of the squared weights of the probe, on standardised features

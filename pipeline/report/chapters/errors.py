@@ -183,6 +183,8 @@ def _card(study: Study, one: Known, png: bytes | None) -> Card:
     row = int(np.searchsorted(study.models[0].chosen_test.index, one.index))
     label = int(study.targets[row])
     lines = [Line(short(study.classes[label], 60)), Line(f"No. {one.index}, {one.why}", MUTED)]
+    if file := study.test_files.get(one.index):
+        lines.append(Line(short(file, 60), MUTED))
     for model in shown_pair(study):
         split = model.chosen_test
         answer, sure = int(split.predicted[row]), percent(float(split.probability[row].max()), 0)
@@ -204,7 +206,7 @@ def _nothing_missed(study: Study) -> str:
 def all_miss_answers(study: Study) -> Table:
     """List the images that every model gets wrong, with each model's answer and confidence."""
     rows = [
-        [str(one.index), name(study.classes[one.target], 30), _answers(study, one)]
+        [name(study.image_name(one.index), 40), name(study.classes[one.target], 30), _answers(study, one)]
         for one in study.missed_by_all[:MOST_LISTED]
     ]
     return table(["Test image", "Label", "What the models say, and how sure they are"], rows, "rll")

@@ -118,7 +118,7 @@ def label_chances(study: Study) -> Table:
     header = ["Test image", "Label", "Models say", "Chance of the label", "Of their answer", "All models"]
     rows = [
         [
-            str(issue.index),
+            name(study.image_name(issue.index), 40),
             name(study.classes[issue.target], 30),
             name(study.classes[issue.suggested], 30),
             percent(issue.target_probability),

@@ -151,6 +151,7 @@ def _image(study: Study, index: int, row: int, png: bytes) -> dict[str, Any]:
         "true": true,
         "predicted": ",".join(map(str, guesses)),
         "index": index,
+        "file": study.test_files.get(index, ""),
         "label": _name(study.classes[true], 40),
         "said": said,
         "source": Markup(f"data:image/png;base64,{base64.b64encode(png).decode()}"),
