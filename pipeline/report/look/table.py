@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from pipeline.report.look.markup import text, typst_string
 from pipeline.report.look.theme import short
-from pipeline.report.words.english import escape_markdown, isolated
+from pipeline.report.words.english import as_marks, escape_markdown, isolated, without_marks
 
 NONE = "–"
+OPENS, CLOSES = ("\u2068", "<bdi>"), ("\u2069", "</bdi>")  # around names from right to left
 WIDE = 30  # characters from which a column of words shares the room that others leave
 MOST = 90  # characters by which a column counts at most there
 # Code, an escaped character, bold or italics on or off, or any other character.
@@ -115,7 +116,7 @@ def bold(words: str, when: bool = True) -> str:
 def _parts(cell: str) -> Iterator[tuple[str, str]]:
     """Yield what a cell says in pieces of one kind each: plain, bold or code."""
     kind, gathered = "plain", ""
-    for found in _TOKEN.finditer(cell):
+    for found in _TOKEN.finditer(as_marks(cell)):
         if found["mark"] or found["ticks"]:
             if gathered:
                 yield kind, gathered
@@ -131,14 +132,16 @@ def _parts(cell: str) -> Iterator[tuple[str, str]]:
 
 
 def _plain(cell: Cell) -> str:
-    return cell.words if isinstance(cell, Drawn) else "".join(words for _, words in _parts(cell))
+    words = cell.words if isinstance(cell, Drawn) else "".join(words for _, words in _parts(cell))
+    return without_marks(words)
 
 
 def _html(cell: Cell) -> str:
     if isinstance(cell, Drawn):
         return cell.page
     tags = {"plain": "{}", "bold": "<strong>{}</strong>", "italics": "<em>{}</em>", "code": "<code>{}</code>"}
-    return "".join(tags[kind].format(text(words)) for kind, words in _parts(cell))
+    shown = "".join(tags[kind].format(text(words)) for kind, words in _parts(cell))
+    return shown.replace(*OPENS).replace(*CLOSES)
 
 
 def _html_cell(cell: Cell, side: str, head: str) -> str:

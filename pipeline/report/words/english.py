@@ -37,6 +37,18 @@ def isolated(name: str) -> str:
     return f"{_OPEN}{name}{_CLOSE}" if found else name
 
 
+def as_marks(markdown: str) -> str:
+    """Return what ``escape_markdown`` made with the marks of ``isolated`` in place of their markup."""
+    for mark, markup in _AS_MARKUP.items():
+        markdown = markdown.replace(markup, mark)
+    return markdown
+
+
+def without_marks(text: str) -> str:
+    """Return text without the marks of ``isolated``, for machines and for attributes."""
+    return text.replace(_OPEN, "").replace(_CLOSE, "")
+
+
 def flat(text: str) -> str:
     """Return ``text`` on one line, without control characters and outer spaces."""
     shown = (c if c.isprintable() or c in NBSP + _JOINERS + _OPEN + _CLOSE else " " for c in text)

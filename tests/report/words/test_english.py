@@ -79,7 +79,11 @@ def test_names_from_right_to_left_keep_their_direction_to_themselves() -> None:
     paper = pypandoc.convert_text(markdown, "typst", format="markdown")
     assert "\u2068كلب 7\u2069: 12" in paper
     assert "bdi" not in paper
-    assert table.table(["x"], [[table.name("كلب" * 9)]], "l").data.count("-") < 40  # marks take no room
+    cells = table.table(["x"], [[table.name("كلب <7>")], [escape_markdown("“קוף”: 3.")]], "l")
+    assert "<bdi>كلب &lt;7&gt;</bdi>" in cells.html
+    assert "“<bdi>קוף</bdi>”: 3." in cells.html
+    assert "\u2068كلب <7>\u2069" in cells.typst
+    assert cells.plain == [["x"], ["كلب <7>"], ["“קוף”: 3."]]
 
 
 def test_shortcodes_are_broken_up() -> None:
