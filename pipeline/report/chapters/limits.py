@@ -13,6 +13,14 @@ from pipeline.report.words.numbers import percent, points
 from pipeline.report.words.phrases import spoken_list
 from pipeline.report.words.sentence import Sentence
 
+# Strong small backbones, by a part of their names in timm: those of params/backbones.yaml.
+BACKBONES = {
+    "dinov": "DINOv2",
+    "siglip": "SigLIP",
+    "convnext": "ConvNeXt",
+    "mobilenetv4": "MobileNetV4",
+}
+
 
 @dataclass(frozen=True)
 class Failed:
@@ -104,8 +112,8 @@ def words(study: Study) -> Points:
     """List the limits; of a study without any whole run, only the failures."""
     found = facts(study)
     rules: tuple[Callable[[Facts], Sentence | None], ...] = (
-        _apart, _seeds, _test_size, _choice, _recipes, _unequal_data, _one_data_set, _twins, _labels,
-        _hardware, _versions, _hidden_costs,
+        _apart, _seeds, _test_size, _choice, _recipes, _backbones, _unequal_data, _one_data_set, _twins,
+        _labels, _hardware, _versions, _hidden_costs,
     )  # fmt: skip
     limits = [rule(found) for rule in rules] if found.models else []
     return Points(study, [*map(_failure, found.failures), *limits])
@@ -188,6 +196,19 @@ def _recipes(found: Facts) -> Sentence:
             "augmentation may move a model, as may a longer search."
         )
     return Sentence(text, "limits.recipe", {"models": len(found.models)}, ("tbl-runs",))
+
+
+def _backbones(found: Facts) -> Sentence | None:
+    """Name the pretrained networks that were tried, and strong ones that were not."""
+    tried = list(dict.fromkeys(model.name for model in found.models if model.pretrained))
+    others = [words for part, words in BACKBONES.items() if not any(part in name for name in tried)]
+    if not tried or not others:
+        return None
+    text = (
+        f"Of pretrained networks only {join(tried)} {'was' if len(tried) == 1 else 'were'} tried; a stronger "
+        f"one, as {join(others, 'or')} (params/backbones.yaml), may change the answer."
+    )
+    return Sentence(text, "limits.backbones", {"tried": tried, "untried": others})
 
 
 def _unequal_data(found: Facts) -> Sentence | None:

@@ -48,3 +48,12 @@ def test_runs_of_unlike_torch_versions_are_a_limit(tmp_path: Path) -> None:
     again = study_with(tmp_path / "again", Made(), Made("resnet18", "fine_tune"))
     object.__setattr__(again, "models", [again.models[0], study.models[1]])
     assert "by PyTorch 2.15.0 and 2.16.0" in said(again, "limits.versions")
+
+
+def test_strong_backbones_that_were_not_tried_are_named(tmp_path: Path) -> None:
+    dino = Made("timm/vit_small_patch14_dinov2.lvd142m", "linear_probe")
+    study = study_with(tmp_path, Made(), Made("resnet18", "fine_tune"), dino)
+    assert said(study, "limits.backbones") == (
+        "Of pretrained networks only resnet18 and timm/vit_small_patch14_dinov2.lvd142m were tried; a "
+        "stronger one, as SigLIP, ConvNeXt or MobileNetV4 (params/backbones.yaml), may change the answer."
+    )
