@@ -22,7 +22,7 @@ from pipeline.learn import data, evaluate, gallery, models, speed, train  # noqa
 from pipeline.record import RUN_FOLDER_VARIABLE, Failure
 from pipeline.source import NOTEBOOK
 
-DRAWS = {"samples", "augmented", "curves", "confusion"}
+DRAWS = {"augmented", "confusion"}
 FILE_OPERATIONS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree"}
 
 
