@@ -149,16 +149,12 @@ def run(options: argparse.Namespace) -> int:
 
 def render(options: argparse.Namespace) -> int:
     """``headstart render``."""
-    from pipeline.run import Options
-
-    return _write_report(options, Options())
+    return _write_report(options)
 
 
 def report(options: argparse.Namespace) -> int:
     """``headstart report``."""
-    from pipeline.run import Options
-
-    return _write_report(options, Options(options.jobs, options.scheduler))
+    return _write_report(options, options.jobs, options.scheduler)
 
 
 def _records(experiment: "Experiment", how: "Options") -> "list[RunRecord]":
@@ -176,18 +172,21 @@ def _exit_code(records: "list[RunRecord]") -> int:
     return 0 if all(record.complete or record.settings.trial is not None for record in records) else 1
 
 
-def _write_report(options: argparse.Namespace, how: "Options") -> int:
+def _write_report(options: argparse.Namespace, jobs: int = 1, scheduler: str | None = None) -> int:
     """Make the runs and write the report: runs that fail stand in it, and in the exit code."""
-    from pipeline.experiment import Experiment
-    from pipeline.kernel import REPORTING, warm_kernels
+    from pipeline.forker import REPORTING, warm_kernels
     from pipeline.report import render as rendering
 
-    formats, experiment = _formats(options.to), Experiment.from_yaml(options.params)
-    document, output = project_root() / "report.qmd", Path("reports") / experiment.name
-    rendering.check(document, output, formats)
+    formats = _formats(options.to)
     embedded = rendering.choose_engine(options.engine) == "embedded"  # Quarto starts its kernel itself
-    with warm_kernels(REPORTING) if embedded else nullcontext():
-        records = _records(experiment, how)
+    with warm_kernels(REPORTING) if embedded else nullcontext():  # while it imports, so does this process
+        from pipeline.experiment import Experiment
+        from pipeline.run import Options
+
+        document, experiment = project_root() / "report.qmd", Experiment.from_yaml(options.params)
+        output = Path("reports") / experiment.name
+        rendering.check(document, output, formats)
+        records = _records(experiment, Options(jobs, scheduler))
         folders = [record.folder for record in records]
         rendered = rendering.render(document, Path(options.params), output, formats, options.engine, folders)
     with suppress(OSError):  # the report is written, whether or not that can be said

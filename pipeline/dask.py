@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError, one_line
 from pipeline.experiment import RunSettings
+from pipeline.forker import LEARNING, warm_kernels
 from pipeline.job import Job
-from pipeline.kernel import LEARNING, warm_kernels
 from pipeline.plan import source_hash
 from pipeline.process import Event, run_in_process, stop
 

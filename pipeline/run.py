@@ -7,14 +7,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from joblib import cpu_count
-
 from pipeline import gpus, limits, tuning
 from pipeline.cleaning import note_study
 from pipeline.errors import InputError, RecordError, RunError
 from pipeline.experiment import Experiment
+from pipeline.forker import LEARNING, warm_kernels
 from pipeline.job import Job
-from pipeline.kernel import LEARNING, warm_kernels
 from pipeline.plan import PlannedRun, plan
 from pipeline.process import Emit, run_in_process, stop_all
 from pipeline.progress import Progress
@@ -169,6 +167,8 @@ def job_of(planned: PlannedRun, threads: int) -> Job:
 
 def _threads_for(jobs: int) -> int:
     """Return the threads of each job, so that jobs side by side do not fight for cores."""
+    from joblib import cpu_count  # takes a while to import, which a report of whole runs does without
+
     own = os.environ.get("OMP_NUM_THREADS", "")
     return int(own) if own.isdigit() and int(own) > 0 else max(1, cpu_count() // jobs)
 

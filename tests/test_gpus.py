@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pipeline import gpus, kernel, limits, run
+from pipeline import forker, gpus, limits, run
+from pipeline.forker import LEARNING, REPORTING, warm_kernels
 from pipeline.job import Job
-from pipeline.kernel import LEARNING, REPORTING, warm_kernels
 from tests.learn import tiny
 
 
@@ -70,9 +70,9 @@ def forked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
 
         def communicate(self) -> None: ...
 
-    monkeypatch.setattr(kernel.subprocess, "Popen", Process)
-    monkeypatch.delenv(kernel.SWITCH, raising=False)
-    monkeypatch.setattr(kernel.sys, "platform", "linux")
+    monkeypatch.setattr(forker.subprocess, "Popen", Process)
+    monkeypatch.delenv(forker.SWITCH, raising=False)
+    monkeypatch.setattr(forker.sys, "platform", "linux")
     return started
 
 

@@ -12,7 +12,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from pipeline import surroundings
-from pipeline.kernel import own_kernel, warm_kernels
+from pipeline.forker import warm_kernels
+from pipeline.kernel import own_kernel
 from pipeline.surroundings import own_environment
 from tests.conftest import ROOT
 

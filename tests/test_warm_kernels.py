@@ -16,9 +16,9 @@ import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from pipeline import gpus
-from pipeline import kernel as kernels
-from pipeline.kernel import ForkedKernel, own_kernel, warm_kernels
+from pipeline import forker, gpus
+from pipeline.forker import ForkedKernel, warm_kernels
+from pipeline.kernel import own_kernel
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
 FEW = ("ipykernel.kernelapp",)
@@ -44,7 +44,7 @@ def test_kernels_are_forked_from_a_process_that_has_imported_torch(
     workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gpus, "may_be_there", lambda: False)
-    with warm_kernels(kernels.LEARNING):
+    with warm_kernels(forker.LEARNING):
         first, second = (outputs(SAYS, workplace) for _ in range(2))
 
     assert first[0] != second[0]  # a kernel of its own for each
@@ -66,7 +66,7 @@ def test_where_temporary_folders_have_long_names_kernels_start_the_ordinary_way(
     deep.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(deep))
     with warm_kernels(FEW):
-        assert kernels.SOCKET_VARIABLE not in os.environ
+        assert forker.SOCKET_VARIABLE not in os.environ
 
 
 def test_kernels_start_the_ordinary_way_when_the_process_is_gone(workplace: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_killed_kernel_is_known_to_be_dead(workplace: Path) -> None:
 def test_kernel_ends_with_who_asked_for_it(workplace: Path) -> None:
     with warm_kernels(FEW):
         asks = (
-            "import os, sys; from pipeline.kernel import ForkedKernel; "
+            "import os, sys; from pipeline.forker import ForkedKernel; "
             "k = ForkedKernel(['-f', 'c.json'], dict(os.environ), os.getcwd()); "
             "print(k.pid, flush=True); sys.stdin.read()"
         )
@@ -159,15 +159,15 @@ def test_connection_is_closed_when_the_process_is_killed_while_it_is_asked(workp
         gc.collect()  # a socket that was left open would warn, and so fail this test
 
 
-@pytest.mark.parametrize("name", sorted({*kernels.LEARNING, *kernels.REPORTING}))
+@pytest.mark.parametrize("name", sorted({*forker.LEARNING, *forker.REPORTING}))
 def test_what_is_imported_for_warm_kernels_exists(name: str) -> None:
     assert importlib.util.find_spec(name) is not None
 
 
 def test_switch_turns_warm_kernels_off(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(kernels.SWITCH, "0")
+    monkeypatch.setenv(forker.SWITCH, "0")
     with warm_kernels(FEW):
-        assert kernels.SOCKET_VARIABLE not in os.environ
+        assert forker.SOCKET_VARIABLE not in os.environ
 
 
 def wait_until_gone(pid: int) -> None:

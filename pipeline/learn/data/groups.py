@@ -4,7 +4,6 @@ import re
 from dataclasses import replace
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
 
 from pipeline.errors import DataError
 from pipeline.learn.data.contents import Contents, Part
@@ -90,6 +89,8 @@ def choose_groups(
     One of the folds of scikit-learn's StratifiedGroupKFold, the first that leaves no class out on either
     side; of fewer and larger folds where there is none. Raises DataError where that does not help.
     """
+    from sklearn.model_selection import StratifiedGroupKFold  # seconds, which most studies do without
+
     every = set(np.unique(targets))
     many = min(len(np.unique(groups)), int(np.bincount(targets)[list(every)].min()))
     for folds in range(max(2, min(round(1 / fraction), many)), 1, -1) if many > 1 else ():

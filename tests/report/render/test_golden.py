@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.kernel import REPORTING, warm_kernels
+from pipeline.forker import REPORTING, warm_kernels
 from tests.report.made_report import KIND, Report, render_made
 from tests.report.render.said import squeezed
 from tests.report.render.write_golden import GOLDEN, REMEDY, STUDIES, said_by
