@@ -74,7 +74,7 @@ def external_fingerprint(folder: str, classes: Sequence[str]) -> str:
 def _files(folder: str, classes: Sequence[str]) -> list[tuple[str, int]]:
     """Return the images of a folder with a folder for each class, and which class each is of."""
     from pipeline.learn.data import layout
-    from pipeline.learn.data.folder import files_below
+    from pipeline.learn.data.layout import files_below
 
     root = Path(folder).absolute()
     if not root.is_dir():

@@ -8,7 +8,7 @@ import pandas as pd
 
 from pipeline.errors import InputError, one_line
 from pipeline.learn.data import layout
-from pipeline.learn.data.folder import files_below
+from pipeline.learn.data.layout import files_below
 
 FILE_COLUMNS = ("file", "path", "image", "filename")
 LABEL_COLUMNS = ("label", "class", "target")

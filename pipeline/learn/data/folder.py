@@ -113,7 +113,7 @@ def _part_folders(data_dir: str, root: Path) -> tuple[dict[str, Path], list[str]
 
 
 def _neither(folder: Path) -> str:
-    count = sum(1 for _ in files_below(folder))
+    count = sum(1 for _ in layout.files_below(folder))
     return f"{clean_name(folder.name)}/ ({_number(count)}) is neither part nor class, and was left out."
 
 
@@ -169,40 +169,11 @@ def _classes(folder: Path, left: _Left) -> dict[str, list[str]]:
 
 
 def _images_below(folder: Path, left: _Left) -> Iterator[str]:
-    for path in files_below(folder, left.behind):
+    for path in layout.files_below(folder, left.behind):
         if layout.no_image(path):
             left.no_images[Path(path).suffix.lower()] += 1
         else:
             yield path
-
-
-def files_below(
-    folder: str | Path, behind: Counter[str] | None = None, seen: frozenset[tuple[int, int]] = frozenset()
-) -> Iterator[str]:
-    """Yield every file below a folder that is not left behind by a system, sorted; those are counted.
-
-    Links are followed, never in circles.
-    """
-    about = Path(folder).stat()
-    if (about.st_dev, about.st_ino) in seen:
-        return
-    seen |= {(about.st_dev, about.st_ino)}
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda e: e.name):
-            if layout.left_behind(entry.name):
-                if behind is not None:
-                    behind[entry.name if not entry.name.startswith("._") else "._*"] += 1
-            elif _is_folder(entry):
-                yield from files_below(entry.path, behind, seen)
-            else:
-                yield entry.path
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
 
 
 def _refuse_unusable_classes(
@@ -214,7 +185,7 @@ def _refuse_unusable_classes(
         hint = layout.tables_hint(root)
         raise DataError(f"{data_dir}: holds no folder with images.{found}{hint} It must hold {LAYOUT}.")
     for label, paths in files["train"].items():
-        held = Counter(Path(p).suffix.lower() for p in files_below(folders["train"] / label))
+        held = Counter(Path(p).suffix.lower() for p in layout.files_below(folders["train"] / label))
         if not paths and held:
             raise DataError(
                 f"{data_dir}: {clean_name(label)}/ is no class: it holds no image, but {_counted(held)}. "

@@ -1,7 +1,9 @@
 """Which folders are parts of a data set and which are classes: told by their names and what lies in them."""
 
+import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.errors import DataError
@@ -48,6 +50,35 @@ def loose_images(root: Path) -> list[str]:
     """Return the names of files directly in a folder that may be images, sorted."""
     names = (p.name for p in root.iterdir() if not p.is_dir() and not left_behind(p.name))
     return sorted(name for name in names if not no_image(name))
+
+
+def files_below(
+    folder: str | Path, behind: Counter[str] | None = None, seen: frozenset[tuple[int, int]] = frozenset()
+) -> Iterator[str]:
+    """Yield every file below a folder that is not left behind by a system, sorted; those are counted.
+
+    Links are followed, never in circles.
+    """
+    about = Path(folder).stat()
+    if (about.st_dev, about.st_ino) in seen:
+        return
+    seen |= {(about.st_dev, about.st_ino)}
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda e: e.name):
+            if left_behind(entry.name):
+                if behind is not None:
+                    behind[entry.name if not entry.name.startswith("._") else "._*"] += 1
+            elif _is_folder(entry):
+                yield from files_below(entry.path, behind, seen)
+            else:
+                yield entry.path
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def part_of(name: str) -> tuple[str | None, tuple[str, ...]]:

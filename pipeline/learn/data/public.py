@@ -15,7 +15,7 @@ from PIL import Image
 from pipeline.errors import DataError, one_line
 from pipeline.files import Files
 from pipeline.learn.data.contents import Contents, Part, Source, clean_name
-from pipeline.learn.data.folder import files_below
+from pipeline.learn.data.layout import files_below
 from pipeline.learn.download import Archive, refuse_offline
 
 

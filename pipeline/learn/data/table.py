@@ -13,8 +13,7 @@ from pipeline.errors import DataError, did_you_mean, one_line
 from pipeline.files import Files
 from pipeline.learn.data.contents import Contents, Part, clean_name
 from pipeline.learn.data.decode import open_image
-from pipeline.learn.data.folder import files_below
-from pipeline.learn.data.layout import no_image, part_of
+from pipeline.learn.data.layout import TABLES, files_below, no_image, part_of
 from pipeline.record import METADATA
 
 # What people call the columns, in the order of trust; case, blanks and underscores do not count.
@@ -27,7 +26,6 @@ LABEL_COLUMNS = (
     *("diagnosis", "level"),
 )
 SPLIT_COLUMNS = ("split", "part", "subset", "fold", "set")
-TABLES = (".csv", ".tsv", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -156,9 +154,7 @@ def _find_files(where: str, root: Path, names: list[str]) -> list[str]:
     for name in names:
         fitting = by_name.get(name.replace("\\", "/").removeprefix("./"), [])
         if len(fitting) > 1:  # the same name in several parts: train is what tables of labels are about
-            fitting = [
-                p for p in fitting if any(part_of(f)[0] == "train" for f in p.split("/")[:-1])
-            ] or fitting
+            fitting = list(filter(_in_train, fitting)) or fitting
         if len(fitting) > 1:
             raise DataError(f"{where}: {name!r} may be {fitting[0]} or {fitting[1]}; write the folder out.")
         found.append(fitting[0] if fitting else "")

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_array
 from scipy.special import ndtri, stdtrit
 from statsmodels.stats.proportion import proportion_confint
 
@@ -30,10 +29,6 @@ class Interval:
     value: float
     low: float
     high: float
-
-    @property
-    def excludes_zero(self) -> bool:
-        return self.low > 0 or self.high < 0
 
     @property
     def reversed(self) -> "Interval":
@@ -101,9 +96,3 @@ def _effective(scores: Scores, value: float) -> float:
 def mean_correct(splits: Sequence[SplitPredictions]) -> np.ndarray:
     """Return the share of seeds that got each image right, float32 [images]."""
     return np.stack([split.correct for split in splits]).mean(axis=0, dtype=np.float32)
-
-
-def grouped_sums(kind: np.ndarray, values: np.ndarray | None, kinds: int) -> csr_array:
-    """Return the sparse matrix [kinds, n] that sums ``values`` (ones by default) of each ``kind`` [n]."""
-    content = np.ones(len(kind), np.float32) if values is None else values.astype(np.float32)
-    return csr_array((content, (kind, np.arange(len(kind)))), shape=(kinds, len(kind)))

@@ -13,7 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from pipeline.errors import InputError, one_line
 from pipeline.report.render import options
-from pipeline.report.render.refusal import unsupported
+from pipeline.report.render.options import unsupported
 
 HEADER = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*$", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(

@@ -4,14 +4,13 @@ What stands in none of these tables is refused by its name and line, and so is a
 something else than what the renderer does.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pipeline.errors import InputError, one_line
-from pipeline.report.render.refusal import unsupported
+from pipeline.errors import InputError, UnsupportedSyntaxError, did_you_mean, one_line
 
 PROJECT_FILE = "_quarto.yml"
 
@@ -131,3 +130,17 @@ def _wanted(value: Any, allowed: Any) -> str:
         return "" if type(value) is allowed else WORDS[allowed]
     fits = any(value == one and type(value) is type(one) for one in allowed)
     return "" if fits else " or ".join(str(one).lower() for one in allowed)
+
+
+def unsupported(place: str, what: str, known: Iterable[str] = (), name: str = "") -> UnsupportedSyntaxError:
+    """Return the error for ``what`` stands at a place such as "report.qmd:12" and is not supported.
+
+    ``known`` are the names that are, of which the closest to ``name`` is suggested.
+    """
+    names = list(known)
+    hint = did_you_mean(name, names) if name else ""
+    listed = f"; it knows {', '.join(names)}" if names and not hint else ""
+    return UnsupportedSyntaxError(
+        f"{place}: {one_line(what, 160)} is not supported by the embedded renderer{listed}.{hint} "
+        "Change that line, or install Quarto."
+    )

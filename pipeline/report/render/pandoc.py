@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 
 from pipeline.errors import RenderError, one_line
 from pipeline.report.render.notebook import line_of
-from pipeline.report.render.refusal import unsupported
+from pipeline.report.render.options import unsupported
 
 HERE = Path(__file__).parent
 READER = "markdown-implicit_figures"
