@@ -145,8 +145,8 @@ def _heart_words(learners: Sequence[Learner]) -> str:
     overfits = _verb(learners, "overfits", "overfit")
     its, it_is = _verb(learners, "its", "their"), _verb(learners, "it was", "they were")
     return (
-        f"{_names(learners)} {overfits} after the kept epoch: at the end {it_is} {gaps}{NBSP}points better on "
-        f"train than on val, where {its} loss had risen"
+        f"{_names(learners)} {overfits} after the kept epoch: at the end {it_is} {gaps}{NBSP}points better "
+        f"on train than on val, where {its} loss had risen"
     )
 
 
