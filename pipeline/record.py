@@ -385,7 +385,7 @@ class RunRecord:
 
     def write_beside(self, name: str, table: pd.DataFrame, **about: Any) -> None:
         """Write what a whole run's network was asked later; ``about`` comes back as the table's attrs."""
-        table.attrs = {"weights": self._weights, **about}
+        table.attrs.update(weights=self._weights, **about)
         with replacing(self.folder / name, "wb") as file:
             table.to_parquet(file, index=False)
         self.__dict__.pop(name.partition(".")[0], None)  # what was read before

@@ -68,7 +68,8 @@ def _labels(study: Study, images: pd.DataFrame) -> Iterator[Row]:
 
 def _near(images: pd.DataFrame, found: Duplicates, exact: dict[int, int]) -> dict[int, int]:
     """Return row and row of the original of each near copy that the runs found."""
-    places, pairs = _places(images), {}
+    places = _places(images)
+    pairs: dict[int, int] = {}
     sides: tuple[tuple[str, str, Copies], ...] = (
         ("test", "train", found.test_in_train),
         ("test", "val", found.test_in_val),

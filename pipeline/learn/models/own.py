@@ -98,7 +98,7 @@ def make(settings: RunSettings, classes: int, image_size: int) -> "nn.Module":
             "model_args where it names them."
         )
     try:
-        return kind(**given)  # type: ignore[no-any-return]
+        return kind(**given)
     except (Exception, SystemExit) as error:  # noqa: BLE001 (it may raise anything)
         shown = ", ".join(f"{key}={value!r}" for key, value in given.items())
         raise ModelError(

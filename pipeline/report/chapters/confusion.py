@@ -229,7 +229,7 @@ def draw_matrix(axes: Axes, matrix: np.ndarray, classes: Sequence[str], most: fl
     axes.set(xlim=(0, len(classes)), ylim=(len(classes), 0), xlabel="predicted", ylabel="true")
     axes.tick_params(length=0, labelsize=9 if len(classes) <= MOST_NUMBERS else 6.5)
     axes.spines[:].set_visible(False)
-    cell = axes.get_position().width * axes.figure.get_figwidth() / len(classes)
+    cell = axes.get_position().width * axes.figure.bbox.width / axes.figure.dpi / len(classes)
     if cell >= SMALLEST_CELL:
         _write_counts(axes, matrix, scale(shares), size=min(8.0, 72 * 0.42 * cell))
 

@@ -308,7 +308,9 @@ def _draw_price(study: Study, words: str, price: Callable[[Cost], Interval]) -> 
     axes = drawing.subplots()
     styles, marks = theme.model_styles(study), letters(study)
     places = {}
-    for model in (model for model in study.models if model.cost):
+    for model in study.models:
+        if not model.cost:
+            continue
         style, score, cost = styles[model.key], model.accuracy, price(model.cost)
         axes.plot([cost.value] * 2, [score.low, score.high], color=style.color, lw=1.6)
         axes.plot([cost.low, cost.high], [score.value] * 2, color=style.color, lw=1.6)

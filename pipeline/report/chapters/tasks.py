@@ -125,7 +125,7 @@ def _title(study: Study) -> str:
 )
 def checklist(study: Study) -> Table:
     """List the assignment's points: done and where, in part, or not and what would do it."""
-    rows = [[task.asked, task.state, _said(study, task)] for task in tasks(study)]
+    rows: list[list[str | Drawn]] = [[task.asked, task.state, _said(study, task)] for task in tasks(study)]
     return Table(["Asked", "Answered", "Where, or what would do it"], rows, "lll")
 
 

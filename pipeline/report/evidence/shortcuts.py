@@ -60,10 +60,10 @@ def shortcuts(images: pd.DataFrame, classes: list[str], grouped: bool = False) -
         some = some.sample(MOST, random_state=SEED)
     groups = some["group"].to_numpy(str) if grouped else None
     target = some["target"].to_numpy()
-    asked = {name: found for name, values in properties(some).items() if (found := _asked(values))}
-    answers = {name: out_of_fold(*found, target, groups) for name, found in asked.items()}
+    asked = {name: one for name, values in properties(some).items() if (one := _asked(values))}
+    answers = {name: out_of_fold(*one, target, groups) for name, one in asked.items()}
     found = [_measured(name, answers[name], target, groups, classes) for name in answers]
-    p = holm(np.array([one[3] for one in found])) if found else []
+    p = holm(np.array([measured[3] for measured in found])) if found else np.array([])
     return [
         Shortcut(
             name,

@@ -70,7 +70,7 @@ def cuts(table: pd.DataFrame) -> Iterator[tuple[str, str, np.ndarray]]:
     )
     columns: dict[str, str] = dict(MEASURED)
     columns |= {
-        column: str(column).removeprefix(METADATA) for column in table if str(column).startswith(METADATA)
+        column: column.removeprefix(METADATA) for column in map(str, table) if column.startswith(METADATA)
     }
     for column, name in columns.items():
         for value, inside in _values(known[column]):
