@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.record import Copies, Duplicates
-from pipeline.report.chapters import accuracy, images
+from pipeline.report.chapters import accuracy, images, short
 from pipeline.report.chapters.recommendations import NOT_SETTLED, recommendations
 from pipeline.report.look.paragraph import Words
 from pipeline.report.study import Study
@@ -239,6 +239,15 @@ def test_a_model_that_does_better_on_test_than_the_best_on_val_is_named(read: An
     assert study.pair == (tuned, own)
     answer = next(s for s in every_sentence(study) if s.rule == "answer.accuracy.transfer")
     assert f"on test {other.spoken} does better than {tuned.spoken}" in answer.text
+    assert [s.text for s in short.words(study) if s.rule == "short.caveat.not-all"] == [
+        "On test: C better than B."
+    ]
+
+
+def test_a_side_that_ran_is_not_said_to_be_missing(read: Any) -> None:
+    said = {kind: next(iter(short.words(read(kind)))).text for kind in ("one_side_at_chance", "no_scratch")}
+    assert "nothing trained from scratch is shown to have learned anything" in said["one_side_at_chance"]
+    assert "nothing trained from scratch ran" in said["no_scratch"]
 
 
 @pytest.mark.parametrize(
@@ -256,6 +265,8 @@ def test_copies_of_every_kind_are_told_in_the_answer(kind: str, where: str, tmp_
     parts = dict.fromkeys(("test_in_train", "test_in_val", "val_in_train", "train_across_classes"), none)
     parts[kind] = Copies(searched=200, exact=[1, 2], exact_of=[3, 4], near=[2, 7, 9], near_of=[4, 1, 1])
     _recorded(study, duplicates=Duplicates(rule="made", **parts))
+    [short_] = [s for s in short.words(study) if s.rule == "short.caveat.leak"]
+    assert short_.evidence == {kind: 4}
     [found] = [s for s in every_sentence(study) if s.rule == "answer.leak"]
     assert found.evidence == {kind: {"copies": 4, "images": 200}}
     assert where in found.text

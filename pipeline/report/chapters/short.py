@@ -6,13 +6,13 @@ from pipeline.report.look.paragraph import Words
 from pipeline.report.look.theme import letters
 from pipeline.report.model import Model
 from pipeline.report.study import Study
-from pipeline.report.words.claims import Claim, claim, same_network
+from pipeline.report.words.claims import Claim, claim, same_network, standing
 from pipeline.report.words.english import join, number_word, plural
 from pipeline.report.words.numbers import percent, percent_range, points
 from pipeline.report.words.phrases import commonest
 from pipeline.report.words.prices import bill_evidence, short_bill
 from pipeline.report.words.sentence import Sentence
-from pipeline.report.words.warnings import LEAK, MOST, small_input
+from pipeline.report.words.warnings import LEAK, MOST, copies, small_input
 
 MOST_CAVEATS = 4
 Rule = Callable[[Study], Sentence | None]
@@ -67,7 +67,7 @@ def _level(study: Study, said: Claim) -> str:
     if said.equivalent:
         within = points(said.test.margin)
         return f"{first} ({a}), and {second} ({b}), are equally accurate within {within}: choose by price."
-    decides = f"; {said.what_decides} would decide" if said.what_decides else ""
+    decides = f"; {said.what_decides} would decide, if it stays so" if said.what_decides else ""
     return f"Not settled: {first} ({a}), and {second} ({b}), cannot be told apart{decides}."
 
 
@@ -75,10 +75,20 @@ def _half(study: Study, model: Model | None) -> Sentence:
     assert model is not None
     score = model.accuracy
     right = f"{percent(score.value)} of the test images right ({percent_range(score.low, score.high)})"
-    missing = "no network was trained from scratch" if model.pretrained else "no pretrained network ran"
+    missing = _missing(study, model)
     text = f"Half an answer: {missing}. {called(study, model)}, gets {right}."
     evidence = {"model": model, "accuracy": score.value, "low": score.low, "high": score.high}
     return Sentence(text, "short.half", evidence)
+
+
+def _missing(study: Study, model: Model) -> str:
+    """Say what became of the side that the model does not belong to."""
+    side = "trained from scratch" if model.pretrained else "pretrained"
+    if any(other.pretrained != model.pretrained for other in study.unlearned):
+        return f"nothing {side} is shown to have learned anything"
+    if any(record.settings.pretrained != model.pretrained for record in study.failures):
+        return f"everything {side} failed"
+    return f"nothing {side} ran"
 
 
 def price(study: Study) -> Sentence | None:
@@ -109,8 +119,8 @@ def failed(study: Study) -> Iterator[Sentence]:
 def caveats(study: Study) -> list[Sentence]:
     """Return what to know before relying on the verdict, at most four, the gravest first."""
     rules: tuple[Rule, ...] = (
-        _unlearned, _leak, _commonest, _mixed_in, _not_separated, _one_seed, _small_gain, _small_input,
-        _unfinished, _one_pretrained, _one_data_set,
+        _not_all, _unlearned, _leak, _commonest, _mixed_in, _not_separated, _one_seed, _small_gain,
+        _small_input, _unfinished, _one_pretrained, _one_data_set,
     )  # fmt: skip
     found = [said for rule in rules if (said := rule(study))] if study.models else []
     return found[:MOST_CAVEATS]
@@ -127,12 +137,31 @@ def _unlearned(study: Study) -> Sentence | None:
     return _caveat(f"Not shown to have learned anything: {marks}.", "unlearned", {"models": study.unlearned})
 
 
-def _leak(study: Study) -> Sentence | None:
-    twins, images = len(study.dataset.near_duplicates) if study.dataset else 0, len(study.targets)
-    if twins < LEAK * images or not twins:
+def _not_all(study: Study) -> Sentence | None:
+    """Name the models that are better on test than the one to use, or cannot be told from it."""
+    own, transfer = study.best_scratch, study.best_transfer
+    said = claim(study, transfer, own) if own and transfer else None
+    if said is None or said.better is None:
         return None
-    text = f"Copies: {percent(twins / images)} of the test images have a copy in train."
-    return _caveat(text, "leak", {"near_duplicates": twins}, "tbl-duplicates")
+    found = standing(study, said.better)
+    mark = letters(study)
+    parts = []
+    for models, how in ((found.ahead, "better than"), (found.undecided, "not told from")):
+        if models:
+            parts.append(f"{join([mark[one.key] for one in models])} {how} {mark[said.better.key]}")
+    if not parts:
+        return None
+    return _caveat(f"On test: {'; '.join(parts)}.", "not-all", {"tests": found.evidence}, "tbl-tests")
+
+
+def _leak(study: Study) -> Sentence | None:
+    found = [one for one in copies(study) if one.count >= LEAK * one.images]
+    if not found:
+        return None
+    parts = [f"{percent(one.count / one.images)} of {one.of}" for one in found]
+    evidence = {one.kind: one.count for one in found}
+    references = ("tbl-duplicates",) if "test_in_train" in evidence else ()
+    return _caveat(f"Copies: {join(parts)}.", "leak", evidence, *references)
 
 
 def _commonest(study: Study) -> Sentence | None:
@@ -186,12 +215,12 @@ def _small_input(study: Study) -> Sentence | None:
 
 
 def _unfinished(study: Study) -> Sentence | None:
-    some = [m for m in study.models if m.learning and m.learning.best_epoch == m.learning.last_epoch]
+    some = [m for m in study.models if m.learning and m.learning.fit == "unfinished"]
     if not some:
         return None
     marks = join([letters(study)[model.key] for model in some])
     verb = "was" if len(some) == 1 else "were"
-    text = f"{marks} {verb} best at the last epoch: more may help."
+    text = f"{marks} {verb} still learning at the last epoch: more may help."
     return _caveat(text, "unfinished", {"models": some}, "fig-curves")
 
 

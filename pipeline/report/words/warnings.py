@@ -63,6 +63,7 @@ class Copied:
     images: int  # searched
     where: str  # as "400 test images"
     what: str  # what that does
+    of: str  # the same in short, as "the test images in train"
 
 
 def copies(study: Study) -> list[Copied]:
@@ -76,6 +77,7 @@ def copies(study: Study) -> list[Copied]:
         images,
         f"{images:,} test images",
         f"{_are(len(dataset.near_duplicates))} in train, where memory may pass for skill",
+        "the test images have a copy in train",
     )
     kinds = [in_train, *(_recorded(dataset.duplicates) if dataset.duplicates else [])]
     return [one for one in kinds if one.count]
@@ -94,7 +96,9 @@ def _recorded(found: Duplicates) -> list[Copied]:
     for kind, (where, what) in said.items():
         one: Copies = getattr(found, kind)
         count = len({*one.exact, *one.near})
-        every.append(Copied(kind, count, one.searched, f"{one.searched:,} {where}", f"{_are(count)} {what}"))
+        short = f"the {where} have a copy {what.partition(',')[0]}"
+        text = f"{one.searched:,} {where}"
+        every.append(Copied(kind, count, one.searched, text, f"{_are(count)} {what}", short))
     return every
 
 
