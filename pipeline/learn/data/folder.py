@@ -226,8 +226,10 @@ def _refuse_other_classes(
 
 
 def _refuse_names_shown_alike(data_dir: str, shown: list[str]) -> None:
-    for label in shown:
-        if shown.count(label) > 1:
+    """Refuse names that nobody can tell apart, as by an accent that is a part of its letter or by itself."""
+    alike = [" ".join(unicodedata.normalize("NFC", label).split()) for label in shown]
+    for label in alike:
+        if alike.count(label) > 1:
             raise DataError(f"{data_dir}: two class folders are both shown as {label!r}; rename one.")
 
 

@@ -42,8 +42,9 @@ def no_image(name: str) -> bool:
 
 
 def folders(root: Path) -> list[Path]:
-    """Return the folders in a folder, sorted, but for those left behind."""
-    return [p for p in sorted(root.iterdir()) if not left_behind(p.name) and p.is_dir()]
+    """Return the folders in a folder, sorted, but for those left behind and links to what it lies in."""
+    found = (p for p in sorted(root.iterdir()) if not left_behind(p.name) and p.is_dir())
+    return [p for p in found if not p.is_symlink() or not root.resolve().is_relative_to(p.resolve())]
 
 
 def loose_images(root: Path) -> list[str]:

@@ -296,3 +296,17 @@ def test_one_class_name_written_in_two_ways_is_one_class(tmp_path: Path) -> None
 def test_classes_of_one_part_that_differ_in_case_stay_two(tmp_path: Path) -> None:
     touch(tmp_path, "train/a/1", "train/A/1", "test/a/1", "test/A/1")
     assert list_folder(str(tmp_path)).classes == ["A", "a"]
+
+
+@pytest.mark.parametrize("other", ["cafe\u0301", "caf\u00e9 "])
+def test_names_of_one_part_that_read_alike_are_refused(tmp_path: Path, other: str) -> None:
+    touch(tmp_path, "caf\u00e9/1", f"{other}/1", "tea/1")
+    with pytest.raises(DataError, match="two class folders are both shown as 'caf\u00e9'; rename one"):
+        list_folder(str(tmp_path))
+
+
+def test_a_link_to_the_folder_itself_is_no_class(tmp_path: Path) -> None:
+    touch(tmp_path, "images/cat/1", "images/dog/1")
+    (tmp_path / "images/all").symlink_to(".")
+    (tmp_path / "images/up").symlink_to(tmp_path)
+    assert list_folder(str(tmp_path / "images")).classes == ["cat", "dog"]
