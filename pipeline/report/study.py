@@ -12,6 +12,7 @@ from pipeline.record import DatasetInfo, RunRecord
 from pipeline.report import sizes, trials
 from pipeline.report.evidence import baselines, errors, tests
 from pipeline.report.evidence.baselines import Baseline
+from pipeline.report.evidence.conditions import Asked, asked
 from pipeline.report.evidence.costs import Cost, pareto_front
 from pipeline.report.evidence.data_efficiency import Efficiency, efficiencies
 from pipeline.report.evidence.errors import Agreement, LabelIssue, Miss
@@ -342,6 +343,11 @@ class Study:
         """How accuracy grows with images, for the models that ran at several training sizes."""
         curves = [one.curve for one in sizes.sized(self)]
         return efficiencies(curves) if curves else []
+
+    @cached_property
+    def conditions(self) -> Asked | None:
+        """What the models keep of their accuracy under worse conditions; None where none was asked."""
+        return asked(self.models, self.margin)
 
     @cached_property
     def torch_versions(self) -> list[str]:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.record import CONDITIONS
-from pipeline.report.evidence.conditions import Endurance, answers, compared, endurance, of_pair
+from pipeline.report.evidence.conditions import Endurance, of_pair
 from pipeline.report.evidence.tests import Comparison
 from pipeline.report.look import floats, section, theme
 from pipeline.report.look.paragraph import Words
@@ -58,13 +58,11 @@ def facts(study: Study) -> Facts | None:
     """Return what is known; None where the study did not ask, or no model was asked in all its runs."""
     if not study.experiment.robustness:
         return None
-    asked = {model.key: found for model in study.models if (found := answers(model)) is not None}
-    if not asked or len({found.clean.shape[1] for found in asked.values()}) > 1:
+    asked = study.conditions
+    if asked is None:
         return None
-    worse, kept = compared(asked, study.margin)
-    models = {key: study.model(key) for key in asked}
-    images = next(iter(asked.values())).clean.shape[1]
-    return Facts(models, {key: endurance(one) for key, one in asked.items()}, worse, kept, images)
+    models = {key: study.model(key) for key in asked.found}
+    return Facts(models, asked.found, asked.worse, asked.kept, asked.images)
 
 
 def opening(study: Study) -> Markdown:

@@ -91,10 +91,27 @@ def endurance(found: Answers) -> Endurance:
     )
 
 
-def compared(found: Mapping[str, Answers], margin: float) -> tuple[list[Comparison], list[Comparison]]:
-    """Compare each pair of models, by key: accuracy under worse conditions, and what is kept of it there."""
-    worse = compare_scores({key: one.mean for key, one in found.items()}, margin, span=1.0)
-    return worse, compare_scores({key: one.kept for key, one in found.items()}, margin, span=1.0)
+@dataclass(frozen=True)
+class Asked:
+    """The models that were asked, by key, and each two of them compared: ``worse`` and ``kept`` accuracy."""
+
+    found: Mapping[str, Endurance]
+    worse: Sequence[Comparison]
+    kept: Sequence[Comparison]
+    images: int
+
+
+def asked(models: Sequence[Model], margin: float) -> Asked | None:
+    """Return what models keep under worse conditions; None where none, or of different images, was asked."""
+    found = {model.key: one for model in models if (one := answers(model)) is not None}
+    if len({one.clean.shape[1] for one in found.values()}) != 1:
+        return None
+    return Asked(
+        {key: endurance(one) for key, one in found.items()},
+        compare_scores({key: one.mean for key, one in found.items()}, margin, span=1.0),
+        compare_scores({key: one.kept for key, one in found.items()}, margin, span=1.0),
+        next(iter(found.values())).clean.shape[1],
+    )
 
 
 def of_pair(comparisons: Sequence[Comparison], first: str, second: str) -> Comparison:
