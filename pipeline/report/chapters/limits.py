@@ -20,6 +20,7 @@ BACKBONES = {
     "convnext": "ConvNeXt",
     "mobilenetv4": "MobileNetV4",
 }
+ENOUGH_SEEDS = 3  # from which more are not asked for
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,8 @@ def _seeds(found: Facts) -> Sentence:
             f"{who} once: intervals and verdicts cover the choice of test images, not the luck of "
             f"initialisation, data order and augmentation; they are of the trained networks{tail}."
         )
+    if max(seeds.values()) < ENOUGH_SEEDS:
+        text += " In the params file: seeds: [0, 1, 2]."
     return Sentence(text, "limits.seeds", seeds, ("tbl-runs",))
 
 
@@ -219,7 +222,8 @@ def _unequal_data(found: Facts) -> Sentence | None:
     few, many = min(sizes, key=sizes.__getitem__), max(sizes, key=sizes.__getitem__)
     text = (
         f"The models did not learn from equally many images: {few} from {sizes[few]:,}, {many} from "
-        f"{sizes[many]:,}; what separates them may be that."
+        f"{sizes[many]:,}; what separates them may be that. In the params file: max_train_images: "
+        f"{sizes[few]} for all."
     )
     return Sentence(text, "limits.unequal-data", sizes, ("tbl-runs",))
 

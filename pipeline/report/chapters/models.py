@@ -15,9 +15,9 @@ from pipeline.report.words.english import escape_markdown, join, number_word, pl
 from pipeline.report.words.numbers import percent, quantity
 
 WAYS = {
-    "scratch": "from scratch, that is without pretrained weights",
-    "linear_probe": "as a linear probe, where a pretrained network stays as it is below a new last layer",
-    "fine_tune": "fine-tuned, where a pretrained network gets a new last layer and the rest may learn on too",
+    "scratch": "from scratch, without pretrained weights",
+    "linear_probe": "as a linear probe, with only a new last layer learning",
+    "fine_tune": "fine-tuned, with a new last layer and the rest learning on",
 }
 MOST_LAYERS = 30
 
@@ -33,7 +33,7 @@ def introduction(study: Study) -> Markdown:
     how = f"trained {ways[0]}"
     if len(ways) > 1:
         how = f"in {number_word(len(ways))} ways: {'; '.join(ways[:-1])}; and {ways[-1]}"
-    text = f"This report is about {networks}, {join(names)}, {how}.{_left_out(study)}"
+    text = f"{networks[0].upper()}{networks[1:]}, {join(names)}, {how}.{_left_out(study)}"
     return Markdown(escape_markdown(text))
 
 
