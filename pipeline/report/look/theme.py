@@ -189,7 +189,8 @@ def legend(drawing: Figure, study: Study, models: Sequence[Model]) -> None:
                label=f"{marks[m.key]}  {short(m.label, 36)}")
         for m in models
     ]  # fmt: skip
-    drawing.legend(handles=handles, loc="outside upper left", ncols=2, borderaxespad=0, columnspacing=1)
+    columns = 1 if drawing.get_figwidth() <= PANEL else 2
+    drawing.legend(handles=handles, loc="outside upper left", ncols=columns, borderaxespad=0, columnspacing=1)
 
 
 def tick_names(axes: Axes, study: Study, models: Sequence[Model], named: bool = True) -> None:

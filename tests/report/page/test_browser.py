@@ -73,26 +73,34 @@ def test_tabs_work_by_mouse_and_keyboard(show: Open) -> None:
     tabs = page.locator(".explorer [role=tab]")
     assert tabs.count() == 5
     assert visible(page, ".explorer [role=tabpanel]") == 1
+    panels = page.locator(".explorer [role=tabpanel]")
     tabs.nth(2).click()
     assert tabs.nth(2).get_attribute("aria-selected") == "true"
     page.keyboard.press("ArrowRight")
     assert tabs.nth(3).evaluate("tab => tab === document.activeElement")
-    assert page.locator(".explorer [data-model='3']").is_visible()
+    assert panels.nth(3).is_visible()
     page.keyboard.press("End")
-    assert page.locator(".explorer [data-model='4']").is_visible()
+    assert panels.nth(4).is_visible()
     page.keyboard.press("ArrowRight")
-    assert page.locator(".explorer [data-model='0']").is_visible()
+    assert panels.nth(0).is_visible()
+
+
+def test_the_explorer_opens_on_the_best_model(show: Open, study_of: StudyOf) -> None:
+    study = study_of(KIND)
+    number = study.models.index(study.best)  # type: ignore[arg-type]
+    assert show().locator(f".explorer [data-model='{number}']").is_visible()
 
 
 def test_a_cell_opens_the_images_behind_it(show: Open, study_of: StudyOf) -> None:
     page = show()
-    panel = page.locator(".explorer [data-model='0']")
+    panel = page.locator(".explorer [role=tabpanel]").first
+    number = int(panel.get_attribute("data-model") or 0)
     button = panel.locator("button[data-true]").first
     true, predicted = (int(button.get_attribute(f"data-{name}") or 0) for name in ("true", "predicted"))
     button.click()
     shown = panel.locator(".shown li")
     assert shown.count() == panel.locator(".shown img").count() > 0
-    split = study_of(KIND).models[0].chosen_test
+    split = study_of(KIND).models[number].chosen_test
     behind = set(split.index[(split.target == true) & (split.predicted == predicted)].tolist())
     numbers = {int(n) for n in re.findall(r"No\. (\d+)", panel.locator(".shown").inner_text())}
     assert numbers <= behind
@@ -102,11 +110,12 @@ def test_a_cell_opens_the_images_behind_it(show: Open, study_of: StudyOf) -> Non
 
 def test_cells_are_reached_by_arrow_keys(show: Open) -> None:
     page = show()
-    panel = page.locator(".explorer [data-model='0']")
+    panel = page.locator(".explorer [role=tabpanel]").first
     panel.locator("button[data-true]").first.focus()
-    before = page.evaluate("document.activeElement.dataset.true")
+    row = "document.activeElement.closest('tr').rowIndex"
+    before = page.evaluate(row)
     page.keyboard.press("ArrowDown")
-    assert int(page.evaluate("document.activeElement.dataset.true")) > int(before)
+    assert page.evaluate(row) > before
     page.keyboard.press("Enter")
     assert panel.locator(".shown img").count() > 0
     assert panel.locator("button[data-true][tabindex='0']").count() == 1
@@ -129,17 +138,18 @@ def test_slider_shows_what_remains_at_each_threshold(show: Open, study_of: Study
 
 def test_headline_sorts_both_ways_by_number_and_name(show: Open, study_of: StudyOf) -> None:
     page = show()
-    names = lambda: page.locator("#tbl-headline tbody tr td:nth-child(2)").all_inner_texts()  # noqa: E731
+    found = lambda: page.locator("#tbl-headline tbody tr td:first-child").all_inner_texts()  # noqa: E731
+    names = lambda: [" ".join(name.split()[1:]) for name in found()]  # noqa: E731
     ranked = sorted(study_of(KIND).models, key=lambda model: model.test_accuracy)
+    assert names() == [model.label for model in reversed(ranked)]
     header = page.locator("#tbl-headline th").nth(2)
     header.locator("button").click()
     assert header.get_attribute("aria-sort") == "descending"
-    assert names() == [model.label for model in reversed(ranked)]
     page.keyboard.press("Enter")
     assert header.get_attribute("aria-sort") == "ascending"
     assert names() == [model.label for model in ranked]
-    page.locator("#tbl-headline th").nth(1).locator("button").click()
-    assert names() == sorted(names(), reverse=True)
+    page.locator("#tbl-headline th").nth(0).locator("button").click()
+    assert found() == sorted(found(), reverse=True)
 
 
 def test_contents_follow_the_reader(show: Open) -> None:
@@ -155,9 +165,9 @@ def test_contents_fold_on_a_phone(show: Open) -> None:
     assert visible(page, "#TOC li a") == 0
     button.click()
     assert button.get_attribute("aria-expanded") == "true"
-    page.locator("#TOC a[href='#limits']").click()
+    page.locator("#TOC a[href='#limits-and-next-runs']").click()
     assert visible(page, "#TOC li a") == 0
-    assert page.evaluate("location.hash") == "#limits"
+    assert page.evaluate("location.hash") == "#limits-and-next-runs"
 
 
 def test_first_tab_stop_skips_to_the_report(show: Open) -> None:
@@ -171,7 +181,7 @@ def test_figures_and_page_turn_dark_together(show: Open, tmp_path: Path) -> None
 
     for scheme in ("light", "dark"):
         page = show(color_scheme=scheme)
-        figure = page.locator("#fig-accuracy img")
+        figure = page.locator("#fig-accuracy img").first
         figure.scroll_into_view_if_needed()
         figure.screenshot(path=tmp_path / f"{scheme}.png")
         picture = Image.open(tmp_path / f"{scheme}.png").convert("L")
@@ -186,6 +196,7 @@ def test_without_javascript_the_report_is_whole(show: Open) -> None:
     assert page.locator(".threshold").is_hidden()
     assert page.locator("figure img").count() >= 14
     assert visible(page, ".explorer [data-model]") == 5
+    assert page.locator("#tbl-runs").is_visible()  # nothing is folded
     details = page.locator(".pool details").first
     details.locator("summary").click()
     assert details.locator("img").first.is_visible()
@@ -204,9 +215,44 @@ def test_a_notebook_can_be_downloaded(show: Open) -> None:
 def test_paper_leaves_out_what_only_works_on_a_screen(show: Open) -> None:
     page = show()
     page.emulate_media(media="print")
-    assert visible(page, ".widget") == 0
+    assert visible(page, ".threshold, .pool, .explorer [role=tablist]") == 0
     assert page.locator("#TOC").is_hidden()
-    assert page.locator("#fig-confusion img").is_visible()
+    assert visible(page, ".explorer [data-model]") == 5
+    assert page.locator("#tbl-runs").is_visible()
+
+
+def test_the_appendix_is_folded_and_opens_by_link_button_and_all_at_once(show: Open) -> None:
+    page = show()
+    folds = page.locator(".fold").count()
+    assert folds >= 10
+    assert visible(page, "#tbl-runs") == 0
+    page.evaluate("location.hash = '#tbl-runs'")
+    page.locator("#tbl-runs").wait_for()
+    button = page.get_by_role("button", name="Scores and tests")
+    button.press("Enter")
+    assert button.get_attribute("aria-expanded") == "true"
+    assert page.locator("#tbl-tests").is_visible()
+    page.get_by_role("button", name="Open all").click()
+    assert page.locator(".fold[hidden]").count() == 0
+
+
+def test_headings_have_links_and_figures_their_files(show: Open) -> None:
+    page = show()
+    assert page.locator("main h2 .permalink").count() >= 10
+    with page.expect_download() as download:
+        page.locator("#fig-accuracy .file", has_text="SVG").first.click()
+    assert "<svg" in download.value.path().read_text(encoding="utf-8")
+    with page.expect_download() as download:
+        page.locator("#fig-accuracy .file", has_text="CSV").click()
+    assert download.value.path().read_text(encoding="utf-8").startswith(",Model,Accuracy")
+
+
+def test_a_phone_opens_the_rest_of_a_row(show: Open) -> None:
+    page = show(viewport={"width": 390, "height": 844})
+    row = page.locator("#tbl-headline tbody tr").first
+    assert row.locator("td").nth(4).is_hidden()
+    row.get_by_role("button").click()
+    assert row.locator("td").nth(4).is_visible()
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core: npm install --prefix .tools axe-core")
@@ -221,9 +267,11 @@ def test_axe_finds_no_violation(show: Open, scheme: str, width: int) -> None:
 def test_the_answer_is_on_the_first_screen(show: Open, study_of: StudyOf) -> None:
     page = show()
     answer = page.locator(".answer")
-    box = answer.bounding_box()
-    assert box is not None
-    assert box["y"] < 600
+    page.set_viewport_size({"width": 1280, "height": 800})
+    for part in (".answer", ".tiles", "#tbl-headline", ".beside"):
+        box = page.locator(part).bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= 800, part
     best = study_of(KIND).best
     assert best is not None
     assert percent(best.test_accuracy) in answer.inner_text().replace("\u202f", "\u00a0")
