@@ -1,11 +1,10 @@
 """Shortcuts: whether light, size, sharpness or the file alone can tell the classes."""
 
 import numpy as np
-from IPython.display import Markdown
 from matplotlib.figure import Figure
 
 from pipeline.report.evidence.shortcuts import Shortcut, properties
-from pipeline.report.look import floats, section, theme
+from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
 from pipeline.report.look.table import Table, name, table
 from pipeline.report.look.theme import short
@@ -16,16 +15,6 @@ from pipeline.report.words.warnings import PROPERTIES as NAMES
 
 MOST_DRAWN = 3
 REFERENCES = ("fig-shortcuts", "tbl-shortcuts")
-
-
-def opening(study: Study) -> Markdown:
-    """Begin the section, which is shown where a shortcut is found."""
-    return section.opening(bool(study.found_shortcuts))
-
-
-def closing(study: Study) -> Markdown:
-    """End the section."""
-    return section.closing(bool(study.found_shortcuts))
 
 
 def words(study: Study) -> Words:

@@ -1,10 +1,9 @@
 """Slices: where, by what is known of the images, the best model is weak."""
 
-from IPython.display import Markdown
 from matplotlib.figure import Figure
 
 from pipeline.report.evidence.slices import Slice
-from pipeline.report.look import floats, section, theme
+from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
 from pipeline.report.look.table import Table, name, table
 from pipeline.report.look.theme import short
@@ -21,16 +20,6 @@ REFERENCES = ("fig-slices", "tbl-slices")
 def weak(study: Study) -> list[Slice]:
     """Return the slices on which the best model is worse than on the rest beyond noise, weakest first."""
     return [one for one in study.slices if one.weak]
-
-
-def opening(study: Study) -> Markdown:
-    """Begin the section, which is shown where a slice is weak."""
-    return section.opening(bool(weak(study)))
-
-
-def closing(study: Study) -> Markdown:
-    """End the section."""
-    return section.closing(bool(weak(study)))
 
 
 def words(study: Study) -> Words:

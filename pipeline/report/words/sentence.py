@@ -7,7 +7,6 @@ from typing import Any
 from pipeline.report.model import Model
 from pipeline.report.words.english import escape_markdown, unbroken
 
-LONGEST_LEAD = 70  # characters
 FOUND_NOTHING = (
     "data.balanced",
     "data.augmentation.none",
@@ -39,14 +38,6 @@ class Sentence:
         """Return the sentence as Markdown with links in brackets before its full stop."""
         text, cited = unbroken(self.text), ", ".join(links)
         return f"{escape_markdown(text.removesuffix('.'))} ({cited})." if cited else escape_markdown(text)
-
-    def with_lead(self, links: Sequence[str] = ()) -> str:
-        """Return the same with what comes before its colon, if that is short, in bold."""
-        lead, colon, _ = self.text.partition(": ")
-        if not colon or len(lead) > LONGEST_LEAD:
-            return self.citing(links)
-        words = escape_markdown(f"{lead}:")
-        return self.citing(links).replace(words, f"**{words}**", 1)
 
     @property
     def as_dict(self) -> dict[str, Any]:

@@ -19,8 +19,6 @@ GOLDEN = Path(__file__).parent / "golden"
 STUDIES = (
     "transfer_wins",
     "one_seed",
-    "two_classes",
-    "hundred_classes",
     "hostile_names",
     "all_failed",
     "sizes",

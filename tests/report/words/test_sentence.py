@@ -22,15 +22,11 @@ def test_hostile_names_cannot_become_markup(study_of: StudyOf) -> None:
 
 def test_references_stand_in_brackets_before_the_full_stop() -> None:
     sentence = Sentence("It is 5 % better.", "rule", references=("fig-accuracy", "tbl-tests"))
-    assert sentence.markdown == f"It is 5{NBSP}% better (@fig-accuracy, @tbl-tests)."
-    assert sentence.without(["fig-accuracy"]) == f"It is 5{NBSP}% better (@tbl-tests)."
-    assert sentence.without(["fig-accuracy", "tbl-tests"]) == f"It is 5{NBSP}% better."
-
-
-def test_a_short_lead_is_bold() -> None:
-    assert Sentence("Cost: it is *cheap*.", "rule").with_lead == "**Cost:** it is \\*cheap\\*."
-    long = f"{'very ' * 20}long: x."
-    assert "**" not in Sentence(long, "rule").with_lead
+    links = ["[Figure 1](#fig-accuracy)", "[Table 2](#tbl-tests)"]
+    assert (
+        sentence.citing(links) == f"It is 5{NBSP}% better ([Figure 1](#fig-accuracy), [Table 2](#tbl-tests))."
+    )
+    assert sentence.citing([]) == sentence.markdown == f"It is 5{NBSP}% better."
 
 
 def test_evidence_holds_models_by_their_keys(study_of: StudyOf) -> None:
