@@ -28,8 +28,8 @@ def verdict(study: Study) -> Sentence:
     """Say in at most 25 words which model to use, or why these runs do not tell."""
     if not study.models:
         runs = len(study.failures)
-        which = "no run was made" if not runs else "the only run failed"
-        text = f"No answer yet: {which if runs < 2 else f'all {number_word(runs)} runs failed'}."
+        few = ("no run was made", "the only run failed", "both runs failed")
+        text = f"No answer yet: {few[runs] if runs < len(few) else f'all {number_word(runs)} runs failed'}."
         return Sentence(text, "short.failed", {"failed_runs": runs})
     if not study.learned:
         text = (

@@ -73,7 +73,7 @@ def listed() -> Markdown:
     page, paper = [], []
     for one in SOURCES:
         address = f"{ARXIV}{one.arxiv}"
-        said = f"{one.who} {one.year}. {one.title}."
+        said = f"{one.who} {one.year}. {one.title}{'' if one.title.endswith('?') else '.'}"
         page.append(f'<li id="{one.anchor}">{text(said)} <a href="{address}">arXiv {one.arxiv}</a></li>')
         paper.append(f"({typst_string(one.anchor)}, {typst_string(said)}, {typst_string(one.arxiv)})")
     return raw(f'<ul class="sources">{"".join(page)}</ul>', f"#sources(({', '.join(paper)}))")

@@ -71,6 +71,8 @@ def _transfer(study: Study) -> Task:
         return Task(asked, DONE, join(names), ("tbl-headline", "tbl-models"))
     if names:
         return Task(asked, PART, f"{join(names)} ran", ("tbl-headline",), lines)
+    if any(record.settings.pretrained for record in study.failures):
+        return Task(asked, NOT, "their runs failed", ("tbl-runs",), lines)
     return Task(asked, NOT, "no pretrained network ran", line=lines)
 
 
@@ -104,7 +106,9 @@ def _discussed(study: Study) -> Task:
 
 def _repeated(study: Study) -> Task:
     asked, seeds = "Trainings repeated", [len(model.records) for model in study.models]
-    if not seeds or max(seeds) < 2:
+    if not seeds:
+        return Task(asked, NOT, "no run is whole")
+    if max(seeds) < 2:
         return Task(asked, NOT, "one seed each", line="seeds: [0, 1, 2]")
     state = DONE if min(seeds) == max(seeds) else PART
     return Task(asked, state, plural(min(seeds), "seed") + " at least", ("tbl-runs",))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from IPython.display import Markdown
 
-from pipeline.report.chapters import short
+from pipeline.report.chapters import answer, short
 from pipeline.report.chapters.recommendations import recommendations
 from pipeline.report.look.dots import chip
 from pipeline.report.look.floats import cite_page, cite_paper
@@ -31,7 +31,8 @@ class Tile:
 def opening(study: Study) -> Markdown:
     """Return the verdict, its price, what failed, and four numbers to remember."""
     said, price = short.verdict(study), short.price(study)
-    lines = [one.text for one in (price, *short.failed(study)) if one]
+    why = [] if study.models else list(answer.words(study))[1:]  # what failed, and what to do about it
+    lines = [one.text for one in (price, *short.failed(study), *why) if one]
     shown = list(tiles(study))
     paper = (
         f"#verdict({typst_string(said.text)}, ({''.join(typst_string(line) + ', ' for line in lines)}))\n"
