@@ -115,6 +115,7 @@ PREDICTING = (
     argument("-o", "--output", default="predictions.csv", help=".csv or .parquet (default: %(default)s)"),
     argument("--all", action="store_true", help="also second and third, and each class's probability"),
     argument("--precision", choices=("fp32", "bf16", "fp16"), help="default: as the run was evaluated"),
+    argument("--prior", metavar="SHARES", help="the images' mix of classes: balanced, or as cat=0.2,dog=0.8"),
 )
 EXPORTING = (
     argument("--to", choices=("onnx", "torch"), default="onnx", help="ONNX (default), or torch.export"),
@@ -293,10 +294,13 @@ def predict(options: argparse.Namespace) -> int:
     from pipeline.inference import source
     from pipeline.inference.predict import check_output, predict
     from pipeline.inference.predictor import Predictor
+    from pipeline.inference.prior import ratios
 
     check_output(Path(options.output))
     record = source.find(options.source, options.model, options.runs)
+    shares = ratios(record, options.prior) if options.prior else None
     predictor = Predictor.of(record, options.precision)
+    predictor.prior = shares
     for line in predict(predictor, options.images, Path(options.output), options.all):
         print(line)
     return 0

@@ -34,7 +34,7 @@ def ask(experiment: Experiment, records: Sequence[RunRecord]) -> None:
 
     Raises DataError for a folder of images that cannot be used; what else fails is said and left out.
     """
-    whole = [record for record in records if record.complete]
+    whole = [record for record in records if record.complete and record.settings.trial is None]
     folder = experiment.external_test
     fingerprint = external_fingerprint(folder, whole[0].classes) if folder and whole else ""
     for record in whole:

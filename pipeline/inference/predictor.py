@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from pipeline.errors import HeadstartError, InputError, RecordError, SettingsError
 from pipeline.experiment import RunSettings
-from pipeline.inference import dataset, source
+from pipeline.inference import dataset, prior, source
 from pipeline.inference.answers import Answers
 from pipeline.inference.likeness import Likeness
 from pipeline.learn import checkpoint, device, train
@@ -58,6 +58,7 @@ class Predictor:
         self.temperature = fit_temperature(record.split("val"))
         self.likeness: Likeness | None = None
         self.why_no_likeness = "it was not asked for."
+        self.prior: np.ndarray | None = None  # new share / old share of each class, as prior.ratios
         self._images = dataset.without_images(record, self.prepared, self.hardware)
 
     @classmethod
@@ -149,11 +150,12 @@ class Predictor:
         looks = [self.look(part) for part in pixels.split(self.batch_size)]
         answers = torch.cat([look.log_probabilities for look in looks])
         features = torch.cat([look.features for look in looks])
+        probability = (answers / self.temperature).softmax(dim=1).cpu().numpy()
         return Answers(
             classes=self.classes,
             position=np.arange(len(pixels)) if position is None else position,
             uncalibrated=answers.exp().cpu().numpy(),
-            probability=(answers / self.temperature).softmax(dim=1).cpu().numpy(),
+            probability=probability if self.prior is None else prior.corrected(probability, self.prior),
             unlike_training=self.likeness.unlike(features, pixels) if self.likeness else None,
             nearest=self.likeness.nearest(features) if self.likeness else None,
             unreadable=unreadable or {},
