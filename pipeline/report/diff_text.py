@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipeline.report.diff import Change, Comparison, ModelChange
-from pipeline.report.words.english import escape_markdown
+from pipeline.report.words.english import as_marks, escape_markdown, without_marks
 from pipeline.report.words.numbers import p_value, percent, points_range, signed
 
 CAUSES = {
@@ -15,10 +15,15 @@ CAUSES = {
 }
 
 
+def _escaped(text: str) -> str:
+    """Return Markdown that terminals and GitHub show as written, too: without markup of direction."""
+    return without_marks(as_marks(escape_markdown(text)))
+
+
 def markdown(found: Comparison) -> str:
     """Return headings, the verdict in one sentence, a table of models and a list of changes."""
-    first, second = escape_markdown(found.first), escape_markdown(found.second)
-    parts = [f"## {first} → {second}", escape_markdown(_summary(found)), _table(found), _settings(found)]
+    first, second = _escaped(found.first), _escaped(found.second)
+    parts = [f"## {first} → {second}", _escaped(_summary(found)), _table(found), _settings(found)]
     parts += [_only(found.only_first, "Only in the first"), _only(found.only_second, "Only in the second")]
     parts.append(_answers(found))
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -52,7 +57,7 @@ def _table(found: Comparison) -> str:
 
 
 def _row(model: ModelChange) -> str:
-    cells = [escape_markdown(model.label), percent(model.before), percent(model.after)]
+    cells = [_escaped(model.label), percent(model.before), percent(model.after)]
     cells.append(f"{signed(model.after - model.before)} points")
     if model.same_runs:
         return f"| {' | '.join([*cells, '', '', 'same runs'])} |"
@@ -80,8 +85,8 @@ def _settings(found: Comparison) -> str:
     for (setting, before, after), changes in alike.items():
         everywhere = len(changes) == len(found.models) > 1
         where = "all models" if everywhere else "; ".join(change.model for change in changes)
-        lines.append(f"- {escape_markdown(f'{setting}: {before} → {after} ({where})')}")
-    lines += [f"- {CAUSES.get(cause, escape_markdown(cause))} changed" for cause in found.causes]
+        lines.append(f"- {_escaped(f'{setting}: {before} → {after} ({where})')}")
+    lines += [f"- {CAUSES.get(cause, _escaped(cause))} changed" for cause in found.causes]
     if not lines:
         return "### What changed\n\nNothing in the settings of the models that both have."
     return "### What changed\n\n" + "\n".join(lines)
@@ -94,14 +99,11 @@ def _shown(value: Any) -> str:
 
 
 def _only(labels: list[str], heading: str) -> str:
-    return f"{heading}: {escape_markdown('; '.join(labels))}." if labels else ""
+    return f"{heading}: {_escaped('; '.join(labels))}." if labels else ""
 
 
 def _answers(found: Comparison) -> str:
     before, after = found.answers
     if before == after or not before or not after:
         return ""
-    return (
-        f"### The answer\n\nBefore: {escape_markdown(' '.join(before))}\n\n"
-        f"After: {escape_markdown(' '.join(after))}"
-    )
+    return f"### The answer\n\nBefore: {_escaped(' '.join(before))}\n\nAfter: {_escaped(' '.join(after))}"

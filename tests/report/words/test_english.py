@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.report import diff_text
 from pipeline.report.look import table
 from pipeline.report.words import english, numbers
 from pipeline.report.words.english import escape_markdown, flat
@@ -84,6 +85,7 @@ def test_names_from_right_to_left_keep_their_direction_to_themselves() -> None:
     assert "“<bdi>קוף</bdi>”: 3." in cells.html
     assert "\u2068كلب <7>\u2069" in cells.typst
     assert cells.plain == [["x"], ["كلب <7>"], ["“קוף”: 3."]]
+    assert diff_text._escaped("“קוף” *x*") == r"“קוף” \*x\*"  # for a terminal and GitHub
 
 
 def test_shortcodes_are_broken_up() -> None:
