@@ -45,8 +45,8 @@ def _given(asked: str, classes: list[str]) -> np.ndarray:
         name, equals, number = part.rpartition("=")
         if not equals or name.strip() not in classes:
             raise InputError(
-                f"--prior is {asked!r}: {part!r} names no class; give balanced, or a share for each class, as "
-                f"{','.join(f'{one}=1' for one in classes[:3])}."
+                f"--prior is {asked!r}: {part!r} names no class; give balanced, or a share for each class, "
+                f"as {','.join(f'{one}=1' for one in classes[:3])}."
             )
         try:
             found[name.strip()] = float(number)
