@@ -9,10 +9,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import busy, memory, overhead, probe, report_at_scale, results, scaling, throughput, to_90
+from bench import busy, memory, overhead, probe, report_at_scale, results, scaling, study, throughput, to_90
 from bench.measuring import Options, SkippedError
 
-COMPARISONS: tuple[Any, ...] = (throughput, busy, probe, overhead, report_at_scale, memory, scaling, to_90)
+COMPARISONS: tuple[Any, ...] = (
+    throughput, busy, probe, overhead, report_at_scale, study, memory, scaling, to_90,
+)  # fmt: skip
 LEAST_ROUNDS = 3
 
 

@@ -5,13 +5,16 @@ Written as fastai's tutorials are (docs.fast.ai/tutorial.vision.html): ``ImageDa
 only flip and the moving zoom are left, which cost the least and come nearest to crop and flip.
 """
 
+import time
 import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from bench import workload
-from bench.measuring import SkippedError, Stopwatch
+from bench.measuring import SkippedError, Stopwatch, synchronize
+from pipeline.experiment import RunSettings
+from pipeline.learn.models import lite
 
 
 def images_per_second(folder: Path, first: int, last: int) -> float:
@@ -62,6 +65,59 @@ def _loaders(folder: Path) -> Any:
         bs=workload.BATCH_SIZE,
         batch_tfms=[*augmentation, Normalize.from_stats(workload.MEAN, workload.STD)],
     )
+
+
+def fine_tuned(folder: Path, entry: dict[str, Any], batch_size: int) -> dict[str, float]:
+    """Fine-tune a pretrained network as fastai's tutorials do; return seconds and test accuracy.
+
+    ``entry`` names its ``epochs``, ``head_epochs``, ``image_size`` and ``learning_rate``. Timed:
+    ``fine_tune`` alone. Raises SkippedError when fastai is not installed.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # fastai's own, about its dependencies
+        try:
+            from fastai.vision.all import Learner, accuracy, get_image_files
+        except ImportError as error:
+            raise SkippedError(
+                f"fastai cannot be imported ({error}): pip install 'headstart[bench]'."
+            ) from None
+
+        loaders = _transfer_loaders(folder / "train", entry["image_size"], batch_size)
+        network = _pretrained(entry["model"], loaders.c)
+        learner = Learner(loaders, network, metrics=accuracy, splitter=_backbone_and_head)
+        with learner.no_bar(), learner.no_logging():
+            started = time.perf_counter()
+            learner.fine_tune(entry["epochs"], entry["learning_rate"], entry["head_epochs"])
+            synchronize()
+            seconds = time.perf_counter() - started
+            tests = loaders.test_dl(get_image_files(folder / "test"), with_labels=True)
+            return {"seconds": seconds, "accuracy": float(learner.validate(dl=tests)[1])}
+
+
+def _transfer_loaders(folder: Path, size: int, batch_size: int) -> Any:
+    from fastai.vision.all import ImageDataLoaders, Normalize, Resize, aug_transforms
+
+    return ImageDataLoaders.from_folder(
+        folder,
+        valid_pct=0.1,
+        seed=0,
+        item_tfms=Resize(size),
+        batch_tfms=[*aug_transforms(), Normalize.from_stats(lite.MEAN, lite.STD)],
+        bs=batch_size,
+    )
+
+
+def _pretrained(model: str, classes: int) -> Any:
+    network: Any = lite._network(model)
+    network.load_state_dict(lite.state(RunSettings(model=model, mode="fine_tune")))
+    network.reset_classifier(classes)
+    return network
+
+
+def _backbone_and_head(network: Any) -> list[list[Any]]:
+    head = list(network.classifier.parameters())
+    known = {id(parameter) for parameter in head}
+    return [[p for p in network.parameters() if id(p) not in known], head]
 
 
 def version() -> str | None:

@@ -3,6 +3,7 @@
 import shutil
 import sys
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from bench.measuring import Options, SkippedError
@@ -33,13 +34,17 @@ def for_options(options: Options) -> Path:
 
     Raises SkippedError as ``cifar10_jpeg`` does.
     """
-    folder = _some_of_them(options.folder / "images") if options.quick else cifar10_jpeg()
+    folder = some_of_them(options.folder / "images", SOME) if options.quick else cifar10_jpeg()
     return folder.absolute()
 
 
-def _some_of_them(target: Path) -> Path:
+def some_of_them(target: Path, counts: Mapping[str, int]) -> Path:
+    """Copy the first images of each class of each split to a new folder.
+
+    Raises SkippedError as ``cifar10_jpeg`` does.
+    """
     source = cifar10_jpeg()
-    for split, count in SOME.items():
+    for split, count in counts.items():
         for folder in sorted((source / split).iterdir()):
             copy = target / split / folder.name
             copy.mkdir(parents=True)

@@ -38,6 +38,8 @@ KEYS = (
     "noop_report_seconds",
     "report_60_runs_seconds",
     "report_100k_images_seconds",
+    "study_vs_tutorial",
+    "transfer_vs_fastai",
     "peak_memory_ratio",
     "scaling_two_workers",
 )

@@ -137,7 +137,7 @@ BAD_PARAMS: list[tuple[str | bytes, str]] = [
     ),
     (
         "precision: fp8\n" + ONE_MODEL,
-        "precision is 'fp8'; it must be one of 'auto', 'fp32', 'bf16'.",
+        "precision is 'fp8'; it must be one of 'auto', 'fp32', 'bf16', 'fp16'.",
     ),
     ("augmentation: crop\n" + ONE_MODEL, "augmentation is 'crop'; it must be a list."),
     (

@@ -2,9 +2,13 @@
 
 import json
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from xml.etree import ElementTree
 
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from pipeline.report.look import floats, svg, theme
@@ -16,11 +20,9 @@ from tests.made_records import KINDS
 from tests.report.chapters.tools import (
     FIGURES,
     FLOATS,
-    TABLES,
     drawings,
     every_sentence,
     grid,
-    shown,
 )
 from tests.report.conftest import StudyOf
 
@@ -29,6 +31,40 @@ COMPARATIVES = r"\b(more|less|better|worse) than\b|\b(gives up|adds|is worth|bea
 SITUATIONS = sorted(
     set(KINDS) - {"transfer_wins", "scratch_wins", "one_seed", "no_custom", "tie", "no_transfer"}
 )
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is checked of a figure or table of any kind of study: the drawings are too large to keep."""
+
+    number: str
+    title: str
+    reading: str
+    sizes: list[tuple[float, float]]  # of its drawings
+    rows: list[list[str]] | None  # of a table
+
+
+Look = Callable[[str], dict[str, Seen]]
+
+
+@pytest.fixture(scope="module")
+def seen(study_of: StudyOf) -> Look:
+    """Return what the report of a kind of study shows, by its labels: drawn once for all tests."""
+
+    @cache
+    def look(kind: str) -> dict[str, Seen]:
+        study = study_of(kind)
+        found = {label: floats.SHOWN[label](study) for label in FLOATS}
+        return {label: _seen(one) for label, one in found.items() if isinstance(one, floats.Float)}
+
+    return look
+
+
+def _seen(found: floats.Float) -> Seen:
+    content = found.content if isinstance(found.content, list) else [found.content]
+    sizes = [tuple(one.get_size_inches()) for one in content if isinstance(one, Figure)]
+    rows = grid(found) if isinstance(found.content, Table) else None
+    return Seen(found.number, found.title, found.reading, sizes, rows)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -55,10 +91,9 @@ def _without_names(text: str, study: Study) -> str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_sentences_refer_only_to_what_has_content(kind: str, study_of: StudyOf) -> None:
-    study = study_of(kind)
-    for label in {label for sentence in every_sentence(study) for label in sentence.references}:
-        assert shown(label, study) is not None, label
+def test_sentences_refer_only_to_what_has_content(kind: str, study_of: StudyOf, seen: Look) -> None:
+    sentences = every_sentence(study_of(kind))
+    assert {label for sentence in sentences for label in sentence.references} <= seen(kind).keys()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -99,13 +134,11 @@ def test_sentences_do_not_repeat_each_other(study_of: StudyOf) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_table_is_whole_in_every_situation(study_of: StudyOf, kind: str) -> None:
-    for name in TABLES:
-        found = shown(name, study_of(kind))
-        if isinstance(found, Table):
-            rows = grid(found)
-            assert len(rows) > 1, name
-            assert len({len(row) for row in rows}) == 1, name
+def test_every_table_is_whole_in_every_situation(seen: Look, kind: str) -> None:
+    for name, found in seen(kind).items():
+        if found.rows is not None:
+            assert len(found.rows) > 1, name
+            assert len({len(row) for row in found.rows}) == 1, name
 
 
 @pytest.mark.parametrize(
@@ -126,29 +159,26 @@ def test_what_has_no_content_leaves_nothing_behind(study_of: StudyOf, kind: str,
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_floats_are_numbered_in_their_order_without_gaps(study_of: StudyOf, kind: str) -> None:
-    found = [floats.SHOWN[label](study_of(kind)) for label in FLOATS]
+def test_floats_are_numbered_in_their_order_without_gaps(seen: Look, kind: str) -> None:
     for word in ("Figure", "Table"):
-        numbers = [f.number for f in found if isinstance(f, floats.Float) and f.number.startswith(word)]
+        numbers = [found.number for found in seen(kind).values() if found.number.startswith(word)]
         assert numbers == [f"{word}{NBSP}{place}" for place in range(1, len(numbers) + 1)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_titles_say_something_and_readings_are_short(study_of: StudyOf, kind: str) -> None:
-    for label in FLOATS:
-        found = floats.SHOWN[label](study_of(kind))
-        if isinstance(found, floats.Float):
-            assert len(found.title) > 5, label
-            assert not re.search(r"None|nan|\{|\}|  ", found.title.replace("{{<", "")), found.title
-            assert len(found.reading.split()) <= 25, label
+def test_titles_say_something_and_readings_are_short(seen: Look, kind: str) -> None:
+    for label, found in seen(kind).items():
+        assert len(found.title) > 5, label
+        assert not re.search(r"None|nan|\{|\}|  ", found.title.replace("{{<", "")), found.title
+        assert len(found.reading.split()) <= 25, label
 
 
 @pytest.mark.parametrize("kind", SITUATIONS)
-def test_every_figure_can_be_drawn_in_every_situation(study_of: StudyOf, kind: str) -> None:
-    for name in FIGURES:
-        for drawing in drawings(name, study_of(kind)):
-            assert drawing.get_size_inches()[0] <= theme.WIDTH + 1e-9, name
-            assert drawing.get_size_inches()[1] <= theme.MAX_HEIGHT + 0.1, name
+def test_every_figure_can_be_drawn_in_every_situation(seen: Look, kind: str) -> None:
+    for name, found in seen(kind).items():
+        for width, height in found.sizes:
+            assert width <= theme.WIDTH + 1e-9, name
+            assert height <= theme.MAX_HEIGHT + 0.1, name
 
 
 @pytest.mark.parametrize("name", FIGURES)
