@@ -146,7 +146,7 @@ def tune(hardware: Hardware, threads: int | None = None) -> Hardware:
     torch.backends.cudnn.benchmark = hardware.device.type == "cuda" and not hardware.deterministic
     if hardware.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
-    torch.use_deterministic_algorithms(hardware.deterministic)
+        torch.use_deterministic_algorithms(True)
     if hardware.device.type == "cpu":
         keep_freed()
     return replace(hardware, cores=cores)

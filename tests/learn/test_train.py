@@ -82,6 +82,16 @@ def test_same_seed_gives_same_history() -> None:
         assert torch.equal(weights, second.state_dict()[name]), name
 
 
+@pytest.mark.parametrize("changes", [{"optimizer": "muon"}, {"model": "resnet18", "mode": "fine_tune"}])
+def test_training_has_no_step_that_cannot_be_deterministic(changes: dict[str, Any]) -> None:
+    torch.use_deterministic_algorithms(True)
+    try:
+        _, fitted = fit(tiny.settings(augmentation=["crop", "flip"], head_epochs=1, epochs=1, **changes))
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert fitted.stop_reason == "all epochs done"
+
+
 def test_another_seed_gives_another_history() -> None:
     (_, a), (_, b) = fit(tiny.settings(seed=0), "a"), fit(tiny.settings(seed=1), "b")
     assert (a.history["train_loss"] != b.history["train_loss"]).all()
