@@ -13,7 +13,7 @@ from bench import busy, memory, overhead, probe, report_at_scale, results, scali
 from bench.measuring import Options, SkippedError
 
 COMPARISONS: tuple[Any, ...] = (
-    throughput, busy, probe, overhead, report_at_scale, study, memory, scaling, to_90,
+    throughput, busy, probe, overhead, report_at_scale, memory, scaling, study, to_90,
 )  # fmt: skip
 LEAST_ROUNDS = 3
 
