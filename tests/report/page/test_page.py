@@ -154,7 +154,7 @@ def test_numbers_of_the_tables_equal_the_predictions(report: Report, page: str, 
 
 def test_pdf_has_the_same_headings_captions_and_order(paper: str, page: str) -> None:
     squeezed = re.sub(r"\W", "", paper)
-    models = set(re.findall(r"<section data-model=[^>]*><h4>(.*?)</h4>", page))
+    models = set(re.findall(r"<section data-model=[^>]*><h3>(.*?)</h3>", page))
     squeezed = re.sub(r"Customcnnortransferlearning", "", squeezed)  # at the head of each page
     for heading in headings(page):
         if heading not in ONLY_PAGE | models:
