@@ -38,7 +38,8 @@ SAMPLE = 3000  # training images that are asked how near other classes come
 PLAIN = 0.5  # grey levels: with less contrast than that, there is nothing to compare
 BLOCK_FLOATS = 1 << 24
 MOST_PAIRS = 5_000_000_000  # half a minute on two cores
-VERSION = 2  # raise when other copies are found, so that older answers are not used
+NEVER = 2.0  # no similarity: thumbnails without colour tell two shirts of one cut from no copy
+VERSION = 3  # raise when other copies are found, so that older answers are not used
 
 TOO_MANY = "Near copies were not looked for: {:,} images times {:,} are too many. Exact copies were."
 EXACT_RULE = (
@@ -47,9 +48,12 @@ EXACT_RULE = (
 RULE = (
     "Two images count as duplicates when their pixels are equal, or when they are one picture up to "
     "brightness, contrast, compression and a shift of one pixel: what is left of one after the other is "
-    "fitted to it is at most {:.1%} of its contrast; or when their thumbnails, rid of what all images have "
-    "in common, have a cosine similarity of at least {:.3f} and at most {:.1%} is left. In 99 of 100 cases "
-    "images of different classes come no nearer than that."
+    "fitted to it is at most {:.1%} of its contrast{}. In 99 of 100 cases images of different classes come no "
+    "nearer than that."
+)
+THUMBNAILS = (
+    "; or when their thumbnails, rid of what all images have in common, have a cosine similarity of at least "
+    "{:.3f} and at most {:.1%} is left"
 )
 
 
@@ -87,13 +91,21 @@ def find(train: Images, val: Images, test: Images) -> Duplicates:
         "val_in_train": _copies(val, train, spaces, limits),
         "train_across_classes": _copies(train, train, spaces, limits, others=True),
     }
-    rule = EXACT_RULE if limits is None else RULE.format(limits.distance, limits.similar, limits.apart)
+    rule = _rule(limits)
     notes = dict.fromkeys(copies.note for copies in found.values() if copies.note)
     about: dict[str, Any] = {"rule": " ".join([rule, *notes])}
     if limits is not None:
         about["threshold"], about["class_distance"] = limits.distance, limits.apart
-        about["similarity_threshold"] = limits.similar
+        about["similarity_threshold"] = limits.similar if limits.similar < NEVER else None
     return Duplicates(**about, **found)
+
+
+def _rule(limits: Limits | None) -> str:
+    """Return in words what counts as a copy."""
+    if limits is None:
+        return EXACT_RULE
+    thumbnails = THUMBNAILS.format(limits.similar, limits.apart) if limits.similar < NEVER else ""
+    return RULE.format(limits.distance, thumbnails)
 
 
 def among(images: Images) -> tuple[dict[int, int], dict[int, int]]:
@@ -127,7 +139,13 @@ def _limits(train: Images, spaces: "Sequence[Space]", quantile: float = QUANTILE
     some = Images(train.pixels[::step], train.targets[::step], train.index[::step])
     similar, distance, _ = _compared(some, train, spaces, others=True)
     apart, alike = float(distance.quantile(quantile)), float(similar.quantile(1 - quantile))
-    return Limits(min(HIGHEST, SHARE * apart), max(SIMILAR, 1 - SHARE * (1 - alike)), apart)
+    similar_at_least = NEVER if _grey(train.pixels) else max(SIMILAR, 1 - SHARE * (1 - alike))
+    return Limits(min(HIGHEST, SHARE * apart), similar_at_least, apart)
+
+
+def _grey(pixels: Tensor) -> bool:
+    """Whether no image has a colour."""
+    return all(bool((pixels[..., 0] == pixels[..., k]).all()) for k in (1, 2))
 
 
 def _copies(

@@ -105,6 +105,8 @@ def test_small_grey_pictures_that_look_alike_are_no_copies():
     found = find(stack(train, 28), stack([shirt(5000)], 28), stack(test, 28))
     assert found.test_in_train.exact == [105]
     assert len(found.test_in_train.near) <= 4
+    assert found.similarity_threshold is None  # thumbnails without colour tell too little
+    assert "thumbnails" not in found.rule
     assert found.threshold < duplicates.HIGHEST  # other classes come near
 
 
