@@ -48,8 +48,8 @@ EXACT_RULE = (
 RULE = (
     "Two images count as duplicates when their pixels are equal, or when they are one picture up to "
     "brightness, contrast, compression and a shift of one pixel: what is left of one after the other is "
-    "fitted to it is at most {:.1%} of its contrast{}. In 99 of 100 cases images of different classes come no "
-    "nearer than that."
+    "fitted to it is at most {:.1%} of its contrast{}. In 99 of 100 cases images of different classes come "
+    "no nearer than that."
 )
 THUMBNAILS = (
     "; or when their thumbnails, rid of what all images have in common, have a cosine similarity of at least "

@@ -38,7 +38,7 @@ class Facts:
     best: Model  # on val
     title: str  # what it is on val
     standing: Standing  # of the best to all others
-    useful: list[Model]  # those that go half the way from blind guessing to the best
+    useful: list[Model]  # those that go half the way from chance to the best, and beat simple answers
     sides: Claim | None  # the best pretrained model against the best from scratch
     train_images: int | None
     curves: bool  # whether models ran on several numbers of images
@@ -80,7 +80,9 @@ def facts(study: Study) -> Facts | None:
 def _useful(study: Study, best: Model) -> list[Model]:
     chance = commonest(study)
     enough = chance + USEFUL * (best.accuracy.value - chance)
-    return [model for model in study.learned if model.accuracy.value >= enough] or [best]
+    beaten = {model.key for model, _ in study.below_baselines}  # by answers that need no network trained
+    useful = [model for model in study.learned if model.accuracy.value >= enough and model.key not in beaten]
+    return useful or [best]
 
 
 def _accounted(study: Study) -> Model | None:
@@ -197,9 +199,9 @@ def _small_device(found: Facts, said: set[Model]) -> Recommendation | None:
     if sum(other.total_parameters == cost.total_parameters for _, other in sized) > 1:
         least = "as few as any"
     of = (
-        "of those that come half the way from chance to the best"
+        "of those that come half the way from chance to the best and beat simple answers"
         if len(sized) < len(found.models)
-        else "here"
+        else "of all"
     )
     text = (
         f"{opened(choice.spoken)} has {least} parameters {of}, {quantity(cost.total_parameters)} "
