@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
@@ -219,16 +220,14 @@ def draw_matrix(axes: Axes, matrix: np.ndarray, classes: Sequence[str], most: fl
     shares, many = _errors(matrix), len(classes) > MOST_NAMES
     ticks = [] if many else [short(name, 12) for name in classes]
     scale = PowerNorm(0.7, 0, most)
-    axes.pcolormesh(
-        shares, cmap=theme.HEAT_MAP, norm=scale, rasterized=many,
-        edgecolor="none" if many else theme.PAPER.light, linewidth=0 if many else 0.4,
+    sns.heatmap(
+        shares, ax=axes, cmap=theme.HEAT_MAP, norm=scale, cbar=False, rasterized=many,
+        linewidths=0 if many else 0.4, linecolor=theme.PAPER.light, xticklabels=ticks, yticklabels=ticks,
     )  # fmt: skip
-    places = np.arange(len(ticks)) + 0.5
-    axes.set_xticks(places, ticks, rotation=90 if max(map(len, ticks), default=0) > 2 else 0)
-    axes.set_yticks(places, ticks)
-    axes.set(xlim=(0, len(classes)), ylim=(len(classes), 0), xlabel="predicted", ylabel="true")
+    axes.set(xlabel="predicted", ylabel="true")
     axes.tick_params(length=0, labelsize=9 if len(classes) <= MOST_NUMBERS else 6.5)
-    axes.spines[:].set_visible(False)
+    axes.tick_params(axis="x", rotation=90 if max(map(len, ticks), default=0) > 2 else 0)
+    axes.tick_params(axis="y", rotation=0)
     cell = axes.get_position().width * axes.figure.bbox.width / axes.figure.dpi / len(classes)
     if cell >= SMALLEST_CELL:
         _write_counts(axes, matrix, scale(shares), size=min(8.0, 72 * 0.42 * cell))
