@@ -167,7 +167,7 @@ BAD: dict[str, Bad] = {
     "model misspelt": Bad(
         "unknown model 'resnet81'. Did you mean 'resnet18' or 'resnet152' or 'resnet101'? "
         "Known: custom_cnn, efficientnet_lite0, every classification network of torchvision, "
-        "and timm/<name>.",
+        "timm/<name>, and a class of yours as nets/my_net.py:MyNet.",
         "models: [resnet81]\n",
     ),
     "vision transformer at an odd size": Bad(
@@ -317,7 +317,8 @@ BAD: dict[str, Bad] = {
     ),
     "why with a bad model": Bad(
         "unknown model 'vgg61'. Did you mean 'vgg19' or 'vgg16' or 'vgg13'? Known: custom_cnn, "
-        "efficientnet_lite0, every classification network of torchvision, and timm/<name>.",
+        "efficientnet_lite0, every classification network of torchvision, timm/<name>, and a class of yours "
+        "as nets/my_net.py:MyNet.",
         "models: [vgg61]\n",
         arguments=("why", "x.yaml"),
     ),

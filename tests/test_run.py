@@ -60,6 +60,7 @@ def test_run_folder_holds_what_the_design_says(tiny: tuple[Path, RunRecord]) -> 
         "history.csv",
         "predictions.parquet",
         "baselines.json",
+        "images.parquet",
         "gallery.parquet",
         "model.safetensors",
         "record.json",

@@ -27,6 +27,8 @@ FILES = (
     "history.csv",
     "predictions.parquet",
     "gallery.parquet",
+    "images.parquet",
+    "baselines.json",
     "model.safetensors",
     "record.json",
 )

@@ -225,8 +225,8 @@ def _title(study: Study) -> str:
 
 @floats.figure(
     "fig-tuning",
-    "The best val score to expect of so many trials, in any order, with the spread from one such search to "
-    "another (one standard deviation). Dots: the trials in the order that they were made.",
+    "The best val score to expect of so many trials, in any order; bands: one standard deviation between "
+    "searches. Dots: trials as they were made.",
     _title,
     why_empty,
     alternative="A rising line for each model with a band: the best val score to expect against trials.",
@@ -261,8 +261,8 @@ def _draw(axes: Axes, one: Tuned, style: theme.ModelStyle) -> None:
 
 @floats.table(
     "tbl-tuning",
-    "Trials, how many of them stopped early, epochs and time of all; the val score of the first trial, which "
-    "had the settings of the params file, and of the best; the settings chosen.",
+    "Trials, epochs and time of all; val score of the first trial, which had the settings of the params "
+    "file, and of the best.",
     floats.named("What each search cost and found"),
     why_empty,
 )

@@ -204,7 +204,7 @@ def samples(study: Study) -> Drawn:
     gallery = _of_kind(study.models[0].chosen.gallery, "sample")
     shown = sorted(set(gallery["target"]))[:MOST_STRIPS]
     every = [
-        Card(list(gallery["png"][gallery["target"] == target][:SAMPLES]), study.classes[target],
+        Card(list(gallery["png"][gallery["target"] == target][:SAMPLES]), f"labelled {study.classes[target]}",
              [Line(short(study.classes[target], 60))])
         for target in shown
     ]  # fmt: skip
@@ -225,10 +225,11 @@ def _strip(study: Study) -> Drawn:
     whose = "of the training images" if model.is_custom else "that the published weights ask for"
     steps = [
         Card(png, "an image as in its file", [Line("File"), Line(from_file, MUTED)]),
-        Card(png, "resized", [Line("Resized"), Line(f"{size} × {size} pixels" if size else "", MUTED)]),
-        *([Card(list(views["png"][views["index"] == index][:2]), "changed in training",
+        Card(png, "the image, resized",
+             [Line("Resized"), Line(f"{size} × {size} pixels" if size else "", MUTED)]),
+        *([Card(list(views["png"][views["index"] == index][:2]), "the image, changed in training",
                 [Line("Changed anew each epoch"), Line(", ".join(changed), MUTED)])] if changed else []),
-        Card([_normalised(png[0])], "normalised",
+        Card([_normalised(png[0])], "the image, normalised",
              [Line("Normalised"), Line(f"by mean and spread {whose}", MUTED)]),
     ]  # fmt: skip
     return cards(steps, columns=len(steps), arrows=True)

@@ -85,7 +85,7 @@ def _missing(study: Study, model: Model) -> str:
     """Say what became of the side that the model does not belong to."""
     side = "trained from scratch" if model.pretrained else "pretrained"
     if any(other.pretrained != model.pretrained for other in study.unlearned):
-        return f"nothing {side} is shown to have learned anything"
+        return f"nothing {side} is shown to have learned"
     if any(record.settings.pretrained != model.pretrained for record in study.failures):
         return f"everything {side} failed"
     return f"nothing {side} ran"

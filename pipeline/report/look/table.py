@@ -59,7 +59,7 @@ class Table:
         """The table as HTML; each cell knows the head of its column, which a narrow page shows beside it."""
         heads = [_plain(cell) for cell in self.header]
         head = "".join(
-            f'<th scope="col" class="{side}">{_html(cell)}</th>'
+            f'<th scope="col" class="{side}">{_html(cell)}</th>' if cell else "<td></td>"
             for cell, side in zip(self.header, self.align, strict=True)
         )
         body = "".join(

@@ -105,7 +105,7 @@ def _cell(classes: list[str], counts: np.ndarray, cell: Cell, kept: set[Cell]) -
         "count": count,
         "kept": cell in kept,
         "share": f"{min(shade, 1):.2f}",
-        "strong": shade > 0.55,
+        "strong": shade > 0.72,  # where black on it and white on it are read equally well
         "right": right,
         "words": f"{plural(count, 'image')} labelled {label}, taken for {answer}",
     }

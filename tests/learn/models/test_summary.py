@@ -41,11 +41,14 @@ def test_counting_changes_neither_weights_nor_mode_nor_statistics() -> None:
 
 def test_stages_show_shapes_from_input_to_output() -> None:
     rows = summary.summarise(tiny(), 8)[1]
-    assert [tuple(row.values()) for row in rows] == [
+    shown = [(row["name"], row["kind"], row["output"], row["parameters"]) for row in rows]
+    assert shown == [
         ("0", "Conv2d", "4 × 8 × 8", 112),
         ("1", "BatchNorm2d", "4 × 8 × 8", 8),
         ("head", "Linear", "2", 10),
     ]
+    assert rows[0]["parts"] == ["3×3 convolution"]
+    assert [row["trained"] for row in rows] == [112, 8, 10]
 
 
 def test_neighbours_at_one_resolution_share_a_row() -> None:

@@ -92,7 +92,7 @@ def test_of_many_classes_the_hardest_are_listed(study_of: StudyOf) -> None:
 def test_names_of_classes_stay_names_in_html_and_typst(study_of: StudyOf) -> None:
     found = classes.f1(study_of("hostile_names")).content
     first_cells = re.findall(r"<tr><td[^>]*>(.*?)</td>", found.html)
-    assert [unescape(cell) for cell in first_cells] == list(HOSTILE_CLASSES)
+    assert [unescape(re.sub("</?bdi>", "", cell)) for cell in first_cells] == list(HOSTILE_CLASSES)
     assert "<script>" not in found.html
     assert "<b>bold" not in found.html
     assert '[#"#set page(width: 1pt)"]' in found.typst

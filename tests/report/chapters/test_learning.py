@@ -66,7 +66,7 @@ def test_of_one_epoch_there_is_one_tick_and_models_share_their_heights(
     study = study_of("tie")
     first = {record.run_id: record.history.head(1) for record in study.records}
     monkeypatch.setattr(RunRecord, "history", property(lambda record: first[record.run_id]))
-    drawing = learning.figure(study)
+    drawing = learning.figure_of_each(study).content
     for axes in drawing.axes[2:]:
         low, high = axes.get_xlim()
         assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1]

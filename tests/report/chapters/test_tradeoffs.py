@@ -105,16 +105,14 @@ def test_equal_costs_favour_nobody(tmp_path: Path) -> None:
     models = tuple(Made("resnet18", mode, accuracy, seeds=(0, 1)) for mode, accuracy in modes)
     found = points_of(Study.from_records(*write_experiment(tmp_path, "made", DATA, models)))
     assert favoured(found, "cost") == [None]
-    assert told(found, "cost") == "Cost: training time and size are about the same."
+    assert told(found, "cost") == "Cost: training time, time per image and size are about the same."
 
 
 def test_one_run_each_is_no_proof_of_equal_cost(tmp_path: Path) -> None:
     models = (Made("resnet18", "scratch", 0.6), Made("resnet18", "fine_tune", 0.9))
     found = points_of(Study.from_records(*write_experiment(tmp_path, "made", DATA, models)))
-    assert told(found, "cost") == "Cost: size is about the same."
-    assert told(found, "cost-open") == (
-        "Cost: whether training time and time per image differ these runs cannot tell."
-    )
+    assert told(found, "cost") == "Cost: time per image and size are about the same."
+    assert told(found, "cost-open") == ("Cost: whether training time differs these runs cannot tell.")
 
 
 def test_time_to_an_accuracy_counts_epochs_and_features(study_of: StudyOf) -> None:

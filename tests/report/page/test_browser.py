@@ -206,6 +206,7 @@ def test_without_javascript_the_report_is_whole(show: Open) -> None:
 
 def test_a_notebook_can_be_downloaded(show: Open) -> None:
     page = show()
+    page.get_by_role("button", name="Open all").click()
     with page.expect_download() as download:
         page.locator(".downloads a").first.click()
     assert download.value.suggested_filename.endswith(".ipynb")

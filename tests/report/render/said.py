@@ -49,7 +49,7 @@ class _Said(HTMLParser):
         elif re.fullmatch("h[1-6]", tag):
             self.parts.append(f"\n\n{'#' * int(tag[1])} ")
         elif tag in ("td", "th"):
-            self.parts.append("| ")
+            self.parts.append(" | ")
         elif tag == "a" and given.get("href", "").startswith("#"):
             self.parts.append(f"({given['href']} ")
         else:
@@ -89,9 +89,9 @@ def paper_says(pdf: Path) -> str:
     return re.sub(r"(?<=[.:)]) ", "\n", words) + "\n"
 
 
-def squeezed(text: str) -> str:
-    """Return the letters and digits of a text: lines of a PDF end, and words part, where they will."""
-    return re.sub(r"\W", "", text)
+def vocabulary(text: str) -> set[str]:
+    """Return the words of a text: in a PDF lines end, figures float and heads repeat where they will."""
+    return set(re.findall(r"\w+", text))
 
 
 def _neutral(text: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.forker import REPORTING, warm_kernels
 from tests.report.made_report import KIND, Report, render_made
-from tests.report.render.said import squeezed
+from tests.report.render.said import vocabulary
 from tests.report.render.write_golden import GOLDEN, REMEDY, STUDIES, said_by
 
 
@@ -21,7 +21,7 @@ def quick_kernels() -> Iterator[None]:
 def compare(kind: str, report: Report) -> None:
     for ending, text in said_by(report).items():
         golden = (GOLDEN / f"{kind}.{ending}").read_text(encoding="utf-8")
-        same = golden == text if ending == "html.txt" else squeezed(golden) == squeezed(text)
+        same = golden == text if ending == "html.txt" else vocabulary(golden) == vocabulary(text)
         if not same:
             lines = difflib.unified_diff(golden.splitlines(), text.splitlines(), "golden", "now", n=0)
             shown = "\n".join(line.rstrip()[:300] for line in list(lines)[:60])
