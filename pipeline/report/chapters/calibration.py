@@ -279,10 +279,12 @@ def _draw_coverages(study: Study) -> Figure:
     styles = theme.model_styles(study)
     for model in _pair(study):
         _draw_coverage(axes, model, styles[model.key])
-    axes.set_ylim(max(axes.get_ylim()[0], -0.02), 1.02)
+    low = max(axes.get_ylim()[0], -0.02)
+    axes.set_ylim(low, 1.02)
     axes.set(xlim=(0, 1.02), xlabel="share of images answered, surest first", ylabel="share of them right")
     for axis in (axes.xaxis, axes.yaxis):
         theme.percent(axis)
+    axes.set_yticks([tick for tick in axes.get_yticks() if max(low, 0) <= tick <= 1])  # no share above all
     axes.grid(axis="y")
     theme.legend(drawing, study, _pair(study))
     return drawing

@@ -135,6 +135,10 @@ def needs_two_models(study: Study) -> str:
     return "" if len(study.models) > 1 else "A comparison takes two models."
 
 
+def needs_a_pair(study: Study) -> str:
+    return "" if study.pair else "A comparison takes two models that are shown to have learned."
+
+
 def figure(
     label: str,
     reading: str,

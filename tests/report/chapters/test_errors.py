@@ -1,11 +1,14 @@
 import re
+from pathlib import Path
 
 import numpy as np
 
 from pipeline.report.chapters import (
     errors,
 )
+from pipeline.report.study import Study
 from pipeline.report.words.numbers import percent
+from tests.made_records import Made, MadeData, write_experiment
 from tests.report.chapters.tools import (
     grid,
     predictions,
@@ -76,3 +79,11 @@ def test_no_image_stands_in_two_cards(study_of: StudyOf) -> None:
 
 def test_an_image_that_no_run_kept_is_said_to_be_missing(study_of: StudyOf) -> None:
     assert "not kept" in errors.sheet(study_of("hundred_classes")).content.page
+
+
+def test_no_sheet_of_errors_where_the_one_model_that_learned_makes_none(tmp_path: Path) -> None:
+    data = MadeData(train=40, val=20, test=24, near_duplicates=0, label_errors=0)
+    models = (Made("resnet18", "scratch", 0.1), Made("resnet18", "fine_tune", 1.0))
+    study = Study.from_records(*write_experiment(tmp_path, "made", data, models))
+    assert errors.known(study) == []
+    assert "tbl-errors" not in str(errors.sheet(study)._repr_markdown_())

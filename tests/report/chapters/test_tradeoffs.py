@@ -143,3 +143,10 @@ def test_confidence_favours_the_smaller_error_where_the_test_says_so(kind: str, 
     smaller, larger = (0, 1) if test.difference < 0 else (1, 0)
     sure = test.distinguishable and errors[smaller] < errors[larger]
     assert favoured(points_of(study), "confidence") == [study.pair[smaller].key if sure else None]
+
+
+def test_nothing_is_set_side_by_side_where_only_one_model_is_shown_to_have_learned(tmp_path: Path) -> None:
+    models = (Made("resnet18", "scratch", 0.1), Made("resnet18", "fine_tune", 0.9))
+    study = Study.from_records(*write_experiment(tmp_path, "made", DATA, models))
+    assert study.pair is None
+    assert "Table" not in str(tradeoffs.beside(study)._repr_markdown_())
