@@ -227,9 +227,10 @@ def audit(options: argparse.Namespace) -> int:
 def diff(options: argparse.Namespace) -> int:
     """``headstart diff``."""
     from pipeline.report.diff import diff as compare
+    from pipeline.report.diff_text import markdown
 
     found = compare(options.first, options.second)
-    print(found.to_json() if options.json else found.to_markdown())
+    print(found.to_json() if options.json else markdown(found))
     return int(options.fail_if_worse and found.judged_worse())
 
 

@@ -62,3 +62,17 @@ def test_no_two_modules_of_the_way_import_each_other() -> None:
 
 def _is_in(imported: str, module: str) -> bool:
     return imported == module or imported.startswith(f"{module}.")
+
+
+def test_no_two_modules_import_each_other() -> None:
+    """Neither within functions nor for types alone."""
+    paths = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in (ROOT / "pipeline").rglob("*.py")
+    }
+    needs = {  # the module, not what is taken from it
+        name: {found if found in paths else found.rpartition(".")[0] for found in imports(path)}
+        for name, path in paths.items()
+    }
+    assert "pipeline.report.model" in needs["pipeline.report.study"]
+    assert [(a, b) for a in paths for b in needs[a] & paths.keys() if a < b and a in needs[b]] == []

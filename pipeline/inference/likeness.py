@@ -7,6 +7,7 @@ either: what is further away than 99.5 % of them in features or in pixels is unl
 that about 1 % of ordinary images are flagged.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 if TYPE_CHECKING:
-    from pipeline.inference.predictor import Predictor
-    from pipeline.learn.data.images import ImageData, SplitName
+    from pipeline.learn.data.images import ImageData
 
+Features = Callable[[Tensor], Tensor]
 NEIGHBOUR = 5
 ORDINARY = 0.995  # share of val images that are not flagged, of each comparison
 THUMB = 8  # pixels
@@ -65,10 +66,14 @@ class Likeness:
     rows: Tensor
 
     @classmethod
-    def of(cls, predictor: "Predictor", images: "ImageData") -> "Likeness":
-        """Return what a network makes of the training images, and how far from them val images are."""
+    def of(cls, features: Features, images: "ImageData", batch_size: int) -> "Likeness":
+        """Return what a network makes of the training images, and how far from them val images are.
+
+        ``features`` gives the features [n, ...] of images uint8 [n, S, S, 3], ``batch_size`` at a time.
+        """
         rows, others = _spread(len(images.train), MOST_TRAIN), _spread(len(images.val), MOST_VAL)
-        train, val = _points(predictor, images, "train", rows), _points(predictor, images, "val", others)
+        train = _points(features, images.train.pixels, rows.split(batch_size))
+        val = _points(features, images.val.pixels, others.split(batch_size))
         return cls(Space.of(train[0], val[0]), Space.of(train[1], val[1]), rows)
 
     def unlike(self, features: Tensor, pixels: Tensor) -> np.ndarray:
@@ -83,16 +88,10 @@ class Likeness:
         return self.rows[self.features.nearest(_unit(features), count).cpu()].numpy()
 
 
-def _points(
-    predictor: "Predictor", images: "ImageData", name: "SplitName", rows: Tensor
-) -> tuple[Tensor, Tensor]:
+def _points(features: Features, pixels: Tensor, parts: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     """Return features [m, F] of length 1 and thumbs [m, 192] of some images of a split."""
-    features, thumbs = [], []
-    for part in rows.split(predictor.batch_size):
-        pixels = getattr(images, name).pixels[part]
-        features.append(_unit(predictor.look(pixels).features))
-        thumbs.append(_thumbs(pixels))
-    return torch.cat(features), torch.cat(thumbs)
+    found = [(_unit(features(pixels[part])), _thumbs(pixels[part])) for part in parts]
+    return torch.cat([one for one, _ in found]), torch.cat([thumb for _, thumb in found])
 
 
 def _unit(features: Tensor) -> Tensor:

@@ -104,7 +104,8 @@ class Predictor:
     def compare_with_training(self) -> None:
         """Learn what the network makes of training images, or why it cannot be asked."""
         try:
-            self.likeness, self.why_no_likeness = Likeness.of(self, self.data), ""
+            self.likeness = Likeness.of(lambda some: self.look(some).features, self.data, self.batch_size)
+            self.why_no_likeness = ""
         except HeadstartError as error:
             self.why_no_likeness = str(error)
 

@@ -94,12 +94,6 @@ class Comparison:
         """Return the comparison for a machine; numbers unrounded, differences as fractions."""
         return json.dumps(plain(dataclasses.asdict(self)), indent=1, ensure_ascii=False, allow_nan=False)
 
-    def to_markdown(self) -> str:
-        """Return the comparison for a reader, as for a pull request."""
-        from pipeline.report.diff_text import markdown
-
-        return markdown(self)
-
 
 def diff(first: str | Path, second: str | Path) -> Comparison:
     """Compare two ``results.json`` or params files.

@@ -133,7 +133,7 @@ def _runs(study: Study) -> list[dict[str, Any]]:
             model.records, model.val_metrics_per_seed, model.metrics_per_seed, strict=True
         )
     }
-    labels = study.names | smaller_labels(study)
+    labels = study.names | smaller_labels(study.smaller, study.headline, study.names)
     return [_run(labels[record.run_id], record, known.get(record.run_id)) for record in _records(study)]
 
 

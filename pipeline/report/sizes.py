@@ -1,6 +1,6 @@
 """Runs on fewer training images: set apart from the models that are compared, and put into curves."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,6 @@ from pipeline.report.words.english import plural
 
 if TYPE_CHECKING:
     from pipeline.report.model import Model
-    from pipeline.report.study import Study
 
 SMALLEST_CURVE = 2  # sizes
 
@@ -60,16 +59,16 @@ def train_images(record: RunRecord) -> int | None:
     return dataset.split_sizes.get("train") if dataset else None
 
 
-def sized(study: "Study") -> list[Sized]:
-    """Return the models that have whole runs at two sizes at least, in params order."""
-    found = [Sized(model, _by_size(study, model)) for model in study.models]
+def sized(models: Iterable["Model"], smaller: Sequence[RunRecord]) -> list[Sized]:
+    """Return the models that have whole runs at two sizes at least; ``smaller`` are those on fewer images."""
+    found = [Sized(model, _by_size(smaller, model)) for model in models]
     return [one for one in found if len(one.runs) >= SMALLEST_CURVE]
 
 
-def _by_size(study: "Study", model: "Model") -> dict[int, list[RunRecord]]:
+def _by_size(smaller: Sequence[RunRecord], model: "Model") -> dict[int, list[RunRecord]]:
     mine = family(model.records[0].settings)
-    smaller = [r for r in study.smaller if family(r.settings) == mine]
-    return _grouped([*_usable(smaller, model), *model.records], train_images)
+    same = [r for r in smaller if family(r.settings) == mine]
+    return _grouped([*_usable(same, model), *model.records], train_images)
 
 
 def _usable(records: Iterable[RunRecord], model: "Model") -> list[RunRecord]:
@@ -96,8 +95,10 @@ def _grouped(
     return dict(sorted(groups.items()))
 
 
-def smaller_labels(study: "Study") -> dict[str, str]:
-    """Return the label of each run on fewer images: its model's, and how many images."""
-    labels = {family(record.settings): study.names[record.run_id] for record in study.headline}
-    smaller = [(record, plural(record.settings.train_size or 0, "image")) for record in study.smaller]
-    return {record.run_id: f"{labels[family(record.settings)]}, {size}" for record, size in smaller}
+def smaller_labels(
+    smaller: Iterable[RunRecord], headline: Iterable[RunRecord], names: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the label of each run on fewer images: its model's by ``names``, and how many images."""
+    labels = {family(record.settings): names[record.run_id] for record in headline}
+    sizes = [(record, plural(record.settings.train_size or 0, "image")) for record in smaller]
+    return {record.run_id: f"{labels[family(record.settings)]}, {size}" for record, size in sizes}

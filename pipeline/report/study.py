@@ -24,6 +24,7 @@ from pipeline.report.evidence.slices import Slice, slices
 from pipeline.report.evidence.tests import Comparison
 from pipeline.report.model import Model, best
 from pipeline.report.names import keys, labels, spoken
+from pipeline.report.trials import Tuned
 
 MODES = ("scratch", "linear_probe", "fine_tune")
 
@@ -341,8 +342,13 @@ class Study:
     @cached_property
     def efficiencies(self) -> list[Efficiency]:
         """How accuracy grows with images, for the models that ran at several training sizes."""
-        curves = [one.curve for one in sizes.sized(self)]
+        curves = [one.curve for one in sizes.sized(self.models, self.smaller)]
         return efficiencies(curves) if curves else []
+
+    @cached_property
+    def tuned(self) -> list[Tuned]:
+        """The models that were tuned, in params order, each with its trials."""
+        return trials.tuned(self.models, self.trials)
 
     @cached_property
     def conditions(self) -> Asked | None:

@@ -1,6 +1,6 @@
 """Trials of tuning: set apart from the runs that are compared, and given back to the models they led to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,6 @@ from pipeline.tuning import seconds, val_score, was_pruned
 
 if TYPE_CHECKING:
     from pipeline.report.model import Model
-    from pipeline.report.study import Study
 
 
 def apart(records: Sequence[RunRecord]) -> tuple[list[RunRecord], list[RunRecord]]:
@@ -77,20 +76,10 @@ class Tuned:
         return {name: getattr(self.model.settings, name) for name in self.searched}
 
 
-def tuned(study: "Study") -> list[Tuned]:
-    """Return the models that were tuned, in params order."""
+def tuned(models: Iterable["Model"], trials: Iterable[RunRecord]) -> list[Tuned]:
+    """Return the models that were tuned, each with its trials."""
     by_entry: dict[str, list[RunRecord]] = {}
-    for record in study.trials:
+    for record in trials:
         by_entry.setdefault(untuned(record.settings), []).append(record)
-    found = [Tuned(model, by_entry.get(untuned(model.settings), [])) for model in study.models]
+    found = [Tuned(model, by_entry.get(untuned(model.settings), [])) for model in models]
     return [one for one in found if one.trials]
-
-
-def trial_labels(study: "Study") -> dict[str, str]:
-    """Return the label of each trial: its model's, and its number from 1."""
-    labels = {untuned(record.settings): study.names[record.run_id] for record in study.headline}
-    return {
-        trial.run_id: f"{labels.get(untuned(trial.settings), trial.settings.model)}, trial "
-        f"{(trial.settings.trial or 0) + 1}"
-        for trial in study.trials
-    }

@@ -10,6 +10,7 @@ import pytest
 from pipeline import cli
 from pipeline.errors import InputError
 from pipeline.report.diff import Comparison, diff
+from pipeline.report.diff_text import markdown
 from pipeline.report.results_json import write
 from pipeline.report.study import Study
 from tests.made_records import Made, MadeData, write_experiment
@@ -57,7 +58,7 @@ def test_a_report_does_not_differ_from_itself(tmp_path: Path) -> None:
     found = diff(path, path)
     assert (found.settings, found.causes, found.only_first, found.only_second) == ([], [], [], [])
     assert not any(model.test and model.test.distinguishable for model in found.models)
-    assert "The runs of all models are the same on both sides." in found.to_markdown()
+    assert "The runs of all models are the same on both sides." in markdown(found)
 
 
 def test_runs_that_both_sides_share_are_named_and_not_tested(tmp_path: Path) -> None:
@@ -71,13 +72,13 @@ def test_runs_that_both_sides_share_are_named_and_not_tested(tmp_path: Path) -> 
     assert found.models[0].test is None
     assert found.models[1].test is not None
     assert found.models[1].test.p_holm == found.models[1].test.p
-    assert "Better beyond noise: resnet18, fine-tuned. The same runs on both sides: 1." in found.to_markdown()
+    assert "Better beyond noise: resnet18, fine-tuned. The same runs on both sides: 1." in markdown(found)
 
 
 def test_other_runs_of_like_accuracy_are_within_noise(tmp_path: Path) -> None:
     other = replace(CUSTOM, settings={"epochs": 20})
-    markdown = diff(written(tmp_path, "a", CUSTOM), written(tmp_path, "b", other)).to_markdown()
-    assert "No model is better or worse beyond noise" in markdown
+    text = markdown(diff(written(tmp_path, "a", CUSTOM), written(tmp_path, "b", other)))
+    assert "No model is better or worse beyond noise" in text
 
 
 def test_other_test_images_are_not_tested_in_pairs(tmp_path: Path) -> None:
@@ -86,7 +87,7 @@ def test_other_test_images_are_not_tested_in_pairs(tmp_path: Path) -> None:
     found = diff(first, second)
     assert not found.same_images
     assert found.models[0].test is None
-    assert "cannot be tested in pairs" in found.to_markdown()
+    assert "cannot be tested in pairs" in markdown(found)
 
 
 def test_more_seeds_are_a_change(tmp_path: Path) -> None:
@@ -95,8 +96,8 @@ def test_more_seeds_are_a_change(tmp_path: Path) -> None:
 
 
 def test_markdown_becomes_a_table_and_a_list(tmp_path: Path) -> None:
-    markdown = changed(tmp_path).to_markdown()
-    page = pypandoc.convert_text(markdown, "html", format="gfm")
+    text = markdown(changed(tmp_path))
+    page = pypandoc.convert_text(text, "html", format="gfm")
     assert page.count("<tr>") == 2
     assert "epochs: 10 → 20 (custom_cnn)" in page
     assert "Better beyond noise: custom_cnn." in page
@@ -116,13 +117,13 @@ def test_json_holds_unrounded_numbers(tmp_path: Path) -> None:
 def test_a_change_that_is_alike_everywhere_is_said_once(tmp_path: Path) -> None:
     longer = [replace(made, settings={"epochs": 20}) for made in (CUSTOM, TUNED)]
     found = diff(written(tmp_path, "a", CUSTOM, TUNED), written(tmp_path, "b", *longer))
-    assert found.to_markdown().count("epochs") == 1
-    assert "(all models)" in found.to_markdown()
+    assert markdown(found).count("epochs") == 1
+    assert "(all models)" in markdown(found)
 
 
 def test_all_failed_runs_leave_nothing_to_compare(tmp_path: Path) -> None:
     failed = written(tmp_path, "a", replace(TUNED, failed_seeds=(0,)))
-    assert "The two have no model in common" in diff(failed, failed).to_markdown()
+    assert "The two have no model in common" in markdown(diff(failed, failed))
 
 
 def _code(first: Path, second: Path) -> int:

@@ -1,6 +1,7 @@
 """Checked and found nothing: what was looked for and is not there, each with the rule that looked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from types import ModuleType
 
 from pipeline.report.look.paragraph import Points
 from pipeline.report.study import Study
@@ -16,11 +17,9 @@ def words(study: Study) -> Points:
     return Points(study, [rule(study) for rule in rules] if study.models else [])
 
 
-def listed(study: Study) -> Points:
-    """Return the same with what other chapters looked for and did not find."""
-    from pipeline.report.chapters import CHAPTERS  # this chapter is one of them
-
-    every = [one for chapter in CHAPTERS for one in chapter.words(study) if one.rule in FOUND_NOTHING]
+def listed(study: Study, chapters: Iterable[ModuleType]) -> Points:
+    """Return the same with what ``chapters`` looked for and did not find."""
+    every = [one for chapter in chapters for one in chapter.words(study) if one.rule in FOUND_NOTHING]
     return Points(study, [*words(study), *every], everything=True)
 
 

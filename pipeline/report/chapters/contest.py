@@ -19,7 +19,7 @@ from pipeline.report.look.table import NONE, Table, name, table
 from pipeline.report.look.theme import letters
 from pipeline.report.model import Model
 from pipeline.report.study import Study
-from pipeline.report.trials import Tuned, tuned
+from pipeline.report.trials import Tuned
 from pipeline.report.words.english import join, number_word, opened, plural
 from pipeline.report.words.numbers import duration, percent, signed
 from pipeline.report.words.sentence import Sentence
@@ -49,7 +49,7 @@ class Facts:
 
 def facts(study: Study) -> Facts | None:
     """Return what the searches show; None where nothing was tuned."""
-    searches = tuned(study)
+    searches = study.tuned
     if not searches:
         return None
     scores = {one.model.key: one.scores for one in searches if one.scores}
@@ -63,12 +63,12 @@ def facts(study: Study) -> Facts | None:
 
 def opening(study: Study) -> Markdown:
     """Begin the section, which is shown where a model was tuned."""
-    return section.opening(bool(study.trials and tuned(study)))
+    return section.opening(bool(study.tuned))
 
 
 def closing(study: Study) -> Markdown:
     """End the section."""
-    return section.closing(bool(study.trials and tuned(study)))
+    return section.closing(bool(study.tuned))
 
 
 def words(study: Study) -> Words:
@@ -211,7 +211,7 @@ def _ranking(found: Facts) -> Sentence | None:
 
 
 def why_empty(study: Study) -> str:
-    return "" if study.trials and tuned(study) else "No model was tuned."
+    return "" if study.tuned else "No model was tuned."
 
 
 def _title(study: Study) -> str:

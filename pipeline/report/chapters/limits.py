@@ -7,7 +7,6 @@ from pipeline.record import DatasetInfo
 from pipeline.report.look.paragraph import Points
 from pipeline.report.model import Model
 from pipeline.report.study import Study
-from pipeline.report.trials import tuned
 from pipeline.report.words.english import join, number_word, opened, plural
 from pipeline.report.words.numbers import percent, points
 from pipeline.report.words.phrases import spoken_list
@@ -80,8 +79,8 @@ def facts(study: Study) -> Facts:
         label_issues=len(study.label_issues),
         closest=_closest(study),
         torch_versions=study.torch_versions,
-        searched=list(dict.fromkeys(name.replace("_", " ") for one in tuned(study) for name in one.searched)),
-        tuned_all=len(tuned(study)) == len(study.models),
+        searched=list(dict.fromkeys(name.replace("_", " ") for one in study.tuned for name in one.searched)),
+        tuned_all=len(study.tuned) == len(study.models),
         machines=sorted({(e.device, e.cpu, e.threads, e.precision) for e in environments}),
     )
 
