@@ -48,6 +48,7 @@ LEARNING = (
     "pipeline.learn.evaluate",
     "pipeline.learn.models",
     "pipeline.learn.train",
+    "timm",
     "torch._dynamo",  # every optimizer imports it
     "torch.utils.flop_counter",
 )

@@ -77,8 +77,9 @@ class Hardware:
 
     def place(self, network: nn.Module) -> nn.Module:
         """Move a network to the device, in the memory format that is fast there."""
-        if self.device.type == "cpu" and self.precision == "bf16":
+        if self.device.type == "cpu":
             convolutions.use_in(network, amx=has_amx())
+        if self.device.type == "cpu" and self.precision == "bf16":
             arithmetic.use_in(network)
         layout = torch.channels_last if self.channels_last else torch.preserve_format
         return network.to(self.device, memory_format=layout)  # type: ignore[call-overload]

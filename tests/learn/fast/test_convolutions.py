@@ -46,8 +46,28 @@ def test_gradients_are_those_of_fp32_within_the_rounding_of_bf16(
         assert torch.linalg.norm(one - other.float()) < 0.01 * torch.linalg.norm(one)
 
 
+@pytest.mark.parametrize(
+    ("sides", "padding", "dilation"),
+    [((1, 1), (2, 2), 1), ((2, 2), (2, 2), 1), ((4, 3), (1, 2), 1), ((4, 4), (4, 3), 2), ((3, 4), (4, 3), 2)],
+)
+def test_gradients_by_place_are_those_of_small_images(
+    sides: tuple[int, int], padding: tuple[int, int], dilation: int
+) -> None:
+    torch.manual_seed(0)
+    plain = nn.Conv2d(CHANNELS, CHANNELS, 5, padding=padding, dilation=dilation, groups=CHANNELS, bias=False)
+    ours = nn.Sequential(copy.deepcopy(plain))
+    convolutions.use_in(ours)
+    x = torch.randn(7, CHANNELS, *sides)
+
+    exact, found = gradients(plain, x, autocast=False), gradients(ours, x, autocast=False)
+
+    assert "_Depthwise" in type(found[0].grad_fn).__name__
+    for one, other in zip(exact, found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize(("kernel", "stride"), SHAPES)
-def test_without_autocast_nothing_changes(kernel: int, stride: int) -> None:
+def test_without_autocast_nothing_changes_for_larger_images(kernel: int, stride: int) -> None:
     plain = nn.Conv2d(CHANNELS, CHANNELS, kernel, stride, 1, groups=CHANNELS, bias=False)
     ours = nn.Sequential(copy.deepcopy(plain))
     convolutions.use_in(ours)
