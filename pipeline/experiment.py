@@ -322,6 +322,7 @@ class Experiment(BaseModel):
     practical_difference: float = 0.01  # of accuracy, a fraction: what is smaller does not matter
     baselines: bool = True  # whether the report shows them
     robustness: bool = False  # whether each network is asked under worse conditions too
+    explain: bool = False  # whether maps show where in test images something speaks for an answer
     external_test: str | None = None  # folder of images from elsewhere, one folder for each class
     path: str = ""
     runs: list[RunSettings]
@@ -348,7 +349,7 @@ class Experiment(BaseModel):
 ENTRY_KEYS = ("train_sizes", "tune")  # of an entry of models, beside the settings of its runs
 EXPERIMENT_KEYS = (
     "title", "description", "author", "runs_dir", "practical_difference", "baselines", "robustness",
-    "external_test", "tuning", "tune", "seeds", "train_sizes", "models",
+    "explain", "external_test", "tuning", "tune", "seeds", "train_sizes", "models",
 )  # fmt: skip
 
 
@@ -369,6 +370,7 @@ def _experiment(path: Path, content: dict[str, Any]) -> Experiment:
         practical_difference=_margin(path, content),
         baselines=_switch(path, content, "baselines", True),
         robustness=_switch(path, content, "robustness", False),
+        explain=_switch(path, content, "explain", False),
         external_test=_external(path, content),
         path=str(path),
         runs=runs,

@@ -50,6 +50,9 @@ CONDITIONS: dict[str, tuple[float, float, float]] = {
 CONDITIONS_VERSION = 1  # raise when images are changed in another way, so that networks are asked again
 CONDITION_COLUMNS = ("condition", "strength", "index", "target", "prediction", "probability")
 INT8_COLUMNS = ("index", "target", "prediction", "probability")
+EXPLANATIONS_VERSION = 1  # raise when maps are made in another way
+EXPLANATION_COLUMNS = ("index", "answer", "map", "picture", "shuffled")
+MAP_SIDE = 16  # of an explanation map, in fields
 EXTERNAL_COLUMNS = ("file", "target", "prediction", "probability")
 GALLERY_COLUMNS = ("kind", "split", "index", "target", "file", "png")
 # Of each image; then, each with ``METADATA`` before its name, what the data say of it beside its class.
@@ -366,6 +369,15 @@ class RunRecord:
     def external(self) -> pd.DataFrame | None:
         """Answers to images from elsewhere, columns ``EXTERNAL_COLUMNS``; None without any."""
         return self._beside("external.parquet", EXTERNAL_COLUMNS)
+
+    @cached_property
+    def explanations(self) -> pd.DataFrame | None:
+        """Explanation maps of some test images, columns ``EXPLANATION_COLUMNS``; None without any.
+
+        ``map`` holds uint8 [MAP_SIDE, MAP_SIDE] for the class ``answer``, ``picture`` a PNG, ``shuffled`` how
+        far the map resembles that of shuffled weights. Its attrs hold the ``layer`` and its ``side``.
+        """
+        return self._beside("explanations.parquet", EXPLANATION_COLUMNS)
 
     @cached_property
     def int8(self) -> pd.DataFrame | None:

@@ -54,7 +54,7 @@ def run(experiment: Experiment, options: Options | None = None) -> list[RunRecor
     """
     options = options or Options()
     _check_folder(Path(experiment.runs_dir))
-    asks = experiment.robustness or experiment.external_test
+    asks = experiment.robustness or experiment.explain or experiment.external_test
     if asks:
         from pipeline.inference import elsewhere  # imports torch
 

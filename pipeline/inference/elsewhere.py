@@ -1,6 +1,6 @@
-"""What a params file asks of whole runs beyond test: worse conditions, and images from elsewhere.
+"""What a params file asks of whole runs beyond test: worse conditions, maps, and images from elsewhere.
 
-Both are asked of networks that are trained already, and no choice is made by them; answers that are there
+All are asked of networks that are trained already, and no choice is made by them; answers that are there
 are kept.
 """
 
@@ -15,14 +15,18 @@ import pandas as pd
 from pipeline.errors import DataError, HeadstartError
 from pipeline.experiment import Experiment
 from pipeline.files import files_fingerprint
-from pipeline.record import CONDITIONS_VERSION, RunRecord
+from pipeline.record import CONDITIONS_VERSION, EXPLANATIONS_VERSION, RunRecord
 
 if TYPE_CHECKING:
     from pipeline.inference.predictor import Predictor
 
 
 def check(experiment: Experiment) -> None:
-    """Raise DataError for a folder of images from elsewhere that cannot be used: before any work."""
+    """Raise InputError for a folder that cannot be used or a package that is missing: before any work."""
+    if experiment.explain:
+        from pipeline.inference import explain
+
+        explain.check()
     if experiment.external_test:
         from pipeline.learn.data import sources
 
@@ -39,25 +43,29 @@ def ask(experiment: Experiment, records: Sequence[RunRecord]) -> None:
     fingerprint = external_fingerprint(folder, whole[0].classes) if folder and whole else ""
     for record in whole:
         conditions = experiment.robustness and not _has(record.conditions, "version", CONDITIONS_VERSION)
+        maps = experiment.explain and not _has(record.explanations, "version", EXPLANATIONS_VERSION)
         external = folder and not _has(record.external, "fingerprint", fingerprint)
-        if conditions or external:
-            _ask(record, conditions, folder if external else None, fingerprint)
+        if conditions or maps or external:
+            _ask(record, conditions, maps, folder if external else None, fingerprint)
 
 
 def _has(table: pd.DataFrame | None, key: str, value: object) -> bool:
     return table is not None and table.attrs.get(key) == value
 
 
-def _ask(record: RunRecord, conditions: bool, folder: str | None, fingerprint: str) -> None:
+def _ask(record: RunRecord, conditions: bool, maps: bool, folder: str | None, fingerprint: str) -> None:
     from pipeline.inference import conditions as worse
+    from pipeline.inference import explain
     from pipeline.inference.predictor import Predictor
 
-    what = ["under worse conditions"] * conditions + ([f"on {folder}"] if folder else [])
+    what = ["under worse conditions"] * conditions + ["for maps"] * maps + [f"on {folder}"] * bool(folder)
     print(f"{record.run_id}: asked {' and '.join(what)}", file=sys.stderr, flush=True)
     try:
         predictor = Predictor.of(record, likeness=False)
         if conditions:
             worse.write(record, predictor)
+        if maps:
+            explain.write(record, predictor)
         if folder:
             record.write_beside("external.parquet", _external(predictor, folder), fingerprint=fingerprint)
     except (HeadstartError, OSError) as error:

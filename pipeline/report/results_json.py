@@ -20,6 +20,7 @@ from pipeline.report.chapters import (
     contest,
     data_efficiency,
     elsewhere,
+    explanations,
     groups,
     recommendations,
     verdict,
@@ -81,11 +82,12 @@ def results(study: Study, engine: str) -> dict[str, Any]:
 
 
 def _asked_for(study: Study) -> dict[str, Any]:
-    """Return what only some studies have: groups, measured images, worse conditions, images elsewhere."""
+    """Return what only some studies have: groups, measured images, worse conditions, maps, other images."""
     found = {
         "groups": groups.facts(study),
         "conditions": conditions.results(study),
         "external_test": elsewhere.results(study),
+        "explanations": explanations.results(study),
     }
     measured: dict[str, Any] = {}
     if study.images is not None:

@@ -18,6 +18,7 @@ from pipeline.report.chapters import (
     data_efficiency,
     elsewhere,
     errors,
+    explanations,
     groups,
     images,
     labels,
@@ -41,8 +42,8 @@ from pipeline.report.words.sentence import Sentence
 
 CHAPTERS: tuple[ModuleType, ...] = (
     answer, images, groups, learning, accuracy, pretraining, classes, confusion, data_efficiency, contest,
-    errors, labels, slices, shortcuts, calibration, conditions, elsewhere, cost, tradeoffs, robustness,
-    limits, short, checked,
+    errors, explanations, labels, slices, shortcuts, calibration, conditions, elsewhere, cost, tradeoffs,
+    robustness, limits, short, checked,
 )  # fmt: skip
 
 __all__ = ["CHAPTERS", "models", "recipes", "recommendations", "reproduce", "sources", "tasks", "verdict"]

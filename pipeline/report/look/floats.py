@@ -32,8 +32,8 @@ KINDS = {"fig": "Figure", "tbl": "Table"}
 BODY = (
     "tbl-headline", "fig-samples", "fig-network", "tbl-recipe", "fig-curves", "fig-accuracy",
     "fig-efficiency", "fig-tuning", "fig-per-class", "fig-confusion", "tbl-errors", "fig-slices",
-    "fig-shortcuts", "fig-calibration", "fig-conditions", "tbl-elsewhere", "fig-pareto", "tbl-cost",
-    "tbl-tradeoffs",
+    "fig-shortcuts", "fig-explanations", "fig-calibration", "fig-conditions", "tbl-elsewhere",
+    "fig-pareto", "tbl-cost", "tbl-tradeoffs",
 )  # fmt: skip
 APPENDIX = (
     "tbl-tasks", "tbl-recommend", "fig-balance", "tbl-models", "tbl-layers", "fig-learning",
