@@ -56,7 +56,7 @@ def data_sets(experiment: Experiment) -> list[RunSettings]:
 
 
 WHICH_IMAGES = (
-    "dataset", "labels", "file_column", "label_column", "group", "val_fraction", "test_fraction",
+    "dataset", "name", "labels", "file_column", "label_column", "group", "val_fraction", "test_fraction",
     "split_seed", "max_train_images",
 )  # fmt: skip
 

@@ -51,6 +51,7 @@ class AppliesWhen:
 
 NEVER = AppliesWhen(lambda _: False)  # it says where a run reads and works, not what it learns
 GROUPED = AppliesWhen(lambda s: s.group is not None)
+HUGGINGFACE = AppliesWhen(lambda s: s.dataset == "huggingface")
 TABLE = AppliesWhen(lambda s: s.dataset == "table")
 OWN = AppliesWhen(lambda s: own_network(s.model))
 CUSTOM_CNN = AppliesWhen(lambda s: s.model == "custom_cnn")
@@ -86,7 +87,12 @@ class RunSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     # What to learn from
-    dataset: Name = Field("digits", description="cifar10, digits, image_folder, table, or a torchvision set")
+    dataset: Name = Field(
+        "digits", description="cifar10, digits, image_folder, table, huggingface, or a torchvision set"
+    )
+    name: Annotated[Name | None, HUGGINGFACE] = Field(
+        None, description="huggingface: a folder saved by the datasets library, or a name of the hub"
+    )
     data_dir: Annotated[Name, NEVER] = Field(
         "data", description="folder that holds the data, or receives the download"
     )

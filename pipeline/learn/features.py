@@ -36,6 +36,7 @@ VIEW_SEED = 0  # augmented views are the same for every seed: that is what makes
 # What says which images there are, in what split.
 DATA_SETTINGS = (
     "dataset",
+    "name",
     "labels",
     "file_column",
     "label_column",

@@ -78,3 +78,11 @@ def clean_name(name: str) -> str:
         return name
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+def numbers_first(label: str) -> tuple[float, str]:
+    """Return a key that sorts labels that are numbers as numbers, before all others."""
+    try:
+        return float(label), label
+    except ValueError:
+        return float("inf"), label

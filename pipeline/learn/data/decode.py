@@ -1,5 +1,6 @@
 """One image file, whatever its format, mode or damage, becomes a square of RGB bytes."""
 
+import importlib.util
 import logging
 import os
 from collections.abc import Iterable, Iterator
@@ -12,7 +13,8 @@ from warnings import catch_warnings, filterwarnings, simplefilter
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from pipeline.learn.data.unreadable import UnreadableError, why_unreadable
+from pipeline.learn.data import dicom
+from pipeline.learn.data.unreadable import UnreadableError, is_dicom, why_unreadable
 
 # Pillow warns from here on: a file of a few kilobytes may claim any size and take all memory.
 MAX_PIXELS = 89_478_485
@@ -119,10 +121,19 @@ def open_image(path: str | os.PathLike[str]) -> Image.Image:
     try:
         image = Image.open(path, formats=_formats())
     except UnidentifiedImageError:
+        if is_dicom(path) and importlib.util.find_spec("pydicom"):
+            return _dicom(path)
         raise UnreadableError(*why_unreadable(path)) from None
     if image.width * image.height > MAX_PIXELS:
         raise ValueError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
     return image
+
+
+def _dicom(path: str | os.PathLike[str]) -> Image.Image:
+    try:
+        return dicom.read(path)
+    except Exception:  # noqa: BLE001 (its readers fail in every possible way)
+        raise UnreadableError(*why_unreadable(path)) from None
 
 
 @cache

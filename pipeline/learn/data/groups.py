@@ -42,7 +42,7 @@ def _groups(contents: Contents, part: Part, group: str) -> list[str]:
         matches = [pattern.search(name) for name in part.files]
         found = ["" if m is None else (m.group(1) or "" if pattern.groups else m.group(0)) for m in matches]
         what = f"pattern {group!r}"
-    empty = [name for name, value in zip(part.files, found, strict=True) if not value]
+    empty = [part.name(position) for position, value in enumerate(found) if not value]
     if empty:
         raise DataError(
             f"{contents.place}: {what} gives {len(empty):,} of {len(found):,} images no group, the first "

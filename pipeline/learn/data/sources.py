@@ -21,6 +21,7 @@ from pipeline.learn.data.contents import Contents, Part, Source
 from pipeline.learn.data.decode import open_image, strict_pillow
 from pipeline.learn.data.folder import ImageFolder
 from pipeline.learn.data.groups import grouped
+from pipeline.learn.data.huggingface import HuggingFace
 from pipeline.learn.data.split import refuse_small_classes, resolved, split
 from pipeline.learn.data.store import LARGEST_NATIVE_SIDE, Store
 from pipeline.learn.data.table import Table
@@ -28,7 +29,7 @@ from pipeline.learn.data.unreadable import reason, refuse_too_many
 
 # What says which images are split, and how.
 SPLIT_SETTINGS = (
-    "dataset", "labels", "file_column", "label_column", "group", "val_fraction", "test_fraction",
+    "dataset", "name", "labels", "file_column", "label_column", "group", "val_fraction", "test_fraction",
     "split_seed", "max_train_images",
 )  # fmt: skip
 SAMPLED_FILES = 500
@@ -68,8 +69,12 @@ def source(settings: RunSettings) -> Source:
     name = settings.dataset
     if name == "table":
         return Table(settings.labels, settings.file_column, settings.label_column)
+    if name == "huggingface":
+        return HuggingFace(settings.name)
     if name not in SOURCES:
-        hint = did_you_mean(name, (*SOURCES, "table"), 3) or f" Known are {', '.join(SOURCES)}."
+        hint = (
+            did_you_mean(name, (*SOURCES, "table", "huggingface"), 3) or f" Known are {', '.join(SOURCES)}."
+        )
         raise DataError(
             f"dataset {name!r} is not known.{hint} For images of your own: image_folder or table."
         )
@@ -138,6 +143,7 @@ def _place(settings: RunSettings) -> _Place:
     return (
         settings.dataset,
         settings.data_dir,
+        settings.name,
         settings.group,
         *(table if settings.dataset == "table" else ()),
     )

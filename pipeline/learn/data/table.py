@@ -11,7 +11,7 @@ import pandas as pd
 
 from pipeline.errors import DataError, did_you_mean, one_line
 from pipeline.files import Files
-from pipeline.learn.data.contents import Contents, Part, clean_name
+from pipeline.learn.data.contents import Contents, Part, clean_name, numbers_first
 from pipeline.learn.data.decode import open_image
 from pipeline.learn.data.layout import TABLES, files_below, no_image, part_of
 from pipeline.record import METADATA
@@ -43,7 +43,7 @@ class Table:
         """
         root = Path(os.path.abspath(data_dir))  # noqa: PTH100 (links stay as they are)
         rows, notes = self._rows(data_dir, root)
-        classes = sorted(rows["label"].unique(), key=_numbers_first)
+        classes = sorted(rows["label"].unique(), key=numbers_first)
         named = [name for name in ("train", "val", "test") if (rows["split"] == name).any()]
         if "train" not in named:
             raise DataError(f"{data_dir}: {self.labels}: names no image for train; drop its split column.")
@@ -185,13 +185,6 @@ def _unnamed(root: Path, named: set[str]) -> list[str]:
     count = sum(1 for path in there if not no_image(path) and Path(path).as_posix() not in named)
     files = "1 file" if count == 1 else f"{count:,} files"
     return [f"{files} in the folder stand in no row of the table, and were left out."] if count else []
-
-
-def _numbers_first(label: str) -> tuple[float, str]:
-    try:
-        return float(label), label
-    except ValueError:
-        return float("inf"), label
 
 
 def _part(root: Path, classes: list[str], rows: pd.DataFrame) -> Part:

@@ -28,6 +28,8 @@ def _film(head: bytes) -> bool:
     return head[4:8] == b"ftyp" or head.startswith(b"\x1aE\xdf\xa3")
 
 
+DICOM = _behind(128, b"DICM")
+
 # What people find where they expect an image, and how they get to one; the first that fits counts.
 KINDS: tuple[tuple[str, str, Callable[[bytes], bool]], ...] = (
     ("is empty", "fetch it again", lambda head: not head),
@@ -50,7 +52,7 @@ KINDS: tuple[tuple[str, str, Callable[[bytes], bool]], ...] = (
         "run `pip install pillow-jxl-plugin`",
         _behind(0, b"\xff\x0a", b"\x00\x00\x00\x0cJXL "),
     ),
-    ("is a DICOM file", "export it as PNG, 16 bits deep", _behind(128, b"DICM")),
+    ("is a DICOM file", "export it as PNG, 16 bits deep, unless `pip install pydicom` is enough", DICOM),
     ("is a NumPy array", "save it as PNG or TIFF", _behind(0, b"\x93NUMPY")),
     ("is an SVG drawing", "export it as PNG", lambda head: b"<svg" in head),
     ("is a PDF document", "export its pages as PNG", _behind(0, b"%PDF")),
@@ -58,6 +60,12 @@ KINDS: tuple[tuple[str, str, Callable[[bytes], bool]], ...] = (
     ("is an HDF5 file", "save its images as PNG", _behind(0, b"\x89HDF")),
     ("is a NIfTI volume", "save its slices as PNG", _behind(344, b"n+1", b"ni1")),
 )  # fmt: skip
+
+
+def is_dicom(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is DICOM, by its first bytes."""
+    with open(path, "rb") as file:  # noqa: PTH123 (a Path for each of a million files costs seconds)
+        return DICOM(file.read(HEAD_BYTES))
 
 
 class UnreadableError(OSError):
