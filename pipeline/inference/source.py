@@ -105,6 +105,12 @@ def _whole(folder: Path) -> RunRecord:
         if not record.complete:
             raise InputError(f"{folder}: this run failed, so it has no network. Choose another.")
         record.verify("model.safetensors", "predictions.parquet")
+        answers = sum(str(name).startswith("probability_") for name in record.predictions)
+        if answers != len(record.classes):
+            raise InputError(
+                f"{folder}: damaged: its record names {len(record.classes)} classes, predictions.parquet "
+                f"{answers}. Delete it to have it run again."
+            )
         return record
     except RecordError as error:
         raise InputError(str(error)) from None
