@@ -328,6 +328,7 @@ class Experiment(BaseModel):
     practical_difference: float = 0.01  # of accuracy, a fraction: what is smaller does not matter
     baselines: bool = True  # whether the report shows them
     robustness: bool = False  # whether each network is asked under worse conditions too
+    logger: Literal["tensorboard", "mlflow"] | None = None  # who is told of whole runs
     explain: bool = False  # whether maps show where in test images something speaks for an answer
     external_test: str | None = None  # folder of images from elsewhere, one folder for each class
     path: str = ""
@@ -355,7 +356,7 @@ class Experiment(BaseModel):
 ENTRY_KEYS = ("train_sizes", "tune")  # of an entry of models, beside the settings of its runs
 EXPERIMENT_KEYS = (
     "title", "description", "author", "runs_dir", "practical_difference", "baselines", "robustness",
-    "explain", "external_test", "tuning", "tune", "seeds", "train_sizes", "models",
+    "explain", "logger", "external_test", "tuning", "tune", "seeds", "train_sizes", "models",
 )  # fmt: skip
 
 
@@ -378,6 +379,7 @@ def _experiment(path: Path, content: dict[str, Any]) -> Experiment:
         robustness=_switch(path, content, "robustness", False),
         explain=_switch(path, content, "explain", False),
         external_test=_external(path, content),
+        logger=_logger(path, content),
         path=str(path),
         runs=runs,
         tuning=tuning,
@@ -541,6 +543,13 @@ def _switch(path: Path, content: dict[str, Any], key: str, default: bool) -> boo
     if not isinstance(value, bool):
         raise SettingsError(f"{path}: {key} is {shown(value)}; it must be true or false.")
     return value
+
+
+def _logger(path: Path, content: dict[str, Any]) -> Literal["tensorboard", "mlflow"] | None:
+    value = content.get("logger")
+    if value not in (None, "tensorboard", "mlflow"):
+        raise SettingsError(f"{path}: logger is {shown(value)}; it must be tensorboard or mlflow.")
+    return value  # type: ignore[no-any-return]
 
 
 def _margin(path: Path, content: dict[str, Any]) -> float:

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline import gpus, limits, tuning
+from pipeline import gpus, limits, logger, tuning
 from pipeline.cleaning import note_study
 from pipeline.errors import InputError, RecordError, RunError
 from pipeline.experiment import Experiment
@@ -54,6 +54,7 @@ def run(experiment: Experiment, options: Options | None = None) -> list[RunRecor
     """
     options = options or Options()
     _check_folder(Path(experiment.runs_dir))
+    logger.check(experiment)
     asks = experiment.robustness or experiment.explain or experiment.external_test
     if asks:
         from pipeline.inference import elsewhere  # imports torch
@@ -62,6 +63,7 @@ def run(experiment: Experiment, options: Options | None = None) -> list[RunRecor
     made = _all_made(experiment, options)
     if asks:
         elsewhere.ask(experiment, made)
+    logger.log(experiment, made)
     return made
 
 
