@@ -24,9 +24,10 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-backgroun
 
 
 def counts(page: str) -> dict[str, int]:
-    """Return the words of the body and of its captions (tables and widgets left out), and all floats."""
+    """Return the words of the body and its captions (without tables, drawings, widgets), and all floats."""
     body, _, appendix = page.partition('id="appendix"')
-    said = page_says(page).partition("## Appendix")[0].partition("\n# ")[2]
+    drawn = re.sub(r'<ul class="(cards|blocks)\b.*?</ul>', "", page, flags=re.DOTALL)  # words in pictures
+    said = page_says(drawn).partition("## Appendix")[0].partition("\n# ")[2]
     prose = [line for line in said.splitlines() if not line.startswith(("|", "Picture:"))]
     titles = re.findall(r"<figcaption.*?</figcaption>|<p class=\"finding.*?</p>", body, re.DOTALL)
     return {

@@ -13,6 +13,7 @@ import pandas as pd
 
 from pipeline.experiment import RunSettings
 from pipeline.record import ModelInfo, RunRecord, SplitPredictions
+from pipeline.report import names
 from pipeline.report.evidence import calibration, costs, errors, interval, learning, scores
 from pipeline.report.evidence.calibration import Calibration, Coverage, Meaning
 from pipeline.report.evidence.costs import Cost
@@ -41,6 +42,11 @@ class Model:
     def name(self) -> str:
         """The network, as in params: custom_cnn, resnet18, ..."""
         return self.records[0].settings.model
+
+    @property
+    def network_name(self) -> str:
+        """The network as prose calls it: EfficientNet-Lite0, ..."""
+        return names.network(self.name)
 
     @property
     def mode(self) -> str:

@@ -1,11 +1,46 @@
 """Names for models: unique, and made for tables (labels), sentences (spoken) or ids (keys)."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
 from pipeline.experiment import RunSettings, own_network
 
 MODE_WORDS = {"scratch": "from scratch", "linear_probe": "linear probe", "fine_tune": "fine-tuned"}
+
+# How the literature spells names of networks: the first pattern that fits the whole name.
+SPELLINGS = (
+    (r"custom_cnn", "custom CNN"),
+    (r"(resnet|vgg|densenet)(\d+)", "{}-{}"),
+    (r"vgg(\d+)_bn", "VGG-{} with batch norm"),
+    (r"wide_resnet(\d+)_2", "Wide ResNet-{}-2"),
+    (r"(efficientnet)_(lite\d|b\d)", "{}-{}"),
+    (r"(efficientnet)_v2_([sml])", "{}V2-{}"),
+    (r"(mobilenet)_v2", "{}V2"),
+    (r"(mobilenet)_v3_(small|large)", "{}V3-{}"),
+    (r"(convnext)_(tiny|small|base|large)", "{}-{}"),
+    (r"(vit)_([blh])_(\d+)", "{}-{}/{}"),
+    (r"swin_([tsb])", "Swin-{}"),
+    (r"inception_v3", "Inception v3"),
+    (r"(alexnet|googlenet)", "{}"),
+)
+WORDS = {
+    "resnet": "ResNet", "vgg": "VGG", "densenet": "DenseNet", "efficientnet": "EfficientNet", "vit": "ViT",
+    "mobilenet": "MobileNet", "convnext": "ConvNeXt", "alexnet": "AlexNet", "googlenet": "GoogLeNet",
+}  # fmt: skip
+
+
+def network(name: str) -> str:
+    """Return a network's name as it is written in prose, as "EfficientNet-Lite0"; one not known as it is.
+
+    >>> network("resnet18"), network("efficientnet_lite0"), network("vit_b_16")
+    ('ResNet-18', 'EfficientNet-Lite0', 'ViT-B/16')
+    """
+    for pattern, spelling in SPELLINGS:
+        if found := re.fullmatch(pattern, name):
+            parts = [WORDS.get(part, part.capitalize()) for part in found.groups() if part]
+            return spelling.format(*parts)
+    return name
 
 
 def labels(models: Sequence[RunSettings]) -> list[str]:
@@ -14,7 +49,7 @@ def labels(models: Sequence[RunSettings]) -> list[str]:
 
 
 def spoken(models: Sequence[RunSettings]) -> list[str]:
-    """Return a unique name per model that reads well in a sentence, as "fine-tuned resnet18"."""
+    """Return a unique name per model that reads well in a sentence, as "fine-tuned ResNet-18"."""
     return _unique(_spoken, models)
 
 
@@ -32,8 +67,8 @@ def keys(models: Sequence[RunSettings]) -> list[str]:
 
 def _label(settings: RunSettings) -> str:
     if settings.model == "custom_cnn":
-        return settings.model
-    return f"{_network(settings)}, {MODE_WORDS[settings.mode]}"
+        return network(settings.model)
+    return f"{_written(settings)}, {MODE_WORDS[settings.mode]}"
 
 
 def _spoken(settings: RunSettings) -> str:
@@ -44,12 +79,16 @@ def _spoken(settings: RunSettings) -> str:
         "linear_probe": "the linear probe on {}",
         "fine_tune": "fine-tuned {}",
     }
-    return forms[settings.mode].format(_network(settings))
+    return forms[settings.mode].format(_written(settings))
 
 
 def _network(settings: RunSettings) -> str:
     """Return the class of a network of the user's own, and any other's name."""
     return settings.model.rpartition(":")[2] if own_network(settings.model) else settings.model
+
+
+def _written(settings: RunSettings) -> str:
+    return network(_network(settings))
 
 
 def _unique(name: Callable[[RunSettings], str], models: Sequence[RunSettings]) -> list[str]:

@@ -86,7 +86,7 @@ def test_rows_stand_by_accuracy_and_say_who_cannot_be_told_from_whom(three: list
     assert accuracies == sorted(accuracies, reverse=True)
     rows = cells(page(board(three)))[0][1:]
     names = [(row[1], row[2]) for row in rows]
-    assert names[2:] == [("ben", "custom_cnn"), ("anna", "custom_cnn")]
+    assert names[2:] == [("ben", "custom CNN"), ("anna", "custom CNN")]
     assert [row[6] for row in rows] == ["same runs as 2", "same runs as 1", "4", "3"]
 
 
@@ -102,8 +102,8 @@ def test_each_two_runs_are_tested_once_as_one_family(three: list[Path]) -> None:
 def test_settings_that_differ_stand_beside_each_model(three: list[Path]) -> None:
     rows = cells(page(board(three)))[0][1:]
     said = {(row[1], row[2]): row[7] for row in rows}
-    assert said["ben", "custom_cnn"] == "epochs 20"
-    assert said["anna", "custom_cnn"] == "epochs 10"
+    assert said["ben", "custom CNN"] == "epochs 20"
+    assert said["anna", "custom CNN"] == "epochs 10"
 
 
 def test_what_each_study_would_choose_is_bold(three: list[Path]) -> None:

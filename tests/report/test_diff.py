@@ -50,7 +50,7 @@ def test_the_same_test_images_are_tested_in_pairs(tmp_path: Path) -> None:
 
 def test_models_of_one_side_only_are_named(tmp_path: Path) -> None:
     found = changed(tmp_path)
-    assert (found.only_first, found.only_second) == (["resnet18, fine-tuned"], ["vgg16, linear probe"])
+    assert (found.only_first, found.only_second) == (["ResNet-18, fine-tuned"], ["VGG-16, linear probe"])
 
 
 def test_a_report_does_not_differ_from_itself(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_runs_that_both_sides_share_are_named_and_not_tested(tmp_path: Path) -> 
     assert found.models[0].test is None
     assert found.models[1].test is not None
     assert found.models[1].test.p_holm == found.models[1].test.p
-    assert "Better beyond noise: resnet18, fine-tuned. The same runs on both sides: 1." in markdown(found)
+    assert "Better beyond noise: ResNet-18, fine-tuned. The same runs on both sides: 1." in markdown(found)
 
 
 def test_other_runs_of_like_accuracy_are_within_noise(tmp_path: Path) -> None:
@@ -99,15 +99,15 @@ def test_markdown_becomes_a_table_and_a_list(tmp_path: Path) -> None:
     text = markdown(changed(tmp_path))
     page = pypandoc.convert_text(text, "html", format="gfm")
     assert page.count("<tr>") == 2
-    assert "epochs: 10 → 20 (custom_cnn)" in page
-    assert "Better beyond noise: custom_cnn." in page
+    assert "epochs: 10 → 20 (custom CNN)" in page
+    assert "Better beyond noise: custom CNN." in page
 
 
 def test_json_holds_unrounded_numbers(tmp_path: Path) -> None:
     found = json.loads(changed(tmp_path).to_json())
     assert found["models"][0]["test"]["p_holm"] < 0.01
     assert found["settings"][0] == {
-        "model": "custom_cnn",
+        "model": "custom CNN",
         "setting": "augmentation",
         "before": [],
         "after": ["flip"],

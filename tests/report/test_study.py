@@ -24,13 +24,13 @@ def test_models_stand_in_params_order_with_their_seeds(study_of: StudyOf) -> Non
 
 def test_labels_are_for_people_and_unique(study_of: StudyOf) -> None:
     assert [group.label for group in study_of("one_seed").models][:2] == [
-        "custom_cnn",
-        "resnet18, from scratch",
+        "custom CNN",
+        "ResNet-18, from scratch",
     ]
     twice = study_of("same_model_twice")
     assert [group.label for group in twice.models] == [
-        "custom_cnn (augmentation crop + flip, learning_rate 0.1)",
-        "custom_cnn (augmentation none, learning_rate 0.01)",
+        "custom CNN (augmentation crop + flip, learning_rate 0.1)",
+        "custom CNN (augmentation none, learning_rate 0.01)",
     ]
     assert [group.key for group in twice.models] == ["custom_cnn-scratch-1", "custom_cnn-scratch-2"]
 
@@ -67,7 +67,7 @@ def test_a_model_keeps_its_whole_seeds_when_one_failed(study_of: StudyOf) -> Non
     study = study_of("failed_run")
     assert [group.seeds for group in study.models] == [[0], [0]]
     assert [study.names[record.run_id] for record in study.failures] == [
-        "resnet18, fine-tuned", "efficientnet_lite0, fine-tuned"
+        "ResNet-18, fine-tuned", "EfficientNet-Lite0, fine-tuned"
     ]  # fmt: skip
 
 

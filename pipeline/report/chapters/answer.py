@@ -272,7 +272,7 @@ def _baseline(study: Study, found: Baseline) -> list[Cell]:
     """Set a simple answer apart from the models: no letter, in italics."""
     accuracy = found.accuracy
     return [
-        f"*no network trained: {name(found.name)}*",
+        f"*no network: {name(found.name)}*",
         f"{100 * accuracy.low:.1f}–{100 * accuracy.high:.1f}",
         percent(accuracy.value),
         percent(found.test.recall_macro if _balanced(study) else found.test.f1_macro),

@@ -15,7 +15,7 @@ from pipeline.report.look.table import NONE, Table, name, table
 from pipeline.report.look.theme import letters, two_lines
 from pipeline.report.model import Model
 from pipeline.report.study import Study
-from pipeline.report.words.english import opened, plural
+from pipeline.report.words.english import number_word, opened, plural
 from pipeline.report.words.numbers import percent, percent_range, points, signed
 from pipeline.report.words.phrases import each_or_span, of_one_seed, spoken_list
 from pipeline.report.words.sentence import Sentence
@@ -67,6 +67,8 @@ class Facts:
 
     def who(self, some: Sequence[Calibrated]) -> str:
         models, of = [one.model for one in some], [one.model for one in self.every]
+        if len(models) == len(of) > 2:
+            return f"All {number_word(len(of))} models"
         return opened(spoken_list(models, of=of)) if some else ""
 
 

@@ -172,7 +172,7 @@ def _pretraining(study: Study, found: Facts) -> Sentence | None:
     clean = found.found[warm.key].clean.value - found.found[cold.key].clean.value
     change = of_pair(found.kept, warm.key, cold.key)
     text = (
-        f"What pretrained weights give {warm.name} is {signed(clean)} points on the same images clean and "
+        f"What pretrained weights give {warm.network_name} is {signed(clean)} points on clean images and "
         f"{signed(there.difference)} under these conditions (95 % interval "
         f"{points_range(there.low, there.high)}): {_gain(change)}."
     )

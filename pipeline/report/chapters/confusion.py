@@ -186,8 +186,9 @@ def figure(study: Study) -> list[Figure]:
     for model, matrix in zip(shown, matrices, strict=True):
         drawing, axes = _square(_names_width(study.classes))
         draw_matrix(axes, matrix, names, most)
-        label = f"{letters(study)[model.key]}  {short(model.label, 30)}"
-        axes.set_title(label, color=theme.model_styles(study)[model.key].color)
+        label = f"{letters(study)[model.key]}  {short(model.label, 32)}"
+        left = -axes.get_position().x0 / axes.get_position().width  # a long name needs the drawing's width
+        axes.set_title(label, color=theme.model_styles(study)[model.key].color, loc="left", x=left, size=9)
         drawings.append(drawing)
     return drawings
 

@@ -16,6 +16,7 @@ from pipeline.report.look.paragraph import Words
 from pipeline.report.look.table import NONE, Table, name, table
 from pipeline.report.look.theme import letters
 from pipeline.report.model import Model
+from pipeline.report.names import network as written
 from pipeline.report.study import Study
 from pipeline.report.words.claims import mixed_in
 from pipeline.report.words.english import join, opened
@@ -213,8 +214,8 @@ def _frozen(found: Facts) -> Sentence | None:
     seconds = f"{duration(frozen.probe.value)} against {duration(frozen.tuned.value)}"
     mixed = f"; they differ in {join(frozen.mixed_in)} as well" if frozen.mixed_in else ""
     text = (
-        f"With its backbone frozen, {frozen.network} trained {times(frozen.ratio)} faster than fine-tuned "
-        f"({seconds}){mixed}."
+        f"With its backbone frozen, {written(frozen.network)} trained {times(frozen.ratio)} faster than "
+        f"fine-tuned ({seconds}){mixed}."
     )
     return Sentence(text, "cost.frozen", {"ratio": frozen.ratio}, ("tbl-cost",))
 

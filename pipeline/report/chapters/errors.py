@@ -138,10 +138,7 @@ def known(study: Study) -> list[Known]:
     if len(study.models) > 1:
         found += [Known(one.index, everyone) for one in study.missed_by_all[:MOST_OF_A_KIND]]
     surest = [
-        [
-            Known(one.index, f"a surest error of {marks[model.key]}")
-            for one in model.confident_mistakes(MOST_CARDS)
-        ]
+        [Known(one.index, f"{marks[model.key]}’s surest") for one in model.confident_mistakes(MOST_CARDS)]
         for model in shown_pair(study)
     ]
     found += [one for each in zip_longest(*surest) for one in each if one]

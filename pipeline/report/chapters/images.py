@@ -194,7 +194,7 @@ def _title(study: Study) -> str:
 
 @floats.figure(
     "fig-samples",
-    "Training images by label, of at most 20 classes; below, one image on its way into the network.",
+    "Training images by label; below, one image on its way into the network.",
     _title,
     why=_no_samples,
     wide=True,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pipeline.record import DatasetInfo
 from pipeline.report.look.paragraph import Points
 from pipeline.report.model import Model
+from pipeline.report.names import network
 from pipeline.report.study import Study
 from pipeline.report.words.english import join, number_word, opened, plural
 from pipeline.report.words.numbers import percent, points
@@ -190,7 +191,7 @@ def _recipes(found: Facts) -> Sentence:
     if found.several:
         text = (
             "Each model stands for one recipe, the settings in the params file; a better learning rate, "
-            "schedule or augmentation may move it, and nothing here shows that all were tuned equally well."
+            "schedule or augmentation may move it, and nothing shows that all were tuned equally well."
         )
     if found.searched and found.tuned_all:
         text = (
@@ -207,8 +208,9 @@ def _backbones(found: Facts) -> Sentence | None:
     if not tried or not others:
         return None
     text = (
-        f"Of pretrained networks only {join(tried)} {'was' if len(tried) == 1 else 'were'} tried; a stronger "
-        f"one, as {join(others, 'or')} (params/backbones.yaml), may change the answer."
+        f"Of pretrained networks only {join([network(name) for name in tried])} "
+        f"{'was' if len(tried) == 1 else 'were'} tried; a stronger one, as "
+        f"{join(others, 'or')} (params/backbones.yaml), may change the answer."
     )
     return Sentence(text, "limits.backbones", {"tried": tried, "untried": others})
 
@@ -231,7 +233,7 @@ def _one_data_set(found: Facts) -> Sentence | None:
     if found.dataset is None:
         return None
     text = (
-        f"All of this is one data set ({found.dataset.name}) and its own test images; images from another "
+        f"This is one data set ({found.dataset.name}) and its own test images; another "
         f"camera, place or time may give other figures{' and another ranking' if found.several else ''}."
     )
     return Sentence(text, "limits.one-data-set", {"dataset": found.dataset.name})

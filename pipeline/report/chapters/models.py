@@ -27,7 +27,9 @@ def introduction(study: Study) -> Markdown:
     models = study.models
     if not models:
         return Markdown("No network finished its training.")
-    names = list(dict.fromkeys("the custom CNN" if model.is_custom else model.name for model in models))
+    names = list(
+        dict.fromkeys("the custom CNN" if model.is_custom else model.network_name for model in models)
+    )
     networks = f"{number_word(len(names))} networks" if len(names) > 1 else "one network"
     ways = [words for mode, words in WAYS.items() if any(model.mode == mode for model in models)]
     how = f"trained {ways[0]}"

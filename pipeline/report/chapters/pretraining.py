@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pipeline.report.look.paragraph import Words
 from pipeline.report.model import Model
+from pipeline.report.names import network as network_name
 from pipeline.report.study import Study
 from pipeline.report.words.claims import Claim, claim
 from pipeline.report.words.phrases import at_size
@@ -57,7 +58,7 @@ def words(study: Study) -> Words:
 
 
 def _modes(network: Network) -> list[Sentence]:
-    it, sentences = network.name, []
+    it, sentences = network_name(network.name), []
     if network.tuned:
         way = f"Fine-tuned from its pretrained weights, {it} reaches"
         sentences.append(_against_scratch(network.tuned, way))
@@ -118,7 +119,7 @@ def _no_network(found: Facts) -> Sentence | None:
     else:
         text = (
             "The pretrained models and those from scratch are different networks, so architecture and "
-            f"pretraining are mixed in every comparison here; {pretrained[0].name} with mode scratch would "
-            "separate them."
+            f"pretraining are mixed in every comparison here; {pretrained[0].network_name} with mode scratch "
+            "would separate them."
         )
     return Sentence(text, "pretraining.unknown", {"networks": found.models})

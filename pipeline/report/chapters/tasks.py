@@ -63,7 +63,7 @@ def _family(model: Model) -> str:
 
 def _transfer(study: Study) -> Task:
     asked = "Transfer learning with several of VGG, Inception, ResNet"
-    names = list(dict.fromkeys(model.name for model in study.transfer))
+    names = list(dict.fromkeys(model.network_name for model in study.transfer))
     ran = {_family(model) for model in study.transfer} - {""}
     left = [EXAMPLES[family] for family in FAMILIES if family not in ran]
     lines = "; ".join(f"- {{model: {name}, mode: fine_tune}}" for name in left[: max(0, 2 - len(ran))])

@@ -110,7 +110,7 @@ def _accuracy(found: Facts) -> Sentence:
     said = found.claim
     text = f"Accuracy: {said.why_level}."
     if said.settled:
-        text = f"Accuracy: {said.size} more on test ({said.support})."
+        text = f"Accuracy: {said.ranked[0].spoken} gets {said.size} more on test ({said.support})."
     return _point(text, "accuracy", said.better, said.evidence, "tbl-tests")
 
 
@@ -121,7 +121,7 @@ def _data(found: Facts) -> Sentence | None:
         return None
     if said.first.train_images != said.second.train_images:
         return None
-    network, source = said.first.name, f"the same {images:,} training images"
+    network, source = said.first.network_name, f"the same {images:,} training images"
     size = f" and another {join(said.mixed_in)}" if said.mixed_in else ""
     start = f"Need of data: with its pretrained weights{size}, {network}"
     text = f"{start} is not shown to get more out of {source}: {said.why_level}."
@@ -153,7 +153,7 @@ def _speed(found: Facts) -> Sentence | None:
         known = spread_known(speed.first) and spread_known(speed.second)
         single = "" if known else f" ({once(speed.first, speed.second)})"
         text = (
-            f"Time to a given accuracy: it reaches {level} on val after {short} of training, "
+            f"Time to a given accuracy: {favours.spoken} reaches {level} on val after {short} of training, "
             f"{slow.spoken} after {long}{single}."
         )
     evidence = {
@@ -173,7 +173,9 @@ def _cost(found: Facts) -> Iterator[Sentence]:
     evidence = bill_evidence(first, second)
     for model, phrases in ((first, mine.less), (second, theirs.less)):
         if phrases:
-            yield _point(f"Cost: it {join(phrases)}.", "cost", model, evidence, "tbl-cost", "fig-pareto")
+            yield _point(
+                f"Cost: {model.spoken} {join(phrases)}.", "cost", model, evidence, "tbl-cost", "fig-pareto"
+            )
     if mine.same:
         verb = "is" if len(mine.same) == 1 else "are"
         yield _point(f"Cost: {join(mine.same)} {verb} about the same.", "cost", None, evidence, "tbl-cost")
@@ -191,8 +193,8 @@ def _confidence(found: Facts) -> Sentence:
     if honest is not None:
         other = next(model for model in found.pair if model is not honest)
         text = (
-            f"Honest confidence: its calibration error (ECE) is {error[honest]}, that of {other.spoken} "
-            f"{error[other]}, a difference beyond noise."
+            f"Honest confidence: the calibration error (ECE) of {honest.spoken} is {error[honest]}, that of "
+            f"{other.spoken} {error[other]}, a difference beyond noise."
         )
     else:
         each = ", ".join(f"{words} for {model.spoken}" for model, words in error.items())
@@ -212,7 +214,7 @@ def _classes(found: Facts) -> Iterator[Sentence]:
         won = [one for one in found.known if one.difference.value * sign > 0]
         if won:
             count = f"{number_word(len(won))} of {total}"
-            text = f"Single classes: ahead beyond noise in {count}, {_most(found, won)}."
+            text = f"Single classes: {model.spoken} is ahead beyond noise in {count}, {_most(found, won)}."
             ahead = [found.classes[one.target] for one in won]
             yield _point(text, "classes", model, {"ahead": ahead}, *references)
 
@@ -229,8 +231,8 @@ def _past(found: Facts) -> Sentence | None:
     if images is None or not first.pretrained or second.pretrained:
         return None
     text = (
-        f"A known past: all that it knows comes from {plural(images, 'training image')} that can be looked "
-        f"at; what {first.spoken} has seen before cannot."
+        f"A known past: all that {second.spoken} knows comes from {plural(images, 'training image')} that "
+        f"can be looked at; what {first.spoken} has seen before cannot."
     )
     return _point(text, "past", second, {"train_images": images}, "tbl-models")
 

@@ -11,7 +11,7 @@ from pipeline.report.look.theme import letters as letters_of
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 
-WIDTH, HEIGHT = 220, 20
+WIDTH, HEIGHT = 120, 20
 SHAPES = {
     "o": '<circle cx="{x}" cy="{y}" r="5.5"/>',
     "s": '<path d="M{x} {y}m-5-5h10v10h-10z"/>',
@@ -27,7 +27,8 @@ def chip(study: Study, model: Model, named: bool = False, more: str = "") -> Dra
     """Return a model's letter in its colour, and if ``named`` its name and ``more`` behind it."""
     letter, tone = letters_of(study)[model.key], tone_of(study, model)
     words = f"{short(model.label, 48)}{more}" if named else ""
-    page = f'<b class="chip" style="--tone:var(--m{tone})">{letter}</b>{f" {text(words)}" if named else ""}'
+    called = f' <span class="called">{text(words)}</span>' if named else ""
+    page = f'<b class="chip" style="--tone:var(--m{tone})">{letter}</b>{called}'
     paper = f"#chip({typst_string(letter)}, rgb({typst_string(MODEL_TONES[tone].light)}))"
     return Drawn(page, f"{paper} #{typst_string(words)}" if named else paper, f"{letter} {words}".strip())
 
@@ -48,4 +49,4 @@ def interval(study: Study, model: Model, score: Interval, low: float, high: floa
     sized = f'{box} width="{WIDTH}" height="{HEIGHT}"'
     svg = f'<svg xmlns="http://www.w3.org/2000/svg" {sized}>{axis}{line}{dot}</svg>'
     colored = svg.replace("currentColor", MODEL_TONES[tone].light)
-    return Drawn(page, f"#box({typst_picture(colored, words, '3.6cm')})", words)
+    return Drawn(page, f"#box({typst_picture(colored, words, '3cm')})", words)

@@ -89,7 +89,7 @@ def tiles(study: Study) -> Iterator[Tile]:
     recall = best.metrics.recall
     weakest = min((k for k, images in enumerate(best.metrics.support) if images), key=lambda k: recall[k])
     share = percent(float(recall[weakest]), 0)
-    yield Tile(f"{cut(study.classes[weakest], 14)} {share}", f"weakest class of {letters(study)[best.key]}")
+    yield Tile(f"{cut(study.classes[weakest], 14)}: {share}", f"weakest class of {letters(study)[best.key]}")
 
 
 def _both(values: list[str]) -> str:

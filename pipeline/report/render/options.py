@@ -36,6 +36,7 @@ PROJECT: Mapping[str, Any] = {
             "anchor-sections": (False,),
             "code-copy": (False,),
             "smooth-scroll": (False,),
+            "html-table-processing": ("none",),
         },
         "typst": {
             "toc": (False,),

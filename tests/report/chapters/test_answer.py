@@ -33,7 +33,7 @@ def test_transfer_wins(study_of: StudyOf) -> None:
     study = study_of("transfer_wins")
     text = said(study, "answer.accuracy.transfer")
     assert text.startswith(
-        "Start from a pretrained network: fine-tuned efficientnet_lite0 gets 90.0 % of the"
+        "Start from a pretrained network: fine-tuned EfficientNet-Lite0 gets 90.0 % of the"
     )
     assert "2,000 test images right (mean of three seeds), 10.0 points more than the custom CNN" in text
     assert "(95 % interval 8.9 to 11.1 points, p < 0.001)" in text
@@ -45,7 +45,7 @@ def test_scratch_wins(study_of: StudyOf) -> None:
     study = study_of("scratch_wins")
     text = said(study, "answer.accuracy.scratch")
     assert text.startswith("Train your own: the custom CNN gets 92.8 %")
-    assert "5.0 points more than fine-tuned resnet18" in text
+    assert "5.0 points more than fine-tuned ResNet-18" in text
     assert said(study, "answer.cost.winner").startswith("It is the cheaper choice as well")
 
 
@@ -72,7 +72,7 @@ def test_seeds_far_apart_leave_it_undecided(tmp_path: Path) -> None:
 def test_pretraining_may_hurt(tmp_path: Path) -> None:
     study = study_with(tmp_path, Made("resnet18", "scratch", 0.9), Made("resnet18", "fine_tune", 0.7))
     assert said(study, "answer.accuracy.scratch").startswith(
-        "Train your own: resnet18 from scratch gets 90.0 %"
+        "Train your own: ResNet-18 from scratch gets 90.0 %"
     )
     assert "20.0 points less than the 90.0 %" in said(study, "pretraining.fine_tune.loss")
     assert "with no difference of architecture mixed in" in said(study, "answer.pretraining.same-network")
@@ -91,7 +91,7 @@ def test_a_change_of_image_size_is_not_hidden_in_the_gain(tmp_path: Path) -> Non
 def test_the_best_from_scratch_speaks_for_that_side(tmp_path: Path) -> None:
     models = (Made(accuracy=0.6), Made("resnet18", "scratch", 0.9), Made("vgg16", "fine_tune", 0.8))
     text = said(study_with(tmp_path, *models), "answer.accuracy.scratch")
-    assert text.startswith("Train your own: resnet18 from scratch")
+    assert text.startswith("Train your own: ResNet-18 from scratch")
 
 
 @pytest.mark.parametrize("kind", ["transfer_wins", "two_classes", "hundred_classes"])
@@ -122,8 +122,8 @@ def test_headline_marks_the_best_on_val(study_of: StudyOf) -> None:
 def test_headline_shows_failed_models_in_their_place(study_of: StudyOf) -> None:
     rows = grid(answer.headline(study_of("failed_run")))[1:]
     assert [row[0] for row in rows] == [
-        "B resnet18, fine-tuned (1 of 2 runs failed)",
-        "A custom_cnn",
-        "efficientnet_lite0, fine-tuned",
+        "B ResNet-18, fine-tuned (1 of 2 runs failed)",
+        "A custom CNN",
+        "EfficientNet-Lite0, fine-tuned",
     ]
     assert rows[2][1] == "failed"

@@ -42,14 +42,14 @@ def test_results_hold_budget_and_best_val_score_after_each_trial(study: Study) -
 def test_ranking_that_hangs_on_the_budget_is_said_to(study: Study) -> None:
     assert said(study, "contest.ranking") == (
         "The ranking on val hangs on the budget: the custom CNN leads by the best score to expect only from "
-        "3 trials each on; with fewer, fine-tuned efficientnet_lite0 does or the two are level."
+        "3 trials each on; with fewer, fine-tuned EfficientNet-Lite0 does or the two are level."
     )
     assert "the custom CNN went from 59.0 % to 87.0 %" in said(study, "contest.gain")
     assert "each model made 4 trials of learning rate" in said(study, "contest.budget")
 
 
 def test_chapter_draws_and_lists_the_searches(study: Study) -> None:
-    assert with_words(contest.figure(study).content, "custom_cnn")
+    assert with_words(contest.figure(study).content, "custom CNN")
     _, *rows = grid(contest.searches(study))
     assert [row[1] for row in rows] == ["4", "4"]
     assert rows[0][-1] == "learning rate 0.003"
@@ -62,5 +62,5 @@ def test_nothing_of_it_is_told_without_tuning(study_of: StudyOf) -> None:
     assert contest.results(untuned) is None
     assert list(contest.words(untuned)) == []
     assert "content-hidden" in contest.opening(untuned).data
-    assert "nothing here shows that all were tuned equally well" in said(untuned, "limits.recipe")
+    assert "nothing shows that all were tuned equally well" in said(untuned, "limits.recipe")
     assert limits.facts(untuned).searched == []

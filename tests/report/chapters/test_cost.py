@@ -22,12 +22,12 @@ def test_energy_is_told_with_what_was_counted_where_it_was(tmp_path: Path, study
     assert "cost.energy" not in rules(study_of("one_seed"))
     two = (Made(energy_joules=7200.0), Made("resnet18", "fine_tune", 0.9, energy_joules=36000.0))
     assert said(study_with(tmp_path / "two", *two), "cost.energy") == (
-        "In energy, training took 2.0 Wh for the custom CNN and 10.0 Wh for fine-tuned resnet18, by the "
+        "In energy, training took 2.0 Wh for the custom CNN and 10.0 Wh for fine-tuned ResNet-18, by the "
         "counters of processor."
     )
     names = ("vgg11", "vgg13", "vgg16", "vgg19", "resnet18")
     five = [Made(name, "scratch", 0.8, energy_joules=3600.0 * (n + 1)) for n, name in enumerate(names)]
-    assert "training took from 1.0 Wh (vgg11 from scratch) to 5.0 Wh (resnet18 from scratch), by" in said(
+    assert "training took from 1.0 Wh (VGG-11 from scratch) to 5.0 Wh (ResNet-18 from scratch), by" in said(
         study_with(tmp_path / "five", *five), "cost.energy"
     )
 
@@ -80,4 +80,4 @@ def test_a_network_in_8_bits_is_told_of_once_it_was_exported(tmp_path: Path) -> 
     assert "takes 3.0 MB and 2.0 ms for one image, against 5.0 ms" in text
     assert f"gets {100 * (prediction == test.target).mean():.1f} %" in text
     assert "less than in 32 bits, beyond noise" in text
-    assert grid(cost.costs(study))[-1][1] == "resnet18, fine-tuned, in 8 bits"
+    assert grid(cost.costs(study))[-1][1] == "ResNet-18, fine-tuned, in 8 bits"

@@ -32,7 +32,7 @@ def study_of_curves(
 
 def test_only_runs_on_all_images_are_models_of_the_study(study_of: StudyOf) -> None:
     study = study_of("sizes")
-    assert [model.label for model in study.models] == ["custom_cnn", "efficientnet_lite0, fine-tuned"]
+    assert [model.label for model in study.models] == ["custom CNN", "EfficientNet-Lite0, fine-tuned"]
     assert all(record.settings.train_size is None for record in study.records)
     assert len(study.smaller) == 12
     assert {row[0][2:] for row in grid(answer.headline(study))[1:]} == set(study.names.values())
@@ -47,7 +47,7 @@ def test_crossing_is_found_between_the_sizes_around_it(study_of: StudyOf) -> Non
     assert not meeting["extrapolated"]
     about = data_efficiency.images_words(meeting["images"])
     text = said(study, "data_efficiency.crossover.found")
-    assert f"catches up with fine-tuned efficientnet_lite0 at about {about} training images" in text
+    assert f"catches up with fine-tuned EfficientNet-Lite0 at about {about} training images" in text
     assert f"below about {about} training images" in said(study, "answer.images")
     assert with_words(data_efficiency.figure(study).content, f"level at about {about}")
 
@@ -62,7 +62,7 @@ def test_results_hold_the_accuracy_of_each_size(study_of: StudyOf) -> None:
     assert curve["accuracy"][1] == pytest.approx(expected)
     for low, mean, high in zip(curve["low"], curve["accuracy"], curve["high"], strict=True):
         assert low < mean < high
-    assert runs[300, 0]["label"] == "custom_cnn, 300 images"
+    assert runs[300, 0]["label"] == "custom CNN, 300 images"
 
 
 def test_nothing_of_it_is_told_where_all_ran_on_all_images(study_of: StudyOf) -> None:

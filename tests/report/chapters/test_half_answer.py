@@ -34,7 +34,7 @@ def test_without_transfer_or_scratch_the_missing_side_is_named(study_of: StudyOf
 
 def test_a_side_that_failed_is_told_from_one_that_was_not_asked_for(tmp_path: Path) -> None:
     study = study_with(tmp_path, Made(), Made("resnet18", "fine_tune", failed_seeds=(0,)))
-    assert "everything that was to start from a pretrained network failed (fine-tuned resnet18)" in said(
+    assert "everything that was to start from a pretrained network failed (fine-tuned ResNet-18)" in said(
         study, "answer.one-side.missing"
     )
 

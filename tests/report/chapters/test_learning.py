@@ -25,8 +25,8 @@ def test_many_models_are_counted_and_a_few_are_named(tmp_path: Path, study_of: S
     many = [Made(name, "scratch", 0.8, learning="overfit") for name in ("resnet18", "vgg16", "vgg11")]
     many += [Made(name, "fine_tune", 0.95, learning="stopped") for name in ("resnet18", "vgg16")]
     text = said(study_with(tmp_path / "five", *many), "learning.overfitting")
-    assert text.startswith("resnet18 from scratch, vgg16 from scratch and vgg11 from scratch overfit: at")
-    assert "; fine-tuned resnet18" in text  # within the sentence, nothing is capitalised
+    assert text.startswith("ResNet-18 from scratch, VGG-16 from scratch and VGG-11 from scratch overfit: at")
+    assert "; fine-tuned ResNet-18" in text  # within the sentence, nothing is capitalised
     more = [*many, *(Made(name, "scratch", 0.8, learning="overfit") for name in ("vgg13", "vgg19"))]
     text = said(study_with(tmp_path / "seven", *more), "learning.overfitting")
     assert text.startswith("Five models overfit: at their best epochs they are 16.0 points better")

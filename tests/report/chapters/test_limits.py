@@ -14,9 +14,9 @@ from tests.report.conftest import StudyOf
 def test_failed_runs_are_named_with_their_reason(study_of: StudyOf) -> None:
     found = [s.text for s in verdict(study_of("failed_run"))["limits"] if s.rule == "limits.failed"]
     assert found == [
-        "Fine-tuned resnet18 stands on fewer runs than planned, since one of its two seeds failed: out of "
+        "Fine-tuned ResNet-18 stands on fewer runs than planned, since one of its two seeds failed: out of "
         "memory at batch size 128. Try a smaller batch_size.",
-        "Fine-tuned efficientnet_lite0 is missing from every comparison, since it failed: out of memory at "
+        "Fine-tuned EfficientNet-Lite0 is missing from every comparison, since it failed: out of memory at "
         "batch size 128. Try a smaller batch_size.",
     ]
 
@@ -36,7 +36,7 @@ def test_unequal_training_sets_are_a_limit(tmp_path: Path) -> None:
     sizes = {**record.details.dataset.split_sizes, "train": 50}  # type: ignore[union-attr]
     dataset = record.details.dataset.model_copy(update={"split_sizes": sizes})  # type: ignore[union-attr]
     object.__setattr__(record, "details", record.details.model_copy(update={"dataset": dataset}))
-    assert "fine-tuned resnet18 from 50, the custom CNN from 400" in said(study, "limits.unequal-data")
+    assert "fine-tuned ResNet-18 from 50, the custom CNN from 400" in said(study, "limits.unequal-data")
 
 
 def test_runs_of_unlike_torch_versions_are_a_limit(tmp_path: Path) -> None:
@@ -54,6 +54,6 @@ def test_strong_backbones_that_were_not_tried_are_named(tmp_path: Path) -> None:
     dino = Made("timm/vit_small_patch14_dinov2.lvd142m", "linear_probe")
     study = study_with(tmp_path, Made(), Made("resnet18", "fine_tune"), dino)
     assert said(study, "limits.backbones") == (
-        "Of pretrained networks only resnet18 and timm/vit_small_patch14_dinov2.lvd142m were tried; a "
+        "Of pretrained networks only ResNet-18 and timm/vit_small_patch14_dinov2.lvd142m were tried; a "
         "stronger one, as SigLIP, ConvNeXt or MobileNetV4 (params/backbones.yaml), may change the answer."
     )

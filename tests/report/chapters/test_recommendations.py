@@ -14,11 +14,11 @@ from tests.report.conftest import StudyOf
 def test_recommendations_answer_every_situation(study_of: StudyOf) -> None:
     found = {r.situation: r.choice for r in recommendations.recommendations(study_of("transfer_wins"))}
     assert found == {
-        "Accuracy above all": "fine-tuned efficientnet_lite0",
-        "As many images as here": "fine-tuned efficientnet_lite0",
-        "Little time to train": "the linear probe on resnet18",
+        "Accuracy above all": "fine-tuned EfficientNet-Lite0",
+        "As many images as here": "fine-tuned EfficientNet-Lite0",
+        "Little time to train": "the linear probe on ResNet-18",
         "A small device": "the custom CNN",
-        "No internet": "fine-tuned efficientnet_lite0",
+        "No internet": "fine-tuned EfficientNet-Lite0",
         "Must be accounted for": "the custom CNN",
     }
 
@@ -26,7 +26,7 @@ def test_recommendations_answer_every_situation(study_of: StudyOf) -> None:
 def test_a_cheap_model_that_hardly_learned_is_not_recommended(tmp_path: Path) -> None:
     study = study_with(tmp_path, Made(accuracy=0.2), Made("resnet18", "fine_tune", 0.9))
     found = {r.situation: r.choice for r in recommendations.recommendations(study)}
-    assert found["A small device"] == found["Little time to train"] == "fine-tuned resnet18"
+    assert found["A small device"] == found["Little time to train"] == "fine-tuned ResNet-18"
 
 
 def test_weights_that_are_downloaded_do_not_work_offline_at_first(study_of: StudyOf) -> None:

@@ -54,13 +54,15 @@ def test_a_lead_that_lives_on_near_duplicates_falls(tmp_path: Path) -> None:
         details = model.chosen.details.model_copy(update={"dataset": dataset})
         object.__setattr__(model.chosen, "details", details)
     assert (
-        "does not stand up to every way of counting: fine-tuned resnet18 is behind without the copies"
+        "does not stand up to every way of counting: fine-tuned ResNet-18 is behind without the copies"
         in text_of(study)
     )
 
 
 def test_a_tie_stays_level(study_of: StudyOf) -> None:
-    assert "neither fine-tuned resnet18 nor the custom CNN is better beyond noise" in text_of(study_of("tie"))
+    assert "neither fine-tuned ResNet-18 nor the custom CNN is better beyond noise" in text_of(
+        study_of("tie")
+    )
 
 
 def test_one_model_has_nothing_to_count_again(study_of: StudyOf) -> None:

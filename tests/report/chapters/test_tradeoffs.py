@@ -47,7 +47,7 @@ def test_energy_is_a_column_and_a_row_where_it_was_counted(tmp_path: Path) -> No
     assert header[-1] == "Energy"
     assert [row[-1] for row in rows] == [energy(36000), energy(7200)]  # the more accurate first
     weighed = {row[0]: row[1:] for row in grid(tradeoffs.beside(study))}
-    assert weighed["Energy to train"] == [energy(36000), energy(7200), "custom_cnn"]
+    assert weighed["Energy to train"] == [energy(36000), energy(7200), "custom CNN"]
 
 
 def favoured(sentences: Sequence[Sentence], topic: str) -> list[str | None]:
@@ -82,7 +82,7 @@ def test_transfer_has_accuracy_and_data_and_scratch_has_cost(study_of: StudyOf) 
     first, second = study.pair  # type: ignore[misc]
     found = points_of(study)
     assert favoured(found, "accuracy") == favoured(found, "data") == [first.key]
-    assert "resnet18 gets 14.0 points more out of the same 4,500 training images" in told(found, "data")
+    assert "ResNet-18 gets 14.0 points more out of the same 4,500 training images" in told(found, "data")
     assert favoured(found, "cost") == favoured(found, "past") == [second.key]
 
 

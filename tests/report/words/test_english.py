@@ -140,7 +140,7 @@ def test_control_characters_and_line_breaks_become_spaces() -> None:
         (english.join(["a", "b"], "or"), "a or b"),
         (english.join(["a", "b", "c"]), "a, b and c"),
         (english.opened("the custom CNN"), "The custom CNN"),
-        (english.opened("resnet18 from scratch"), "resnet18 from scratch"),
+        (english.opened("ResNet-18 from scratch"), "ResNet-18 from scratch"),
     ],
 )
 def test_numbers_and_words_read_well(found: str, expected: str) -> None:

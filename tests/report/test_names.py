@@ -1,0 +1,24 @@
+"""How networks are called in prose."""
+
+import pytest
+
+from pipeline.report.names import network
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("custom_cnn", "custom CNN"),
+        ("resnet18", "ResNet-18"),
+        ("vgg16_bn", "VGG-16 with batch norm"),
+        ("efficientnet_lite0", "EfficientNet-Lite0"),
+        ("efficientnet_v2_s", "EfficientNetV2-S"),
+        ("mobilenet_v3_small", "MobileNetV3-Small"),
+        ("vit_b_16", "ViT-B/16"),
+        ("swin_t", "Swin-T"),
+        ("timm/vit_small_patch14_dinov2.lvd142m", "timm/vit_small_patch14_dinov2.lvd142m"),
+        ("my_resnet18_net", "my_resnet18_net"),
+    ],
+)
+def test_networks_are_spelled_as_in_the_literature_where_they_are_known(key: str, name: str) -> None:
+    assert network(key) == name
