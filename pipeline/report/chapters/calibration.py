@@ -222,7 +222,8 @@ def _coverage(found: Facts) -> Sentence | None:
 
 
 KIND_WORDS = {
-    "over": "too sure by {}", "under": "too modest by {}", "uneven": "right on average only", "fair": "honest"
+    "over": "too sure by {}", "under": "too modest by {}",
+    "uneven": "off, without a known direction", "fair": "not shown to be off",
 }  # fmt: skip
 
 

@@ -155,14 +155,20 @@ def _title(study: Study) -> str:
         who, most = (first, ahead) if len(ahead) >= len(behind) else (second, behind)
         one = most[0]
         size = points(one.difference.value)
-        other = f", {second if who == first else first} in {len(behind or ahead)}" if ahead and behind else ""
+        second, fewer = (second, behind) if who == first else (first, ahead)
+        other = f", {second} in {len(fewer)}" if fewer else ""
         return (
             f"{who} is ahead in {len(most)} of {len(found.differences)} classes{other}, most in "
             f"“{short(found.classes[one.target], 24)}” by {size}"
         )
-    hardest = min(found.recall, key=lambda k: found.recall[k])
-    share = percent(found.recall[hardest], 0)
-    return f"“{short(found.classes[hardest], 40)}” is hardest: {share} of its images are recognised"
+    least = min(found.recall.values())
+    hardest = [k for k, recall in found.recall.items() if recall == least]
+    if len(hardest) > 1:
+        return (
+            f"{plural(len(hardest), 'class', 'classes')} are hardest: {percent(least, 0)} recognised in each"
+        )
+    it = short(found.classes[hardest[0]], 40)
+    return f"“{it}” is hardest: {percent(least, 0)} of its images are recognised"
 
 
 @floats.figure(

@@ -247,7 +247,8 @@ def _title(study: Study) -> str:
     found = facts(study)
     assert found is not None
     one = found.found[found.steadiest]
-    return f"{found.models[found.steadiest].label} loses least: {points(one.lost)} over all conditions"
+    loses = "loses least, as measured:" if len(found.found) > 1 else "loses"
+    return f"{found.models[found.steadiest].label} {loses} {points(one.lost)} over all conditions"
 
 
 @floats.figure(

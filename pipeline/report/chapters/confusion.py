@@ -149,7 +149,8 @@ def _title(study: Study) -> str:
         return f"{best} makes no error on the test images"
     pair = found.pairs[0]
     true, predicted = (short(found.classes[k], 24) for k in (pair.true, pair.predicted))
-    tied = f", as often as {number_word(len(found.pairs) - 1)} other pairs" if len(found.pairs) > 1 else ""
+    others = len(found.pairs) - 1
+    tied = f", as often as {number_word(others)} other pair{'s' if others > 1 else ''}" if others else ""
     return f"{best} errs most by taking “{true}” for “{predicted}”: {plural(pair.count, 'image')}{tied}"
 
 

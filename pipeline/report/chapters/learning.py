@@ -268,7 +268,7 @@ def _title(study: Study) -> str:
     for fit, words in FIT_WORDS.items():
         some = sorted(marks[one.model.key] for one in found.of(cast(Fit, fit)))
         if some:
-            parts.append(f"{join(some)}: {words}")
+            parts.append(f"{join(some)}: {words if len(some) == 1 else words.removesuffix('s')}")
     return "; ".join(parts)
 
 

@@ -117,7 +117,7 @@ def _repeated(study: Study) -> Task:
 def _title(study: Study) -> str:
     found = tasks(study)
     done = sum(task.state == DONE for task in found)
-    return f"Of {len(found)} points asked, {done} are done"
+    return f"Of {len(found)} points asked, {done} {'is' if done == 1 else 'are'} done"
 
 
 @floats.table(

@@ -254,9 +254,9 @@ def _title(study: Study) -> str:
     won = [sum(row[-1] == name(model.label) for row in rows) for model in (first, second)]
     marks = letters(study)
     return (
-        f"Of {number_word(len(rows))} things measured, {number_word(won[0])} speak for {marks[first.key]} "
-        f"and "
-        f"{number_word(won[1])} for {marks[second.key]}"
+        f"Of {number_word(len(rows))} things measured, {number_word(won[0])} "
+        f"{'speaks' if won[0] == 1 else 'speak'} for {marks[first.key]} and {number_word(won[1])} "
+        f"for {marks[second.key]}"
     )
 
 
