@@ -549,7 +549,7 @@ def _logger(path: Path, content: dict[str, Any]) -> Literal["tensorboard", "mlfl
     value = content.get("logger")
     if value not in (None, "tensorboard", "mlflow"):
         raise SettingsError(f"{path}: logger is {shown(value)}; it must be tensorboard or mlflow.")
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def _margin(path: Path, content: dict[str, Any]) -> float:
