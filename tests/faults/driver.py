@@ -7,6 +7,7 @@ the fork's process id and, when that has ended, with its exit status. The notebo
 run, without those that only draw.
 """
 
+import importlib
 import json
 import os
 import resource
@@ -17,8 +18,9 @@ from pathlib import Path
 
 from pipeline import job as jobs
 from pipeline.experiment import RunSettings
+from pipeline.forker import KERNEL, LEARNING
 from pipeline.job import Job
-from pipeline.learn import data, evaluate, gallery, models, speed, train  # noqa: F401
+from pipeline.learn import speed
 from pipeline.record import RUN_FOLDER_VARIABLE, Failure
 from pipeline.source import NOTEBOOK
 
@@ -28,6 +30,8 @@ FILE_OPERATIONS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "sh
 
 def main() -> None:
     """Serve one line after the other until standard input ends."""
+    for name in set(LEARNING) - set(KERNEL):  # what takes each fork seconds otherwise
+        importlib.import_module(name)
     speed.BUDGET_SECONDS = 0.0  # how fast a network answers is not what is compared
     for line in sys.stdin:
         process = os.fork()
