@@ -109,17 +109,6 @@ def test_all_evidence_can_be_drawn_from_every_kind_of_study(kind: str, study_of:
     assert len(study.tests) == len(study.models) * (len(study.models) - 1) // 2
 
 
-def test_nothing_of_the_report_imports_torch() -> None:
-    import subprocess
-    import sys
-
-    code = (
-        "import sys, pipeline.report.chapters, pipeline.report.results_json, pipeline.report.diff;"
-        "sys.exit(any(name in sys.modules for name in ('torch', 'torchvision', 'pipeline.learn')))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
 @pytest.mark.slow
 def test_evidence_of_eight_runs_on_ten_thousand_images_is_fast(tmp_path: Path) -> None:
     import time
