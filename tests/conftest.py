@@ -3,10 +3,13 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+
+from pipeline.forker import LEARNING, warm_kernels
 
 ROOT = Path(__file__).parent.parent
 # The files that take longest begin first, in this order, so that two workers end at about the same time.
@@ -57,6 +60,14 @@ def own_variables() -> Iterator[None]:
     for name in [name for name in os.environ if name.startswith("HEADSTART_")]:
         del os.environ[name]
     os.environ.update(before)
+
+
+@pytest.fixture(scope="module")
+def forked_runs() -> Iterator[None]:
+    """Fork all runs of a file's own process from one that has imported PyTorch once, not once a command."""
+    with warm_kernels(LEARNING), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.run.warm_kernels", lambda _: nullcontext())
+        yield
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """From a params file to whole runs: kept, tried again, taken up, never lost."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
+from pipeline.cli import main
 from pipeline.experiment import Experiment
 from pipeline.plan import PlannedRun, reasons
 from pipeline.record import RunRecord
@@ -22,6 +24,7 @@ from pipeline.run import Options, _is_missing, describe_failure, ensure, run
 from tests.conftest import ROOT, interruptible
 from tests.made_records import KINDS, write_experiment
 
+pytestmark = pytest.mark.usefixtures("forked_runs")
 TINY = """
 dataset: digits
 max_train_images: 200
@@ -42,7 +45,7 @@ def write(text: str, name: str = "tiny.yaml") -> Path:
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunRecord]:
+def tiny(forked_runs: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunRecord]:
     """A folder with one whole run in it, and that run."""
     folder = tmp_path_factory.mktemp("tiny")
     with pytest.MonkeyPatch.context() as patch:
@@ -136,14 +139,14 @@ def test_why_names_the_setting_that_changed(
 
 
 def test_damaged_run_is_run_again(tiny: tuple[Path, RunRecord], workplace: Path) -> None:
-    (first,) = run(Experiment.from_yaml(write(TINY)))
-    expected = first.split("test").probability
-    path = first.folder / "predictions.parquet"
+    shutil.copytree(tiny[0], workplace, dirs_exist_ok=True)
+    path = workplace / "runs" / tiny[1].run_id / "predictions.parquet"
     path.write_bytes(path.read_bytes()[:-20])
 
     (again,) = run(Experiment.from_yaml("tiny.yaml"))
 
-    np.testing.assert_array_equal(again.split("test").probability, expected)
+    assert again.run_id == tiny[1].run_id
+    np.testing.assert_array_equal(again.split("test").probability, tiny[1].split("test").probability)
 
 
 @pytest.mark.slow
@@ -201,16 +204,16 @@ def test_killed_run_leaves_no_process_and_goes_on_to_the_same_result(
     np.testing.assert_array_equal(record.history[unchanged], tiny[1].history[unchanged])
 
 
-def test_two_at_once_train_a_run_once(workplace: Path) -> None:
-    write(TINY.replace("epochs: 2", "epochs: 400"))  # still at work when the second comes
+def test_two_at_once_train_a_run_once(workplace: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write(TINY)
     with started(workplace) as first:
-        wait_for(workplace, "runs/.*.partial/settings.yaml")
-        with started(workplace) as second:
-            _, said = second.communicate(timeout=300)
-            first.communicate(timeout=300)
+        wait_for(workplace, "runs/.*.partial/settings.yaml")  # its notebook is about to start
+        second = main(["run", "tiny.yaml"])
+        first.communicate(timeout=300)
 
-    assert (first.returncode, second.returncode) == (0, 0)
-    assert b"another process works on it" in said or b"1 of 1 runs are whole" in said
+    assert (first.returncode, second) == (0, 0)
+    said = capfd.readouterr().err
+    assert "another process works on it" in said or "1 of 1 runs are whole" in said
     assert len(list((workplace / "runs").glob("custom_cnn*/record.json"))) == 1
     assert not list((workplace / "runs").glob(".*.partial"))
 
