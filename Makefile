@@ -2,6 +2,8 @@
 PARAMS ?= params/demo.yaml
 PYTHON ?= python3
 BIN := .venv/bin
+# Bytecode is kept also where the environment says otherwise: tests start some hundred Pythons.
+TESTING := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 
 .PHONY: report test test-slow lint bench bench-quick bench-verdict clean
 .DELETE_ON_ERROR:
@@ -10,10 +12,10 @@ report: .venv/installed
 	$(BIN)/headstart report $(PARAMS) $(OPTIONS)
 
 test: .venv/installed-dev .tools/installed
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" $(OPTIONS)
+	$(TESTING) $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" $(OPTIONS)
 
 test-slow: .venv/installed-dev .tools/installed
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow $(OPTIONS)
+	$(TESTING) $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow $(OPTIONS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
