@@ -267,22 +267,21 @@ def figure(study: Study) -> Figure:
     found, styles = facts(study), theme.model_styles(study)
     assert found is not None
     drawing = theme.figure(4.6)
-    charts = drawing.subplots(2, 3, sharex=True, sharey=True).flat
-    for axes, condition in zip(charts, CONDITIONS, strict=True):
+    charts = drawing.subplots(2, 3, sharex=True, sharey=True)
+    for axes, condition in zip(charts.flat, CONDITIONS, strict=True):
         for key, one in found.found.items():
-            _draw_line(axes, one, condition, styles[key], found.models[key].label)
+            _draw_line(axes, one, condition, styles[key])
         axes.set(title=SPOKEN[condition][0].upper() + SPOKEN[condition][1:])
         axes.set_xticks([0, 1, 2, 3], ["clean", "1", "2", "3"])
         axes.grid(axis="y")
         theme.percent(axes.yaxis)
-    handles, labels = charts[0].get_legend_handles_labels()
-    drawing.legend(handles, labels, loc="outside lower center", ncols=2)
+    theme.legend(drawing, study, list(found.models.values()))
     drawing.supxlabel("strength", size=10, color=theme.MUTED.light)
     drawing.supylabel("test accuracy", size=10, color=theme.MUTED.light)
     return drawing
 
 
-def _draw_line(axes: Axes, one: Endurance, condition: str, style: theme.ModelStyle, label: str) -> None:
+def _draw_line(axes: Axes, one: Endurance, condition: str, style: theme.ModelStyle) -> None:
     scores = (one.clean, *one.by_condition[condition])
     places = np.arange(len(scores))
     axes.fill_between(
@@ -294,7 +293,6 @@ def _draw_line(axes: Axes, one: Endurance, condition: str, style: theme.ModelSty
         color=style.color,
         marker=style.marker,
         ms=4,
-        label=theme.short(label, 40),
     )
 
 

@@ -22,7 +22,7 @@ from pipeline.report.words.sentence import Sentence
 
 REFERENCES = ("fig-explanations",)
 NOT_ASKED = "No maps were made; explain: true in the params file does."
-EACH = 4  # images shown of a kind
+EACH = 3  # images shown of a kind
 LEAST = 5  # images of a kind, before a median of them is said
 HARDLY = 0.5  # a median rank correlation from which shuffled weights hardly change a map
 SIDE = 96  # pixels of a picture
@@ -166,8 +166,8 @@ def _title(study: Study) -> str:
 
 @floats.figure(
     "fig-explanations",
-    "Each image as it is, then under the maps of the two models: bright where it speaks for that model's "
-    "answer. Spread evenly, not chosen for looks.",
+    "Each image, then under both models' maps, in the order of the lines below: bright where it speaks for "
+    "that answer. Spread evenly, not chosen.",
     _title,
     why_empty,
     alternative="Test images, each beside itself under the maps of two models.",
@@ -183,7 +183,7 @@ def figure(study: Study) -> Drawn:
         if len(rows)
         for place in np.unique(np.linspace(0, len(rows) - 1, min(EACH, len(rows))).round().astype(int))
     ]
-    return cards(shown, columns=4)
+    return cards(shown, columns=3)
 
 
 def _card(study: Study, found: Facts, row: int, kind: Kind) -> Card:
