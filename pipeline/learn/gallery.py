@@ -2,6 +2,7 @@
 
 # No result depends on this module: it is no part of a run's identity.
 
+import inspect
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
@@ -11,6 +12,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import torch
+from IPython.display import Code
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -19,9 +21,10 @@ from sklearn.metrics import ConfusionMatrixDisplay
 from torch import Tensor
 
 from pipeline import fonts
-from pipeline.experiment import RunSettings
+from pipeline.experiment import RunSettings, own_network
 from pipeline.learn.data.augment import augment, generator
 from pipeline.learn.data.images import ImageData, Split
+from pipeline.learn.models import own
 from pipeline.record import GALLERY_COLUMNS, SplitPredictions
 
 THUMB_SIDE = 64
@@ -201,6 +204,12 @@ def show_curves(history: pd.DataFrame) -> Figure:
 
 
 @plain
+def show_code(settings: RunSettings, *functions: Callable[..., object]) -> Code:
+    """Return the file of a network of the user's own, if it is one, and the functions, as they ran."""
+    texts = [own.source(settings)] if own_network(settings.model) else []
+    return Code("\n\n".join([*texts, *map(inspect.getsource, functions)]), language="python")
+
+
 def show_confusion(predictions: Mapping[str, SplitPredictions], classes: Sequence[str]) -> Figure:
     """Draw the confusion matrix of test: rows are true classes, columns answers."""
     split = predictions["test"]

@@ -107,7 +107,10 @@ def _differences(models: Sequence[RunSettings]) -> list[str]:
     shared = [name for name in used[0] if all(name in one for one in used)]
     own = [name for name in shared if name not in ("model", "mode", "seed")]
     differing = [name for name in own if len({repr(one[name]) for one in used}) > 1]
-    return [", ".join(f"{name} {_shown(one[name])}" for name in differing) for one in used]
+    words = [[f"{name} {_shown(one[name])}" for name in differing] for one in used]
+    if len({settings.model for settings in models}) > 1:  # classes of one name in several files
+        words = [[s.model.rpartition(":")[0], *rest] for s, rest in zip(models, words, strict=True)]
+    return [", ".join(one) for one in words]
 
 
 def _shown(value: object) -> str:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from pipeline.experiment import RunSettings
+from pipeline.report import names
 from pipeline.report.names import network
 
 
@@ -22,3 +24,17 @@ from pipeline.report.names import network
 )
 def test_networks_are_spelled_as_in_the_literature_where_they_are_known(key: str, name: str) -> None:
     assert network(key) == name
+
+
+def test_classes_of_one_name_in_two_files_are_told_by_their_files() -> None:
+    models = [
+        RunSettings(model="nets/anna.py:Net"),
+        RunSettings(model="nets/ben.py:Net", learning_rate=0.3),
+        RunSettings(model="nets/example.py:ExampleNet"),
+    ]
+
+    first, second, third = names.labels(models)
+    assert first.startswith("Net, from scratch (nets/anna.py")
+    assert second.startswith("Net, from scratch (nets/ben.py, learning_rate 0.3")
+    assert third == "ExampleNet, from scratch"
+    assert len(set(names.spoken(models))) == len(set(names.keys(models))) == 3

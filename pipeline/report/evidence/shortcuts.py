@@ -30,6 +30,7 @@ TOLD = {
 }
 LIGHT = ("brightness", "level_01", "level_05", "level_50", "level_95", "level_99")
 FOLDS, MOST_BINS, LEAST_A_BIN = 5, 24, 10
+SHARED = 1 + FOLDS / (FOLDS - 1)  # times the variance: folds learn from the same images (Nadeau, Bengio 2003)
 LEAST = 10  # images of a class that is asked about
 MOST = 6000  # images that are looked at
 SEED = 20190202
@@ -60,9 +61,14 @@ def shortcuts(images: pd.DataFrame, classes: list[str], grouped: bool = False) -
         some = some.sample(MOST, random_state=SEED)
     groups = some["group"].to_numpy(str) if grouped else None
     target = some["target"].to_numpy()
-    asked = {name: one for name, values in properties(some).items() if (one := _asked(values))}
-    answers = {name: out_of_fold(*one, target, groups) for name, one in asked.items()}
-    found = [_measured(name, answers[name], target, groups, classes) for name in answers]
+    found, images_asked = [], []
+    for name, values in properties(some).items():
+        rows = _comparable(values[:, 0], target) if name == "file_number" else np.arange(len(some))
+        if (one := _asked(values[rows])) is not None:
+            of_rows = None if groups is None else groups[rows]
+            answers = out_of_fold(*one, target[rows], of_rows)
+            found.append(_measured(name, answers, target[rows], of_rows, classes))
+            images_asked.append(len(rows))
     p = holm(np.array([measured[3] for measured in found])) if found else np.array([])
     return [
         Shortcut(
@@ -74,9 +80,11 @@ def shortcuts(images: pd.DataFrame, classes: list[str], grouped: bool = False) -
             auc,
             low,
             corrected < ALPHA and low > TOLD[name],
-            len(some),
+            count,
         )
-        for (name, accuracy, chance, _, told, auc, low), corrected in zip(found, p, strict=True)
+        for (name, accuracy, chance, _, told, auc, low), corrected, count in zip(
+            found, p, images_asked, strict=True
+        )
     ]
 
 
@@ -96,6 +104,21 @@ def properties(images: pd.DataFrame) -> Mapping[str, np.ndarray]:
         "file_type": types[:, None].astype(float),
         "file_number": images[["file_number"]].to_numpy(float),
     }
+
+
+def _comparable(numbers: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return the rows whose numbers can be compared between classes.
+
+    Where files are numbered anew in each class, high numbers tell no more than that a class is large: then
+    only numbers that all classes reach are asked about.
+    """
+    every = np.arange(len(numbers))
+    pairs = np.unique(np.column_stack([numbers, target]), axis=0)
+    if len(np.unique(pairs[:, 0])) == len(pairs):  # no number stands in two classes
+        return every
+    highest = min(numbers[target == k].max() for k in np.unique(target))
+    rows = np.flatnonzero(numbers <= highest)
+    return rows if np.unique(target[rows], return_counts=True)[1].min() >= LEAST else every
 
 
 def _asked(values: np.ndarray) -> tuple[np.ndarray, int] | None:
@@ -151,7 +174,8 @@ def _measured(
     weighted = right * (len(target) / len(present) / counts[codes])
     scores = Scores.of(weighted[None], groups)
     accuracy, chance = float(weighted.mean()), 1 / len(present)
-    deviation = float(np.sqrt(max(scores.mean.var(), chance * (1 - chance) * 0.25) / len(scores.mean)))
+    variance = SHARED * max(scores.mean.var(), chance * (1 - chance) * 0.25)
+    deviation = float(np.sqrt(variance / len(scores.mean)))
     p = float(ndtr((chance - accuracy) / deviation))
     areas = [_area(answers[:, k], codes == k) for k in range(len(present))]
     best = int(np.argmax(areas))

@@ -53,7 +53,10 @@ def _sources(records: Iterable[RunRecord]) -> Iterator[dict[str, str]]:
     for record in records:
         network = record.details.model
         if network is not None and network.source is not None:
-            found[Path(record.settings.model.rpartition(":")[0]).name] = network.source
+            path = Path(record.settings.model.rpartition(":")[0])
+            same = found.setdefault(path.name, network.source) == network.source
+            if not same:  # two students' files may have one name in two folders
+                found["-".join(path.parts[-2:])] = network.source
     for name, text in found.items():
         code = base64.b64encode(text.encode()).decode()
         yield {
