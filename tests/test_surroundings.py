@@ -12,8 +12,10 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from pipeline import surroundings
+from pipeline.experiment import Experiment
 from pipeline.forker import warm_kernels
 from pipeline.kernel import own_kernel
+from pipeline.plan import plan
 from pipeline.surroundings import own_environment
 from tests.conftest import ROOT
 
@@ -101,6 +103,7 @@ def test_packages_installed_for_the_user_alone_are_found(monkeypatch: pytest.Mon
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_streams_do_not_end_a_command(workplace: Path, closed: str) -> None:
     Path("x.yaml").write_text("models: [custom_cnn]", encoding="utf-8")
+    plan(Experiment.from_yaml("x.yaml"))  # what it takes PyTorch to find out is kept for the command
     command = f"exec {sys.executable} -m pipeline why x.yaml {closed}"
     done = subprocess.run(
         ["sh", "-c", command], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=False
@@ -111,7 +114,7 @@ def test_closed_streams_do_not_end_a_command(workplace: Path, closed: str) -> No
 
 
 def test_names_that_the_output_cannot_hold_do_not_end_a_command(workplace: Path) -> None:
-    Path("研究.yaml").write_text("models: [{model: 研究}]", encoding="utf-8")
+    Path("研究.yaml").write_text("models: [{model: custom_cnn, 研究: 1}]", encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", "why", "研究.yaml"],
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "cp1252"},
@@ -120,4 +123,4 @@ def test_names_that_the_output_cannot_hold_do_not_end_a_command(workplace: Path)
     )
 
     assert done.returncode == 2
-    assert b"headstart: unknown model '\\u7814\\u7a76'" in done.stderr
+    assert b"headstart: \\u7814\\u7a76.yaml: models[0]: unknown key '\\u7814\\u7a76'" in done.stderr
