@@ -168,7 +168,7 @@ def test_each_entry_searches_what_it_has() -> None:
 
 
 @pytest.mark.slow
-def test_real_search_trains_its_trials_and_then_the_chosen_settings() -> None:
+def test_real_search_trains_its_trials_and_then_the_chosen_settings(forked_runs: None) -> None:
     text = PARAMS.replace("trials: 4", "trials: 2").replace("seeds: [3, 4]", "seeds: [3]")
     records = run(experiment(text.replace("epochs: 4", "epochs: 2\nthreads: 1")))
     assert [(record.settings.trial, record.complete) for record in records] == [
