@@ -203,13 +203,13 @@ def show_curves(history: pd.DataFrame) -> Figure:
     return figure
 
 
-@plain
 def show_code(settings: RunSettings, *functions: Callable[..., object]) -> Code:
     """Return the file of a network of the user's own, if it is one, and the functions, as they ran."""
     texts = [own.source(settings)] if own_network(settings.model) else []
     return Code("\n\n".join([*texts, *map(inspect.getsource, functions)]), language="python")
 
 
+@plain
 def show_confusion(predictions: Mapping[str, SplitPredictions], classes: Sequence[str]) -> Figure:
     """Draw the confusion matrix of test: rows are true classes, columns answers."""
     split = predictions["test"]
