@@ -222,6 +222,12 @@ class Study:
             raise LookupError("A comparison takes two models.")
         return self.pair
 
+    @property
+    def ran_both_ways(self) -> bool:
+        """Whether a network ran with and without pretrained weights, however little it learned."""
+        pretrained = {model.name for model in self.transfer}
+        return any(model.name in pretrained for model in self.scratch)
+
     @cached_property
     def three_ways(self) -> dict[str, dict[str, Model]]:
         """For each network that ran in several modes: mode → the best such model on val."""

@@ -28,6 +28,7 @@ class Facts:
     images: str  # as "2,000 test images"
     rivals: Mapping[str, Sequence[Model]]  # key of each of the two → the models that it is the best of
     modes: Mapping[str, str]  # key of each model → its mode
+    ran_both_ways: bool  # whether a network ran with and without weights, even if it learned nothing
     others: Standing  # of the one ahead of the two to the rest of the other side
     worse: Sequence[Model]  # pretrained models that do worse than the best from scratch
     unlearned: Sequence[Model]  # models that were not shown to have learned anything
@@ -50,6 +51,7 @@ def facts(study: Study) -> Facts | None:
             transfer.key: [model for model in study.learned if model.pretrained],
         },
         modes={model.key: model.mode for model in study.models},
+        ran_both_ways=study.ran_both_ways,
         others=Standing(ahead, [claim(study, ahead, other) for other in rest]),
         worse=[model for model in study.transfer if claim(study, model, own).outcome == "loss"],
         unlearned=study.unlearned,
@@ -148,8 +150,10 @@ def _pretraining(found: Facts) -> Sentence:
             if found.claim.settled
             else "Whether pretraining itself helped"
         )
+        did = "is shown to have learned" if found.ran_both_ways else "ran"
         text = (
-            f"{question} these runs cannot say: no network ran both with and without its pretrained weights."
+            f"{question} these runs cannot say: no network {did} both with and without its pretrained "
+            "weights."
         )
         return Sentence(text, "answer.pretraining.unknown", {"modes": found.modes})
     if said == found.claim:

@@ -30,12 +30,14 @@ class Facts:
 
     networks: Sequence[Network]
     models: Sequence[Model]
+    ran_both_ways: bool
 
 
 def facts(study: Study) -> Facts:
     """Return what is known of each network in its modes."""
     ways = study.three_ways.items()
-    return Facts([_network(study, name, modes) for name, modes in ways], study.models)
+    networks = [_network(study, name, modes) for name, modes in ways]
+    return Facts(networks, study.models, study.ran_both_ways)
 
 
 def _network(study: Study, name: str, ways: Mapping[str, Model]) -> Network:
@@ -115,6 +117,11 @@ def _no_network(found: Facts) -> Sentence | None:
         text = (
             "No run starts from scratch, so what the pretrained weights give cannot be told from what the "
             "architecture gives."
+        )
+    elif found.ran_both_ways:
+        text = (
+            "No network is shown to have learned anything both with and without its pretrained weights, so "
+            "what they give cannot be told."
         )
     else:
         text = (

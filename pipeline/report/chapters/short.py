@@ -186,7 +186,8 @@ def _mixed_in(study: Study) -> Sentence | None:
 def _not_separated(study: Study) -> Sentence | None:
     if not study.best_scratch or not study.best_transfer or same_network(study):
         return None
-    text = "Pretraining or architecture: not separated, no network ran both ways."
+    did = "learned" if study.ran_both_ways else "ran"
+    text = f"Pretraining or architecture: not separated, no network {did} both ways."
     return _caveat(text, "not-separated", {"modes": {model.key: model.mode for model in study.models}})
 
 
