@@ -107,7 +107,7 @@ def test_two_measurements_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     found = speed.in_turn([lambda: done.append("one"), lambda: done.append("many")], tiny.CPU)
     assert all(sum(seconds) >= 0.02 for seconds in found)
     turns = sum(a != b for a, b in itertools.pairwise(done))
-    assert turns >= speed.ROUNDS
+    assert turns >= speed.LEAST  # of ROUNDS: a slow repetition spends the share of several
 
 
 def test_batches_shrink_as_images_grow() -> None:

@@ -113,6 +113,8 @@ def _comparable(numbers: np.ndarray, target: np.ndarray) -> np.ndarray:
     only numbers that all classes reach are asked about.
     """
     every = np.arange(len(numbers))
+    if not np.isfinite(numbers).all():  # files without numbers, or no files
+        return every
     pairs = np.unique(np.column_stack([numbers, target]), axis=0)
     if len(np.unique(pairs[:, 0])) == len(pairs):  # no number stands in two classes
         return every

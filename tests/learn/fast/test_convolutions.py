@@ -161,13 +161,13 @@ def test_network_keeps_its_parameters_and_what_is_no_plain_convolution() -> None
     assert network(torch.randn(1, 3, 9, 9)).shape == (1, 4, 5, 5)
 
 
-def test_networks_are_prepared_where_bf16_runs_on_a_cpu() -> None:
+def test_networks_are_prepared_on_a_cpu() -> None:
     bf16 = tiny.Hardware(torch.device("cpu"), "bf16", threads=1, channels_last=True)
 
     assert type(bf16.place(nn.Sequential(nn.Conv2d(3, 4, 3)))[0]) is convolutions.Conv2d  # type: ignore[index]
     placed = bf16.place(nn.Sequential(nn.Conv2d(3, 4, 3)))[0]  # type: ignore[index]
     assert placed.amx == device.has_amx()
-    assert type(tiny.CPU.place(nn.Sequential(nn.Conv2d(3, 4, 3)))[0]) is nn.Conv2d  # type: ignore[index]
+    assert type(tiny.CPU.place(nn.Sequential(nn.Conv2d(3, 4, 3)))[0]) is convolutions.Conv2d  # type: ignore[index]
 
 
 @pytest.mark.parametrize("side", [8, 9])

@@ -53,7 +53,7 @@ def test_accuracies_are_those_of_the_predictions_best_first(study_of: StudyOf) -
     shown = [text.get_text() for text in axes.texts]
     ranked = accuracy.grouped(study)
     assert shown == [f"{100 * expected[study.models.index(model)]:.1f}" for model in ranked]
-    assert axes.get_yticklabels()[0].get_text() == "efficientnet_lite0\nfine-tuned  E"
+    assert axes.get_yticklabels()[0].get_text() == "EfficientNet-Lite0\nfine-tuned  E"
 
 
 def test_the_modes_of_one_network_stand_together(study_of: StudyOf) -> None:
