@@ -6,11 +6,13 @@ and start from a file of ``weights``. Naming such a file in a params file runs t
 """
 
 import hashlib
+import importlib.machinery
 import importlib.util
 import inspect
 import os
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,14 @@ if TYPE_CHECKING:
 FORBIDDEN = "HEADSTART_NO_USER_CODE"
 REPLACED = "head"  # the attribute that is the last linear layer
 CHECKED_IMAGES = 2
+
+
+class _AsItStands(importlib.machinery.SourceFileLoader):
+    """Reads the text alone: bytecode kept beside it may be of another text of the same second and length."""
+
+    def path_stats(self, path: str) -> Mapping[str, Any]:
+        """Know no time, so that bytecode is neither read nor written."""
+        raise OSError(f"{path}: is read anew")
 
 
 def source(settings: RunSettings) -> str:
@@ -62,7 +72,10 @@ def load(settings: RunSettings) -> type:
             "the option out if you trust the file."
         )
     path, name = _file(settings), class_name(settings)
-    spec = importlib.util.spec_from_file_location(f"own_{source_hash(settings)[:12]}", path)
+    module_name = f"own_{source_hash(settings)[:12]}"
+    spec = importlib.util.spec_from_file_location(
+        module_name, path, loader=_AsItStands(module_name, str(path))
+    )
     if spec is None or spec.loader is None:
         raise ModelError(f"{path}: is no Python file.")
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses look there
