@@ -47,6 +47,16 @@ def test_model_that_does_not_beat_one_is_named(study: Study) -> None:
     )
 
 
+def test_first_screen_warns_where_the_best_does_not_beat_one(study: Study, tmp_path: Path) -> None:
+    assert "short.caveat.simple-answer" not in rules(study)
+
+    data = replace(DATA, baselines={WEAK: 0.4, STRONG: 0.95})
+    weaker = Study.from_records(*write_experiment(tmp_path, "made", data, MODELS))
+    assert said(weaker, "short.caveat.simple-answer") == (
+        "B is not shown to beat nearest neighbours of frozen features (95.0 %)."
+    )
+
+
 def test_baselines_may_be_left_out(tmp_path: Path) -> None:
     without = made(tmp_path, baselines=False)
     assert len(grid(shown("tbl-headline", without))) == 3

@@ -119,8 +119,8 @@ def failed(study: Study) -> Iterator[Sentence]:
 def caveats(study: Study) -> list[Sentence]:
     """Return what to know before relying on the verdict, at most four, the gravest first."""
     rules: tuple[Rule, ...] = (
-        _not_all, _unlearned, _leak, _commonest, _mixed_in, _not_separated, _one_seed, _small_gain,
-        _small_input, _unfinished, _one_pretrained, _one_data_set,
+        _simple_answer, _not_all, _unlearned, _leak, _commonest, _mixed_in, _not_separated, _one_seed,
+        _small_gain, _small_input, _unfinished, _one_pretrained, _one_data_set,
     )  # fmt: skip
     found = [said for rule in rules if (said := rule(study))] if study.models else []
     return found[:MOST_CAVEATS]
@@ -135,6 +135,17 @@ def _unlearned(study: Study) -> Sentence | None:
         return None
     marks = join([letters(study)[model.key] for model in study.unlearned])
     return _caveat(f"Not shown to have learned anything: {marks}.", "unlearned", {"models": study.unlearned})
+
+
+def _simple_answer(study: Study) -> Sentence | None:
+    """Name the best answer without a network that the best on val is not shown to beat."""
+    rivals = [rival for model, rival in study.below_baselines if model is study.best]
+    if study.best is None or not rivals:
+        return None
+    rival = max(rivals, key=lambda one: one.correct.mean())
+    share = float(rival.correct.mean())
+    text = f"{letters(study)[study.best.key]} is not shown to beat {rival.name} ({percent(share)})."
+    return _caveat(text, "simple-answer", {"rival": rival.name, "accuracy": share}, "tbl-headline")
 
 
 def _not_all(study: Study) -> Sentence | None:
