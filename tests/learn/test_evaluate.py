@@ -3,6 +3,7 @@
 import itertools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -102,12 +103,15 @@ def test_latency_and_throughput_are_measured_apart() -> None:
 
 
 def test_two_measurements_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speed, "BUDGET_SECONDS", 0.02)
+    ticks = itertools.count()
+    clock = SimpleNamespace(perf_counter=lambda: next(ticks) / 1024)  # a repetition takes one tick
+    monkeypatch.setattr(speed, "time", clock)
+    monkeypatch.setattr(speed, "BUDGET_SECONDS", 20 / 1024)
     done: list[str] = []
     found = speed.in_turn([lambda: done.append("one"), lambda: done.append("many")], tiny.CPU)
-    assert all(sum(seconds) >= 0.02 for seconds in found)
+    assert all(sum(seconds) >= 20 / 1024 for seconds in found)
     turns = sum(a != b for a, b in itertools.pairwise(done))
-    assert turns >= speed.LEAST  # of ROUNDS: a slow repetition spends the share of several
+    assert turns >= speed.ROUNDS
 
 
 def test_batches_shrink_as_images_grow() -> None:
