@@ -169,7 +169,9 @@ def dataset_info(data: MadeData) -> DatasetInfo:
         class_counts=counts,
         native_size=[32, 32],
         split_note="val: 10 % of train, stratified, seed 0; test: as published",
-        near_duplicates=list(range(0, 3 * data.near_duplicates, 3)),
+        near_duplicates=list(range(0, data.test, 3 if 3 * data.near_duplicates <= data.test else 1))[
+            : data.near_duplicates
+        ],
         near_duplicates_note="found by comparing 64-bit perceptual hashes of train and test",
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.record import Copies, Duplicates
+from pipeline.report import page
 from pipeline.report.chapters import accuracy, images, short
 from pipeline.report.chapters.recommendations import NOT_SETTLED, recommendations
 from pipeline.report.look.paragraph import Words
@@ -27,6 +29,7 @@ MORE: dict[str, tuple[MadeData, tuple[Made, ...]]] = {
                       (replace(SCRATCH, accuracy=0.21), replace(TUNED, accuracy=0.2))),
     "one_side_at_chance": (FEW, (replace(SCRATCH, accuracy=0.1), TUNED)),
     "leak_by_copies": (replace(FEW, near_duplicates=200), (SCRATCH, TUNED)),
+    "every_image_copied": (replace(FEW, near_duplicates=400), (SCRATCH, TUNED)),
     "ten_seeds": (FEW, tuple(replace(made, seeds=tuple(range(10))) for made in (SCRATCH, TUNED))),
     "24_test_images": (replace(FEW, test=24), (SCRATCH, TUNED)),
     "300_classes": (replace(FEW, train=900, val=600, test=900, classes=THREE_HUNDRED),
@@ -174,6 +177,13 @@ def test_what_sets_an_answer_in_doubt_stands_in_the_answer(read: Any) -> None:
     assert mixed[0].evidence["differs"] == ["image size"]
     probe = next(s for s in every_sentence(read("probe_below_scratch")) if s.rule.startswith("answer.acc"))
     assert probe.rule == "answer.accuracy.scratch"
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *MORE])
+def test_first_screen_is_made_of_every_study(kind: str, read: Any) -> None:
+    study = read(kind)
+    said = page.handout.opening(study).data + page.handout.closing(study).data
+    assert all(sentence.text.removesuffix(".") in unescape(said) for sentence in short.caveats(study))
 
 
 @pytest.mark.parametrize("kind", [*KINDS, *MORE])

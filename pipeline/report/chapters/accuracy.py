@@ -25,6 +25,8 @@ from pipeline.report.words.sentence import Sentence
 
 F1_APART = 0.02  # macro F1 this far from accuracy is worth a sentence
 
+TOLD = ("fig-accuracy", "tbl-headline")  # beside these sentences
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -68,11 +70,21 @@ def _f1_differs(model: Model) -> bool:
 
 
 def words(study: Study) -> Words:
+    """Say how accurate the models are: simple answers first, then the scores."""
+    return Words(study, [*baseline_words(study), *score_words(study)])
+
+
+def baseline_words(study: Study) -> Words:
+    """Name the models that do not beat a simple answer."""
+    found = facts(study)
+    return Words(study, [_below_baselines(found)] if found else [], TOLD)
+
+
+def score_words(study: Study) -> Words:
     """Say how accurate the models are: chance first, range, leader, ties, luck, macro F1, seeds."""
     found = facts(study)
-    say = (_chance, _below_baselines, _range, _leader, _ties, _trained_again, _macro_f1, _seeds)
-    told = ("fig-accuracy", "tbl-headline")
-    return Words(study, [one(found) for one in say] if found else [], told)
+    say = (_chance, _range, _leader, _ties, _trained_again, _macro_f1, _seeds)
+    return Words(study, [one(found) for one in say] if found else [], TOLD)
 
 
 def _range(found: Facts) -> Sentence:

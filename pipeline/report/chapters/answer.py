@@ -16,7 +16,7 @@ from pipeline.report.words.numbers import data_size, duration, latency, percent,
 from pipeline.report.words.phrases import at_size, averaged, spoken_list, test_images
 from pipeline.report.words.prices import bill, bill_evidence, open_bill
 from pipeline.report.words.sentence import Sentence
-from pipeline.report.words.warnings import small_input, warnings
+from pipeline.report.words.warnings import leak, one_class, shortcut, small_input
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,50 @@ def facts(study: Study) -> Facts | None:
 
 def words(study: Study) -> Words:
     """Answer the report's question, or say why these runs cannot; then what a reader must know beside it."""
-    found = facts(study)
-    if found is None or not study.learned:
-        return Words(study, [*half_answer.sentences(study), *warnings(study)])
-    said = [_accuracy(found), _cost(found), _pretraining(found), *data_efficiency.in_short(study)]
-    beside = [_mixed_in(found), small_input(found.claim.first), _unlearned(found), *warnings(study)]
-    return Words(study, [*said, *beside])
+    beside = [cost_words, images_words, mixed_in_words, input_words, leak_words]
+    return Words(study, [*accuracy_words(study), *(one for say in beside for one in say(study))])
+
+
+def _whole(study: Study) -> Facts | None:
+    """Return the facts of an answer that both sides of the question give."""
+    return facts(study) if study.learned else None
+
+
+def accuracy_words(study: Study) -> Words:
+    """Say which is more accurate, what pretraining gave, and what else to know of those scores."""
+    found = _whole(study)
+    said = half_answer.sentences(study)
+    if found is not None:
+        said = [_accuracy(found), _pretraining(found), _unlearned(found)]
+    return Words(study, [*said, one_class(study), shortcut(study)])
+
+
+def cost_words(study: Study) -> Words:
+    """Say what either side costs."""
+    found = _whole(study)
+    return Words(study, [_cost(found)] if found else [])
+
+
+def images_words(study: Study) -> Words:
+    """Say in short from how many images on the two sides are level."""
+    return Words(study, data_efficiency.in_short(study) if _whole(study) else [])
+
+
+def mixed_in_words(study: Study) -> Words:
+    """Name what else differs between the two sides."""
+    found = _whole(study)
+    return Words(study, [_mixed_in(found)] if found else [])
+
+
+def input_words(study: Study) -> Words:
+    """Warn where the pretrained network sees smaller images than its weights did."""
+    found = _whole(study)
+    return Words(study, [small_input(found.claim.first)] if found else [])
+
+
+def leak_words(study: Study) -> Words:
+    """Warn of images that stand in two parts of the data."""
+    return Words(study, [leak(study)])
 
 
 def _accuracy(found: Facts) -> Sentence:

@@ -82,21 +82,21 @@ def facts(study: Study) -> Facts | None:
 
 
 def words(study: Study) -> Words:
-    """Say what probabilities are worth."""
-    return Words(study, [*gap_words(study), *coverage_words(study)])
+    """Say what probabilities are worth, and what one temperature mends."""
+    return Words(study, [*confidence_words(study), *temperature_words(study)])
 
 
-def gap_words(study: Study) -> Words:
-    """Say whose confidence can be believed, and what one temperature mends."""
+def confidence_words(study: Study) -> Words:
+    """Say whose confidence can be believed, and what is gained by leaving out the doubtful images."""
     found = facts(study)
-    sentences = [*_gaps(found), _meaning(found), _scaling(found)] if found else []
-    return Words(study, sentences, told=["fig-calibration"])
+    sentences = [*_gaps(found), _meaning(found), _coverage(found)] if found else []
+    return Words(study, sentences)
 
 
-def coverage_words(study: Study) -> Words:
-    """Say what is gained by leaving out the doubtful images."""
+def temperature_words(study: Study) -> Words:
+    """Say what one temperature per model does to its probabilities."""
     found = facts(study)
-    return Words(study, [_coverage(found)] if found else [], told=["fig-calibration"])
+    return Words(study, [_scaling(found)] if found else [])
 
 
 def _gaps(found: Facts) -> list[Sentence]:

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.record import CONDITIONS
 from pipeline.report.evidence.conditions import Endurance, of_pair
 from pipeline.report.evidence.tests import Comparison
-from pipeline.report.look import floats, section, theme
+from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
 from pipeline.report.look.table import Table, bold, name, table
 from pipeline.report.model import Model
@@ -63,16 +62,6 @@ def facts(study: Study) -> Facts | None:
         return None
     models = {key: study.model(key) for key in asked.found}
     return Facts(models, asked.found, asked.worse, asked.kept, asked.images)
-
-
-def opening(study: Study) -> Markdown:
-    """Begin the section, which is shown where networks were asked."""
-    return section.opening(facts(study) is not None)
-
-
-def closing(study: Study) -> Markdown:
-    """End the section."""
-    return section.closing(facts(study) is not None)
 
 
 def words(study: Study) -> Words:

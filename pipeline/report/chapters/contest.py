@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -13,7 +12,7 @@ from pipeline.experiment import SEARCHED
 from pipeline.ranges import Tuning
 from pipeline.record import RunRecord
 from pipeline.report.evidence.tuning import Standing, expected_best, lead_from, standings
-from pipeline.report.look import floats, section, theme
+from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
 from pipeline.report.look.table import NONE, Table, name, table
 from pipeline.report.look.theme import letters
@@ -59,16 +58,6 @@ def facts(study: Study) -> Facts | None:
         study.experiment.tuning,
         standings(scores) if len(scores) > 1 else [],
     )
-
-
-def opening(study: Study) -> Markdown:
-    """Begin the section, which is shown where a model was tuned."""
-    return section.opening(bool(study.tuned))
-
-
-def closing(study: Study) -> Markdown:
-    """End the section."""
-    return section.closing(bool(study.tuned))
 
 
 def words(study: Study) -> Words:

@@ -47,6 +47,9 @@ def _times(found: Interval, factor: float) -> Interval:
     return Interval(found.value * factor, found.low * factor, found.high * factor)
 
 
+TOLD = ("fig-pareto", "tbl-cost")  # beside these sentences
+
+
 @dataclass(frozen=True)
 class Frozen:
     """The first network that trained faster frozen than fine-tuned."""
@@ -148,10 +151,20 @@ def _frozen_backbone(study: Study) -> Frozen | None:
 
 def words(study: Study) -> Words:
     """Say what the models cost."""
+    return Words(study, [*frozen_words(study), *price_words(study)])
+
+
+def frozen_words(study: Study) -> Words:
+    """Say what a frozen backbone saves."""
     found = facts(study)
-    say = (_training, _inference, _size, _frozen, _front, _energy)
-    said = [*(one(found) for one in say), *map(_in_8_bits, found.small)] if found else []
-    return Words(study, said, told=("fig-pareto", "tbl-cost"))
+    return Words(study, [_frozen(found)] if found else [], TOLD)
+
+
+def price_words(study: Study) -> Words:
+    """Say what training, answering, memory and energy cost, and which models are no bargain."""
+    found = facts(study)
+    say = (_training, _inference, _size, _front, _energy)
+    return Words(study, [*(one(found) for one in say), *map(_in_8_bits, found.small)] if found else [], TOLD)
 
 
 def _in_8_bits(small: Small) -> Sentence:

@@ -5,14 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from IPython.display import Markdown
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.experiment import MOST_PASSES
 from pipeline.report.evidence.crossover import Images, crossover, images_to_reach, worth
 from pipeline.report.evidence.data_efficiency import LEVEL, REACH, Efficiency
-from pipeline.report.look import floats, section, theme
+from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
 from pipeline.report.look.table import NONE, Table, name, table
 from pipeline.report.look.theme import letters
@@ -69,16 +68,6 @@ def facts(study: Study) -> Facts | None:
         return found
     meeting = crossover(found.curve(pair[0]), found.curve(pair[1]), study.margin)
     return replace(found, meeting=meeting)
-
-
-def opening(study: Study) -> Markdown:
-    """Begin the section, which is shown where a model ran at several sizes."""
-    return section.opening(bool(study.efficiencies))
-
-
-def closing(study: Study) -> Markdown:
-    """End the section."""
-    return section.closing(bool(study.efficiencies))
 
 
 def words(study: Study) -> Words:

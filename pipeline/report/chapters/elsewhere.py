@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from IPython.display import Markdown
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from pipeline.report.evidence.interval import Interval, Score, accuracy
 from pipeline.report.evidence.tests import Comparison, compare
-from pipeline.report.look import floats, section
+from pipeline.report.look import floats
 from pipeline.report.look.paragraph import Words
 from pipeline.report.look.table import Table, name, table
 from pipeline.report.model import Model
@@ -67,16 +66,6 @@ def _change(there: np.ndarray, model: Model, target: np.ndarray) -> Interval:
     n, m = there.shape[1], here.shape[1]
     low, high = confint_proportions_2indep(a * n, n, b * m, m, method="newcomb", compare="diff")
     return Interval(a - b, float(low), float(high))
-
-
-def opening(study: Study) -> Markdown:
-    """Begin the section, which is shown where networks were asked."""
-    return section.opening(facts(study) is not None)
-
-
-def closing(study: Study) -> Markdown:
-    """End the section."""
-    return section.closing(facts(study) is not None)
 
 
 def words(study: Study) -> Words:

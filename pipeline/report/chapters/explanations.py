@@ -6,11 +6,10 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from IPython.display import Markdown
 from PIL import Image
 
 from pipeline.report.evidence.explanations import Explained, Kind, explained
-from pipeline.report.look import floats, section
+from pipeline.report.look import floats
 from pipeline.report.look.cards import BAD, MUTED, Card, Line, cards
 from pipeline.report.look.paragraph import Words
 from pipeline.report.look.table import Drawn
@@ -53,16 +52,6 @@ def facts(study: Study) -> Facts | None:
         return None
     found = explained(*study.pair)
     return Facts(*study.pair, found) if found else None
-
-
-def opening(study: Study) -> Markdown:
-    """Begin the section, which is shown where maps were made."""
-    return section.opening(facts(study) is not None)
-
-
-def closing(study: Study) -> Markdown:
-    """End the section."""
-    return section.closing(facts(study) is not None)
 
 
 def words(study: Study) -> Words:

@@ -74,6 +74,11 @@ def facts(study: Study) -> Facts:
 
 
 def words(study: Study) -> Words:
+    """Say how the models learned, and by what an epoch was kept."""
+    return Words(study, [*curve_words(study), *epoch_words(study)])
+
+
+def curve_words(study: Study) -> Words:
     """Say how the models learned, a sentence per way of learning that occurs."""
     found = facts(study)
     models = len(found.learners)
@@ -82,11 +87,16 @@ def words(study: Study) -> Words:
         _unfinished(found.of("unfinished"), models),
         _underfitting(found.of("underfitting")),
         _balanced(found.of("balanced"), models),
-        _stopping([one for one in found.learners if one.curve.stopped_early], models),
         _of_the_head([one for one in found.learners if one.model.mode == "fine_tune"]),
-        _kept(found.learners),
     ]
     return Words(study, sentences, told=REFERENCES)
+
+
+def epoch_words(study: Study) -> Words:
+    """Say which models stopped before their last epoch, and by what each kept its epoch."""
+    learners = facts(study).learners
+    early = [one for one in learners if one.curve.stopped_early]
+    return Words(study, [_stopping(early, len(learners)), _kept(learners)], told=REFERENCES)
 
 
 def seed_words(study: Study) -> Markdown:

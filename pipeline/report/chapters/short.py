@@ -116,14 +116,14 @@ def failed(study: Study) -> Iterator[Sentence]:
     )
 
 
-def caveats(study: Study) -> list[Sentence]:
+def caveats(study: Study) -> Words:
     """Return what to know before relying on the verdict, at most four, the gravest first."""
     rules: tuple[Rule, ...] = (
         _simple_answer, _not_all, _unlearned, _leak, _commonest, _mixed_in, _not_separated, _one_seed,
         _small_gain, _small_input, _unfinished, _one_pretrained, _one_data_set,
     )  # fmt: skip
     found = [said for rule in rules if (said := rule(study))] if study.models else []
-    return found[:MOST_CAVEATS]
+    return Words(study, found[:MOST_CAVEATS])
 
 
 def _caveat(text: str, topic: str, evidence: object, *references: str) -> Sentence:

@@ -93,11 +93,33 @@ def _speeds(first: Model, second: Model) -> Speed | None:
 
 def words(study: Study) -> Words:
     """Weigh the report's two models against each other; nothing for fewer than two."""
+    return Words(study, [*case_words(study), *saving_words(study), *past_words(study)])
+
+
+def _weighed(study: Study) -> Facts | None:
+    """Return the facts of two models that both learned."""
     found = facts(study)
-    if found is None or set(found.pair) & set(study.unlearned):
+    return None if found is None or set(found.pair) & set(study.unlearned) else found
+
+
+def case_words(study: Study) -> Words:
+    """Say which of the two fits whom: by accuracy, cost, confidence and class."""
+    found = _weighed(study)
+    if found is None:
         return Words(study, [])
-    points_ = [_accuracy(found), _data(found), _speed(found), *_cost(found), _confidence(found)]
-    return Words(study, [*points_, *_classes(found), _past(found)])
+    return Words(study, [_accuracy(found), *_cost(found), _confidence(found), *_classes(found)])
+
+
+def saving_words(study: Study) -> Words:
+    """Say what pretrained weights save: images, and time to a given accuracy."""
+    found = _weighed(study)
+    return Words(study, [_data(found), _speed(found)] if found else [])
+
+
+def past_words(study: Study) -> Words:
+    """Say what comes along with weights that others made."""
+    found = _weighed(study)
+    return Words(study, [_past(found)] if found else [])
 
 
 def _point(

@@ -28,17 +28,6 @@ class Words:
     def __iter__(self) -> Iterator[Sentence]:
         return iter(self.sentences)
 
-    def only(self, *rules: str) -> "Words":
-        """Return the sentences whose rules begin so."""
-        return self._of([one for one in self if one.rule.startswith(rules)])
-
-    def but(self, *rules: str) -> "Words":
-        """Return the sentences whose rules do not begin so."""
-        return self._of([one for one in self if not one.rule.startswith(rules)])
-
-    def _of(self, sentences: Iterable[Sentence]) -> "Words":
-        return type(self)(self.study, sentences, self.told)
-
     @property
     def shown(self) -> list[Sentence]:
         return [one for one in self if self.everything or one.rule not in FOUND_NOTHING]

@@ -45,7 +45,7 @@ def opening(study: Study) -> Markdown:
 def closing(study: Study) -> Markdown:
     """Return what to choose in which case, beside what to know before relying on the verdict."""
     found = [(one.situation, _choice(study, one.model)) for one in recommendations(study)]
-    warned = short.caveats(study)
+    warned = list(short.caveats(study))
     cases = "".join(f"({typst_string(what)}, [{choice.paper}]), " for what, choice in found)
     said = "".join(f"[{_on_paper(study, one)}], " for one in warned)
     return filled(

@@ -24,11 +24,6 @@ PROPERTIES = {  # as sentences call them
 }
 
 
-def warnings(study: Study) -> list[Sentence | None]:
-    """Return what a reader of any answer to a study must know."""
-    return [one_class(study), leak(study), shortcut(study)]
-
-
 def one_class(study: Study) -> Sentence | None:
     """Say what naming one class would score, where that is most of it; nothing where nothing was learned."""
     if not study.learned or commonest(study) < MOST:

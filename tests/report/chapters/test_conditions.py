@@ -10,6 +10,7 @@ import pytest
 from pipeline.record import CONDITIONS, CONDITIONS_VERSION, RunRecord
 from pipeline.report.chapters import conditions, elsewhere
 from pipeline.report.evidence.conditions import answers, of_pair
+from pipeline.report.look import section
 from pipeline.report.results_json import results
 from pipeline.report.study import Study
 from pipeline.report.words.numbers import NBSP
@@ -103,7 +104,7 @@ def test_numbers_stand_in_results_only_where_they_were_asked_for(study: Study) -
     quiet = replace(study, experiment=study.experiment.model_copy(update={"robustness": False}))
     assert "conditions" not in results(quiet, "none")
     assert list(conditions.words(quiet)) == []
-    assert "content-hidden" in conditions.opening(quiet).data
+    assert "content-hidden" in section.opening(conditions.facts(quiet)).data
 
 
 def test_a_model_whose_runs_were_not_all_asked_is_left_out(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 from pipeline.ranges import Tuning
 from pipeline.report import results_json
 from pipeline.report.chapters import contest, limits
+from pipeline.report.look import section
 from pipeline.report.look.floats import NOTHING
 from pipeline.report.study import Study
 from tests.report.chapters.tools import grid, said, shown, with_words
@@ -53,7 +54,7 @@ def test_chapter_draws_and_lists_the_searches(study: Study) -> None:
     _, *rows = grid(contest.searches(study))
     assert [row[1] for row in rows] == ["4", "4"]
     assert rows[0][-1] == "learning rate 0.003"
-    assert contest.opening(study).data == NOTHING
+    assert section.opening(study.tuned).data == NOTHING
     assert "Tuning searched learning rate alone" in said(study, "limits.recipe")
 
 
@@ -61,6 +62,6 @@ def test_nothing_of_it_is_told_without_tuning(study_of: StudyOf) -> None:
     untuned = study_of("one_seed")
     assert contest.results(untuned) is None
     assert list(contest.words(untuned)) == []
-    assert "content-hidden" in contest.opening(untuned).data
+    assert "content-hidden" in section.opening(untuned.tuned).data
     assert "nothing shows that all were tuned equally well" in said(untuned, "limits.recipe")
     assert limits.facts(untuned).searched == []

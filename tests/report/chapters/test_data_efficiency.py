@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.report import results_json
 from pipeline.report.chapters import answer, data_efficiency
+from pipeline.report.look import section
 from pipeline.report.look.paragraph import NOTHING
 from pipeline.report.study import Study
 from tests.made_records import Made, MadeData
@@ -69,8 +70,8 @@ def test_nothing_of_it_is_told_where_all_ran_on_all_images(study_of: StudyOf) ->
     study = study_of("one_seed")
     assert data_efficiency.results(study) is None
     assert list(data_efficiency.words(study)) == data_efficiency.in_short(study) == []
-    assert "content-hidden" in data_efficiency.opening(study).data
-    assert data_efficiency.opening(study_of("sizes")).data == NOTHING
+    assert "content-hidden" in section.opening(study.efficiencies).data
+    assert section.opening(study_of("sizes").efficiencies).data == NOTHING
 
 
 def test_curves_that_do_not_meet_are_not_said_never_to(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 from pipeline.record import EXPLANATIONS_VERSION, MAP_SIDE, RunRecord
 from pipeline.report.chapters import explanations
 from pipeline.report.evidence.explanations import explained
+from pipeline.report.look import section
 from pipeline.report.results_json import results
 from pipeline.report.study import Study
 from pipeline.report.words.numbers import NBSP
@@ -108,7 +109,7 @@ def test_a_picture_is_dark_where_nothing_speaks_for_the_answer() -> None:
 def test_nothing_is_there_where_nothing_was_asked(tmp_path: Path) -> None:
     quiet = made(tmp_path, explain_it=False)
     assert list(explanations.words(quiet)) == []
-    assert "content-hidden" in explanations.opening(quiet).data
+    assert "content-hidden" in section.opening(explanations.facts(quiet)).data
     assert "explanations" not in results(quiet, "none")
     assert set(results(made(tmp_path / "asked"), "none")["explanations"]["counts"]) == {
         "disagree", "both wrong", "both right",

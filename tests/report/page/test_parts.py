@@ -65,7 +65,7 @@ def test_verdict_has_at_most_25_words_and_no_p_value(study_of: StudyOf, kind: st
 
 def test_caveats_are_few_and_say_what_the_records_show(study_of: StudyOf) -> None:
     for kind in KINDS:
-        found = short.caveats(study_of(kind))
+        found = list(short.caveats(study_of(kind)))
         assert len(found) <= 4
         assert all(len(one.text.split()) <= 18 for one in found)
     rules = {one.rule for one in short.caveats(study_of("one_seed"))}
