@@ -396,7 +396,7 @@ def _scores(study: Study, model: Model) -> list[Cell]:
     "Above the diagonal: row minus column in points; bold: better, =: equivalent, ?: undecided. Below: p, "
     "Holm-corrected.",
     floats.named("Every pair of models"),
-    why=floats.needs_two_models,
+    when=floats.two_models,
 )
 def tests(study: Study) -> Table:
     """Show every pair: above the diagonal row minus column in points, below it the corrected p value."""

@@ -72,10 +72,10 @@ def _whole(study: Study) -> Facts | None:
 def accuracy_words(study: Study) -> Words:
     """Say which is more accurate, what pretraining gave, and what else to know of those scores."""
     found = _whole(study)
-    said = half_answer.sentences(study)
-    if found is not None:
-        said = [_accuracy(found), _pretraining(found), _unlearned(found)]
-    return Words(study, [*said, one_class(study), shortcut(study)])
+    beside = [one_class(study), shortcut(study)]
+    if found is None:
+        return Words(study, [*half_answer.sentences(study), *beside])
+    return Words(study, [_accuracy(found), _pretraining(found), _unlearned(found), *beside])
 
 
 def cost_words(study: Study) -> Words:

@@ -309,7 +309,7 @@ def _coverages(study: Study) -> Table:
     "fig-reliability",
     "As in the body, of every model. Grey: after dividing the logits by a temperature fitted on val.",
     floats.named("Reliability of every model"),
-    why=lambda study: "" if len(study.models) > 2 else "The figure in the body shows all models.",
+    when=lambda study: len(study.models) > 2,  # the body shows two
     alternative="For each model a chart of the share of right answers against confidence, beside the "
     "diagonal.",
     wide=True,

@@ -253,7 +253,7 @@ def _class_row(study: Study, pair: Sequence[Model], k: int) -> list[str]:
     "tbl-f1",
     "Chosen seed of every model, best in bold. Of more than 30 classes, the 30 with the lowest.",
     floats.named("F1 of each class"),
-    why=floats.needs_two_models,
+    when=floats.two_models,
 )
 def f1(study: Study) -> Table:
     """List the F1 of each class for every model, the best in bold."""

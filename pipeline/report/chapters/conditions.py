@@ -22,7 +22,6 @@ from pipeline.report.words.numbers import percent, points, points_range, signed
 from pipeline.report.words.sentence import Sentence
 
 REFERENCES = ("fig-conditions", "tbl-conditions")
-NOT_ASKED = "No network was asked under worse conditions; robustness: true in the params file does."
 SPOKEN = {
     "blur": "blur",
     "noise": "noise",
@@ -228,10 +227,6 @@ def _sizes(found: Facts) -> Sentence:
     return Sentence(text, "conditions.made_up", {"sides": sides})
 
 
-def why_empty(study: Study) -> str:
-    return "" if facts(study) is not None else NOT_ASKED
-
-
 def _title(study: Study) -> str:
     found = facts(study)
     assert found is not None
@@ -246,7 +241,7 @@ def _title(study: Study) -> str:
     "2019). "
     "Bands: 95 % intervals.",
     _title,
-    why_empty,
+    when=facts,
     alternative="A chart for each condition: accuracy against strength, a line with its band for each model.",
     data=lambda study: kept(study),
     wide=True,
@@ -290,7 +285,7 @@ def _draw_line(axes: Axes, one: Endurance, condition: str, style: theme.ModelSty
     "Mean of three strengths each, and over all; of several seeds the mean. Change: all minus clean, points. "
     "Bold: loses least.",
     floats.named("Accuracy under worse conditions"),
-    why_empty,
+    when=facts,
 )
 def kept(study: Study) -> Table:
     """List each model's accuracy clean, under each condition (mean of strengths), and over all."""

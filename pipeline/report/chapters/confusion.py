@@ -244,16 +244,15 @@ def _write_counts(axes: Axes, matrix: np.ndarray, shades: np.ndarray, size: floa
             axes.text(*place, f"{count}", ha="center", va="center", color=color, size=size, weight=weight)
 
 
-def _no_confusion(study: Study) -> str:
-    wrong = any(not model.chosen_test.correct.all() for model in study.models)
-    return "" if wrong else "No model confused any two classes."
+def _any_wrong(study: Study) -> bool:
+    return any(not model.chosen_test.correct.all() for model in study.models)
 
 
 @floats.table(
     "tbl-confused",
     "Over all models: how many test images each model’s chosen seed got wrong in that way.",
     floats.named("The commonest confusions"),
-    why=_no_confusion,
+    when=_any_wrong,
 )
 def commonest(study: Study) -> Table:
     """List the pairs of classes that are confused most over all models, with each model's count."""

@@ -199,10 +199,6 @@ def _ranking(found: Facts) -> Sentence | None:
     return Sentence(text, "contest.ranking", evidence, ("fig-tuning",))
 
 
-def why_empty(study: Study) -> str:
-    return "" if study.tuned else "No model was tuned."
-
-
 def _title(study: Study) -> str:
     found = facts(study)
     since = lead_from(found.standings) if found else None
@@ -217,7 +213,7 @@ def _title(study: Study) -> str:
     "The best val score to expect of so many trials, in any order; bands: one standard deviation between "
     "searches. Dots: trials as they were made.",
     _title,
-    why_empty,
+    when=lambda study: study.tuned,
     alternative="A rising line for each model with a band: the best val score to expect against trials.",
     data=lambda study: searches(study),
     wide=True,
@@ -253,7 +249,7 @@ def _draw(axes: Axes, one: Tuned, style: theme.ModelStyle) -> None:
     "Trials, epochs and time of all; val score of the first trial, which had the settings of the params "
     "file, and of the best.",
     floats.named("What each search cost and found"),
-    why_empty,
+    when=lambda study: study.tuned,
 )
 def searches(study: Study) -> Table:
     """List each model's search: what it cost, where it began and ended on val, and what it chose."""

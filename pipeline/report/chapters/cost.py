@@ -278,10 +278,6 @@ def _energy(found: Facts) -> Sentence | None:
     return Sentence(text, "cost.energy", {**used, "note": note}, ("tbl-cost",))
 
 
-def _no_costs(study: Study) -> str:
-    return "" if any(model.cost for model in study.models) else "No run measured what it cost."
-
-
 def _title(study: Study) -> str:
     """Say which models no other beats in accuracy and in both times."""
     found, marks = facts(study), letters(study)
@@ -308,7 +304,7 @@ def _title(study: Study) -> str:
     "measured over "
     "seeds (latency: to the 90th percentile).",
     _title,
-    why=_no_costs,
+    when=lambda study: any(model.cost for model in study.models),
     alternative="Scatter charts of test accuracy against time for one image and against training time.",
     data=lambda study: costs(study),
 )
@@ -370,7 +366,7 @@ def _room(place: np.ndarray, others: np.ndarray) -> float:
     "answer, up "
     "to its 90th percentile.",
     floats.named("What each model takes"),
-    why=_no_costs,
+    when=lambda study: any(model.cost for model in study.models),
 )
 def costs(study: Study) -> Table:
     """List what each model takes to keep, to train and to ask, the most accurate first."""

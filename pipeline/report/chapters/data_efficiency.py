@@ -23,7 +23,6 @@ from pipeline.report.words.sentence import Sentence
 
 TARGETS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)  # accuracies that people ask for
 REFERENCES = ("fig-efficiency", "tbl-efficiency")
-NOTHING_RAN = "No model ran on several numbers of training images."
 
 
 @dataclass(frozen=True)
@@ -302,10 +301,6 @@ def _failed(found: Facts) -> Sentence | None:
     return Sentence(text, "data_efficiency.failed", {"failed": found.failed}, ("tbl-runs",))
 
 
-def why_empty(study: Study) -> str:
-    return "" if study.efficiencies else NOTHING_RAN
-
-
 def _title(study: Study) -> str:
     """Say where the better of each side meet."""
     found = facts(study)
@@ -326,7 +321,7 @@ def _title(study: Study) -> str:
     "line and grey "
     "span: where they meet.",
     _title,
-    why_empty,
+    when=lambda study: study.efficiencies,
     alternative="A curve with an interval band for each model: test accuracy against the number of "
     "training images.",
     data=lambda study: fits(study),
@@ -387,7 +382,7 @@ def _draw_meeting(axes: Axes, meeting: Images) -> None:
     "the images "
     "do to the rest.",
     floats.named("Accuracy by training images"),
-    why_empty,
+    when=lambda study: study.efficiencies,
 )
 def fits(study: Study) -> Table:
     """List each model's accuracy at its sizes, and what the fitted law says of its error."""

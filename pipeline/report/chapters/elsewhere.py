@@ -19,7 +19,6 @@ from pipeline.report.words.numbers import percent, percent_range, points, points
 from pipeline.report.words.sentence import Sentence
 
 REFERENCES = ("tbl-elsewhere",)
-NOT_ASKED = "The params file names no external_test."
 
 
 @dataclass(frozen=True)
@@ -128,16 +127,12 @@ def _choice(study: Study, found: Facts) -> Sentence | None:
     return Sentence(text, "elsewhere.holds", {"tests": seen}, REFERENCES)
 
 
-def why_empty(study: Study) -> str:
-    return "" if facts(study) is not None else NOT_ASKED
-
-
 @floats.table(
     "tbl-elsewhere",
     "Of several seeds the mean, with its 95 % interval; change against test images of the same classes, 95 % "
     "interval in points (Newcombe 1998).",
     floats.named("Accuracy on images from elsewhere"),
-    why_empty,
+    when=facts,
 )
 def scores(study: Study) -> Table:
     """List each model's accuracy there and its change against test."""

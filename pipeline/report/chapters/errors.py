@@ -118,10 +118,6 @@ def _alike(found: Facts) -> Sentence:
     return Sentence(text, "errors.alike", evidence, ("tbl-agreement",))
 
 
-def _no_mistake(study: Study) -> str:
-    return "" if known(study) else "Neither of the models compared makes a mistake, and no label is in doubt."
-
-
 @dataclass(frozen=True)
 class Known:
     """A test image worth a look, and why."""
@@ -166,7 +162,7 @@ def _title(study: Study) -> str:
     "Test images with their label; in red, what the two models said and how sure they were. No image stands "
     "here twice.",
     _title,
-    why=_no_mistake,
+    when=known,
 )
 def sheet(study: Study) -> Drawn:
     """Show the errors to know: images with label, answers and confidences."""
@@ -189,15 +185,11 @@ def _card(study: Study, one: Known, png: bytes | None) -> Card:
     return Card([png], f"test image {one.index}", lines)
 
 
-def _nothing_missed(study: Study) -> str:
-    return "" if study.missed_by_all else "No test image was missed by every model."
-
-
 @floats.table(
     "tbl-all-miss",
     "Those first of which the models are surest: their answers, and in brackets who gives them, how sure.",
     floats.named("Images that every model gets wrong"),
-    why=lambda study: floats.needs_two_models(study) or _nothing_missed(study),
+    when=lambda study: floats.two_models(study) and study.missed_by_all,
 )
 def all_miss_answers(study: Study) -> Table:
     """List the images that every model gets wrong, with each model's answer and confidence."""
@@ -227,7 +219,7 @@ def _answers(study: Study, one: Miss) -> str:
     "wrong. "
     "Chosen seeds.",
     floats.named("How alike the models answer"),
-    why=floats.needs_two_models,
+    when=floats.two_models,
 )
 def agreement(study: Study) -> Table:
     """Show every pair: above the diagonal how often both answer alike, below it what both get wrong."""

@@ -20,7 +20,6 @@ from pipeline.report.words.english import join, plural
 from pipeline.report.words.sentence import Sentence
 
 REFERENCES = ("fig-explanations",)
-NOT_ASKED = "No maps were made; explain: true in the params file does."
 EACH = 3  # images shown of a kind
 LEAST = 5  # images of a kind, before a median of them is said
 HARDLY = 0.5  # a median rank correlation from which shuffled weights hardly change a map
@@ -139,10 +138,6 @@ def _limits(found: Facts) -> Sentence:
     return Sentence(text, "explanations.limits", {"sides": [a, b]}, REFERENCES)
 
 
-def why_empty(study: Study) -> str:
-    return "" if facts(study) is not None else NOT_ASKED
-
-
 def _title(study: Study) -> str:
     found = facts(study)
     assert found is not None
@@ -158,7 +153,7 @@ def _title(study: Study) -> str:
     "Each image, then under both models' maps, in the order of the lines below: bright where it speaks for "
     "that answer. Spread evenly, not chosen.",
     _title,
-    why_empty,
+    when=facts,
     alternative="Test images, each beside itself under the maps of two models.",
     wide=True,
 )

@@ -178,9 +178,8 @@ def _of_kind(gallery: pd.DataFrame, kind: str) -> pd.DataFrame:
     return gallery[gallery["kind"] == kind]
 
 
-def _no_samples(study: Study) -> str:
-    kept = not _of_kind(study.models[0].chosen.gallery, "sample").empty
-    return "" if kept else "The runs kept no samples of their images."
+def _has_samples(study: Study) -> bool:
+    return not _of_kind(study.models[0].chosen.gallery, "sample").empty
 
 
 def _title(study: Study) -> str:
@@ -196,7 +195,7 @@ def _title(study: Study) -> str:
     "fig-samples",
     "Training images by label; below, one image on its way into the network.",
     _title,
-    why=_no_samples,
+    when=_has_samples,
     wide=True,
 )
 def samples(study: Study) -> Drawn:
@@ -249,10 +248,9 @@ def _augmented_model(study: Study) -> Model | None:
     return next((model for model in ranked if _shows_changed(model)), None)
 
 
-def _no_counts(study: Study) -> str:
+def _uneven(study: Study) -> bool:
     counts = study.dataset.class_counts.get("train", []) if study.dataset else []
-    uneven = bool(counts) and max(counts) > BALANCED * min(counts)
-    return "" if uneven else "The classes are about balanced, or were not counted."
+    return bool(counts) and max(counts) > BALANCED * min(counts)
 
 
 def _counts(study: Study) -> Table:
@@ -265,7 +263,7 @@ def _counts(study: Study) -> Table:
     "fig-balance",
     "To train on, to choose by (val) and to judge by (test).",
     floats.named("How many images of each class there are"),
-    why=_no_counts,
+    when=_uneven,
     alternative="Bar charts of the number of images per class in train, val and test, with the counts at "
     "the bars.",
     data=lambda study: _counts(study),

@@ -102,16 +102,12 @@ def _duplicates(found: Facts) -> Sentence | None:
     return Sentence(text, "errors.duplicates", evidence, ("tbl-duplicates",))
 
 
-def _no_doubt(study: Study) -> str:
-    return "" if study.label_issues else "No label of a test image is in doubt."
-
-
 @floats.table(
     "tbl-label-errors",
     "The chance that the models give the label, on average, and their own answer instead, and whether all of "
     "them give that answer.",
     floats.named("Labels that the models doubt"),
-    why=_no_doubt,
+    when=lambda study: study.label_issues,
 )
 def label_chances(study: Study) -> Table:
     """List the test images whose labels the models doubt most."""
@@ -130,21 +126,13 @@ def label_chances(study: Study) -> Table:
     return table(header, rows, "rllrrl")
 
 
-def _no_twins(study: Study) -> str:
-    if any(model.without_duplicates for model in study.models):
-        return ""
-    if study.dataset is not None and study.dataset.near_duplicates_note:
-        return "No test image was found to have a near-duplicate in train."
-    return "Nobody looked for near-duplicates between test and train."
-
-
 @floats.table(
     "tbl-duplicates",
     "With and without the test images that have a near-duplicate in train, means over seeds; last: these "
     "twins "
     "minus the others.",
     floats.named("Accuracy without near-duplicates"),
-    why=_no_twins,
+    when=lambda study: any(model.without_duplicates for model in study.models),
 )
 def duplicates(study: Study) -> Table:
     """List each model's accuracy on test images with and without a near twin in train."""

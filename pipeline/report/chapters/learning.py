@@ -267,10 +267,6 @@ def _kept(learners: Sequence[Learner]) -> Sentence | None:
     return _said(f"{text}.", "kept", learners)
 
 
-def _no_history(study: Study) -> str:
-    return "" if facts(study).learners else "No run has a training history."
-
-
 def _title(study: Study) -> str:
     """Name by their letters the models that overfit, had not finished, ...: the best on val first."""
     marks, found = letters(study), facts(study)
@@ -288,7 +284,7 @@ def _title(study: Study) -> str:
     "whose "
     "weights were kept.",
     _title,
-    why=_no_history,
+    when=lambda study: facts(study).learners,
     alternative="Lines of val accuracy and of val loss over epochs, one for each model, with the kept "
     "epoch ringed.",
     data=lambda study: _epochs(study),
@@ -341,7 +337,7 @@ def _epochs(study: Study) -> Table:
     "Loss and accuracy: solid on val, dashed on train, pale for other seeds. Dot: kept epoch. Dotted line: "
     "early stop.",
     floats.named("Training, model by model"),
-    why=_no_history,
+    when=lambda study: facts(study).learners,
     alternative="For each model, two line charts over epochs: loss and accuracy on train and val, with "
     "the kept "
     "epoch marked.",
@@ -414,7 +410,7 @@ def _share_heights(panels: Sequence[Axes]) -> None:
     "training, "
     "with augmentation.",
     floats.named("What the curves show, by rule"),
-    why=_no_history,
+    when=lambda study: facts(study).learners,
 )
 def readings(study: Study) -> Table:
     """List, for the chosen seed of each model, the epoch that was kept and what the curves show."""

@@ -94,10 +94,6 @@ def _drawn(study: Study) -> Model | None:
     return study.custom or study.best
 
 
-def _no_stages(study: Study) -> str:
-    return "" if _stages(_drawn(study)) else "The runs did not record the stages of the network."
-
-
 def _title(study: Study) -> str:
     model = _drawn(study)
     assert model is not None
@@ -115,7 +111,7 @@ def _title(study: Study) -> str:
     "From the image to a score for each class. Each block: its layers, what it hands on (channels × height × "
     "width), its parameters.",
     _title,
-    why=_no_stages,
+    when=lambda study: _stages(_drawn(study)),
     data=lambda study: _stage_table(_drawn(study)),
     wide=True,
 )
@@ -166,16 +162,16 @@ def _stage_table(model: Model | None) -> Table:
     return table(["Stage", "Layers", "Output", "Parameters"], rows, "lllr")
 
 
-def _best_is_drawn(study: Study) -> str:
-    shown = _stages(study.best) and study.best is not _drawn(study)
-    return "" if shown else "The network that is drawn is the best, or no stages were recorded."
+def _best_is_another(study: Study) -> bool:
+    """Whether the best network has stages to list and is not the one that is drawn."""
+    return bool(_stages(study.best)) and study.best is not _drawn(study)
 
 
 @floats.table(
     "tbl-layers",
     "What each stage hands on for one image, as channels × height × width, and its parameters.",
     lambda study: f"The stages of {study.best.label}" if study.best else "",
-    why=_best_is_drawn,
+    when=_best_is_another,
 )
 def layers(study: Study) -> Table:
     """List the stages of the best model, where another one is drawn."""

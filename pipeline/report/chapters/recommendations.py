@@ -107,7 +107,7 @@ def recommendations(study: Study) -> list[Recommendation]:
     "tbl-recommend",
     "What these runs recommend, by situation, and on which ground.",
     floats.named("Every case, with its reason"),
-    why=lambda study: "" if recommendations(study) else "These runs recommend nothing.",
+    when=recommendations,
 )
 def listed(study: Study) -> Table:
     """List what the runs recommend in each situation, and on which ground."""

@@ -30,10 +30,6 @@ def _said(one: Shortcut) -> Sentence:
     return Sentence(text, "shortcuts.found", one, REFERENCES)
 
 
-def _none(study: Study) -> str:
-    return "" if study.found_shortcuts else "No property of the images or files tells the classes by itself."
-
-
 def _title(study: Study) -> str:
     known = [NAMES[one.property] for one in study.found_shortcuts]
     return f"What images do not show tells their classes: {'; '.join(known[:MOST_DRAWN])}"
@@ -45,7 +41,7 @@ def _title(study: Study) -> str:
     "best, and "
     "in all others.",
     _title,
-    why=_none,
+    when=lambda study: study.found_shortcuts,
     alternative="Histograms of a property of the images, in one class and in all others.",
 )
 def figure(study: Study) -> Figure:
@@ -84,7 +80,7 @@ def figure(study: Study) -> Figure:
     "under "
     "the ROC curve.",
     floats.named("What each property alone tells of the classes"),
-    why=_none,
+    when=lambda study: study.found_shortcuts,
 )
 def listed(study: Study) -> Table:
     """List every property that was asked."""

@@ -48,10 +48,6 @@ def _name(one: Slice) -> str:
     return f"{one.property} {one.slice}" if one.slice[:1].isdigit() else f"{one.property}: {one.slice}"
 
 
-def _none(study: Study) -> str:
-    return "" if weak(study) else "On no slice of the test images is the best model worse beyond noise."
-
-
 def _shown(study: Study) -> list[Slice]:
     return study.slices[:MOST_LISTED]
 
@@ -68,7 +64,7 @@ def _title(study: Study) -> str:
     "Holm. "
     "Dotted: all test images.",
     _title,
-    why=_none,
+    when=weak,
     alternative="Dots with interval bars: accuracy on each slice of the test images, weakest first.",
     data=lambda study: listed(study),
 )
@@ -92,7 +88,7 @@ def figure(study: Study) -> Figure:
     "tbl-slices",
     "Each against all other test images, in points; results.json has all of them.",
     floats.named("Slices on which the best model is weakest"),
-    why=_none,
+    when=weak,
 )
 def listed(study: Study) -> Table:
     """List the weakest slices; the CSV beside the report has all."""

@@ -288,7 +288,7 @@ def _title(study: Study) -> str:
     "times overlap, "
     "or single runs differ too little.",
     _title,
-    why=floats.needs_a_pair,
+    when=lambda study: study.pair,
 )
 def beside(study: Study) -> Table:
     """Compare the report's two models in everything that was measured, and say whom each favours."""

@@ -1,7 +1,7 @@
 """Figures and tables of a study: numbered, titled by what they show, and absent where they show nothing.
 
-Each says for itself why it may be empty, beside the code that fills it; so it leaves no caption and no
-number behind, and no sentence refers to it. Both engines show the same: HTML and Typst made here.
+Each says for itself when it has something to show, beside the code that fills it; else it leaves no caption
+and no number behind, and no sentence refers to it. Both engines show the same: HTML and Typst made here.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +19,7 @@ from pipeline.report.study import Study
 from pipeline.report.words.sentence import Sentence
 
 Content = Figure | Sequence[Figure] | Table | Drawn
-Why = Callable[[Study], str]  # why there is nothing to show; "" where there is something
+When = Callable[[Study], object]  # true or not empty where there is something to show
 Title = Callable[[Study], str]  # what it shows, in words
 Shows = Callable[[Study], Content]
 Data = Callable[[Study], "Content | Float | Markdown"]
@@ -42,7 +42,7 @@ APPENDIX = (
     "tbl-slices", "tbl-shortcuts", "tbl-conditions", "fig-reliability", "tbl-calibration", "tbl-runs",
 )  # fmt: skip
 
-_WHY: dict[str, Why] = {}  # by label, filled by the decorators below
+_WHEN: dict[str, When] = {}  # by label, filled by the decorators below
 SHOWN: dict[str, Callable[[Study], "Float | Markdown"]] = {}  # the same
 
 
@@ -127,35 +127,31 @@ class Float:
         return f"grid(columns: (1fr,) * {columns}, gutter: 6pt, {', '.join(pictures)})"
 
 
-def never_empty(_: Study) -> str:
-    return ""
+def always(_: Study) -> bool:
+    return True
 
 
-def needs_two_models(study: Study) -> str:
-    return "" if len(study.models) > 1 else "A comparison takes two models."
-
-
-def needs_a_pair(study: Study) -> str:
-    return "" if study.pair else "A comparison takes two models that are shown to have learned."
+def two_models(study: Study) -> bool:
+    return len(study.models) > 1
 
 
 def figure(
     label: str,
     reading: str,
     title: Title,
-    why: Why = never_empty,
+    when: When = always,
     alternative: str = "",
     data: Data | None = None,
     wide: bool = False,
 ) -> Callable[[Shows], Callable[[Study], Float | Markdown]]:
-    """Decorate a figure of a study's models, drawn in the report's style: nothing where ``why`` says so."""
+    """Decorate a figure of a study's models, drawn in the report's style, and shown ``when`` that is true."""
 
     def decorate(draw: Shows) -> Callable[[Study], Float | Markdown]:
         def drawn(study: Study) -> Content:
             with theme.themed():
                 return draw(study)
 
-        return _float(label, reading, title, _with_models(why), alternative, data, wide, drawn, draw)
+        return _float(label, reading, title, _with_models(when), alternative, data, wide, drawn, draw)
 
     return decorate
 
@@ -164,14 +160,15 @@ def table(
     label: str,
     reading: str,
     title: Title,
-    why: Why = never_empty,
+    when: When = always,
     models: bool = True,
 ) -> Callable[[Shows], Callable[[Study], Float | Markdown]]:
-    """Decorate a table of a study (of its ``models``, or also without any): nothing where ``why`` says so."""
+    """Decorate a table of a study (of its ``models``, or also without any), shown ``when`` that is true."""
 
     def decorate(fill: Shows) -> Callable[[Study], Float | Markdown]:
-        reason = _with_models(why) if models else why
-        return _float(label, reading, title, reason, "", None, True, fill, fill)
+        return _float(
+            label, reading, title, _with_models(when) if models else when, "", None, True, fill, fill
+        )
 
     return decorate
 
@@ -198,7 +195,7 @@ def cite_paper(label: str, study: Study) -> str:
 
 def has(label: str, study: Study) -> bool:
     """Return whether a figure or table has something to show. Raises KeyError for one that is none."""
-    return not _WHY[label](study)
+    return bool(_WHEN[label](study))
 
 
 def number(label: str, study: Study) -> str:
@@ -230,18 +227,18 @@ def _float(
     label: str,
     reading: str,
     title: Title,
-    why: Why,
+    when: When,
     alternative: str,
     data: Data | None,
     wide: bool,
     show: Shows,
     named: Shows,
 ) -> Callable[[Study], Float | Markdown]:
-    _WHY[label] = why
+    _WHEN[label] = when
 
     @wraps(named)
     def shown(study: Study) -> Float | Markdown:
-        if why(study):
+        if not when(study):
             return Markdown(NOTHING)
         return Float(
             label, number(label, study), title(study), show(study), reading, alternative or title(study),
@@ -259,11 +256,8 @@ def _numbers(data: Data | None, study: Study) -> Table | None:
     return found if isinstance(found, Table) else None
 
 
-def _with_models(why: Why) -> Why:
-    def reason(study: Study) -> str:
-        return why(study) if study.models else "No run is whole, so there is nothing to show."
-
-    return reason
+def _with_models(when: When) -> When:
+    return lambda study: study.models and when(study)
 
 
 def _figures(content: Figure | Sequence[Figure]) -> Sequence[Figure]:
