@@ -12,7 +12,7 @@ from pipeline.report.evidence.calibration import Calibration, Coverage, Meaning
 from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
 from pipeline.report.look.table import NONE, Table, name, table
-from pipeline.report.look.theme import letters, two_lines
+from pipeline.report.look.theme import letters
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.english import number_word, opened, plural
@@ -318,26 +318,27 @@ def figure_of_each(study: Study) -> Figure:
     """Draw the reliability of each model's confidence, as it is and (grey) with a fitted temperature."""
     shown, styles = floats.shown_models(study), theme.model_styles(study)
     rows, columns = theme.arranged(len(shown))
-    drawing = theme.figure(2.1 * rows + 0.4)
+    drawing = theme.figure(2 * rows + 0.5)
     every = drawing.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes, model in zip_longest(every.flat, shown):
         if model is None:
             axes.set_axis_off()
         else:
-            _draw_reliability(axes, model, styles[model.key])
+            _draw_reliability(axes, model, letters(study)[model.key], styles[model.key])
     drawing.supxlabel("confidence, %", color=theme.MUTED.light, size=10)
     drawing.supylabel("share right, %", color=theme.MUTED.light, size=10)
+    theme.legend(drawing, study, shown)
     return drawing
 
 
-def _draw_reliability(axes: Axes, model: Model, style: theme.ModelStyle) -> None:
+def _draw_reliability(axes: Axes, model: Model, letter: str, style: theme.ModelStyle) -> None:
     before, after = model.calibration.before, model.calibration.after
     axes.plot([0, 1], [0, 1], color=theme.GRID.light, lw=1.2, zorder=0)
     axes.plot(after.bins.confidence, after.bins.accuracy, "-", color=theme.BAR.light, lw=1.4)
     bins = before.bins
     axes.vlines(bins.confidence, bins.low, bins.high, color=style.color, alpha=0.5, lw=1.6)
     axes.plot(bins.confidence, bins.accuracy, style.marker, color=style.color, ms=5)
-    axes.set_title(f"{two_lines(model.label)}\nECE {percent(before.ece)}", color=style.color, size=8.5)
+    axes.set_title(f"{letter}: ECE {percent(before.ece)}", color=style.color, size=9)
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal")
     axes.set_xticks((0, 0.5, 1), ("0", "50", "100"))
     axes.set_yticks((0, 0.5, 1), ("0", "50", "100"))

@@ -19,7 +19,7 @@ from pipeline.report.look import floats, theme
 from pipeline.report.look.floats import NOTHING
 from pipeline.report.look.paragraph import Words
 from pipeline.report.look.table import Table, name, table
-from pipeline.report.look.theme import letters, two_lines
+from pipeline.report.look.theme import letters
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.english import join, number_word, opened
@@ -347,18 +347,20 @@ def figure_of_each(study: Study) -> Figure:
     """Draw loss and accuracy of every seed in train (dashed) and val, with the epoch that was kept."""
     shown, styles = floats.shown_models(study), theme.model_styles(study)
     rows, columns = theme.arranged(len(shown))
-    drawing = theme.figure(2.75 * rows)
+    drawing = theme.figure(2.65 * rows + 0.4)
     panels = drawing.subplots(2 * rows, columns, squeeze=False)
     losses, accuracies = list(panels[::2].flat), list(panels[1::2].flat)
     for place, pair in enumerate(zip(losses, accuracies, strict=True)):
         if place < len(shown):
             model = shown[place]
+            pair[0].set_title(letters(study)[model.key], color=styles[model.key].color)
             _draw_model(pair, model, styles[model.key].color, names=place % columns == 0)
         else:
             for axes in pair:
                 axes.set_axis_off()
     _share_heights(losses)
     _share_heights(accuracies)
+    theme.legend(drawing, study, shown)
     return drawing
 
 
@@ -373,7 +375,6 @@ def _draw_model(pair: tuple[Axes, Axes], model: Model, color: str, names: bool) 
         axes.locator_params(axis="y", nbins=4)
         axes.set_ylabel(what if names else "")
     theme.percent(pair[1].yaxis)
-    pair[0].set_title(two_lines(model.label), color=color, size=8.5)
     pair[0].tick_params(labelbottom=False)
     pair[1].set_xlabel("epoch")
 

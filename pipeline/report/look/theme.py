@@ -17,7 +17,9 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import ListedColormap, to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
+from matplotlib.textpath import text_to_path
 
 from pipeline.report.model import Model
 from pipeline.report.study import Study
@@ -121,6 +123,22 @@ def short(name: str, limit: int) -> str:
     return whole if len(whole) <= limit else f"{whole[:head]}…{whole[len(whole) - (limit - 1 - head) :]}"
 
 
+def fitted(words: str, inches: float, size: float = 9) -> str:
+    """Return words cut in the middle to what the report's type shows in ``inches``."""
+    type_ = FontProperties(family=RC["font.family"], size=size)
+    return next(
+        (
+            found
+            for limit in range(len(words), 1, -1)
+            if text_to_path.get_text_width_height_descent(
+                found := short(words, limit) if limit < len(words) else words, type_, ismath=False
+            )[0]
+            <= 72 * inches
+        ),
+        "…",
+    )
+
+
 def letters(study: Study) -> dict[str, str]:
     """Return a short name for each model, by its key, for where labels do not fit: A, B, ... Z, A1, ..."""
     rounds = [str(i // 26) if i >= 26 else "" for i in range(len(study.models))]
@@ -184,12 +202,13 @@ def spread(heights: Sequence[float], step: float) -> list[float]:
 def legend(drawing: Figure, study: Study, models: Sequence[Model]) -> None:
     """Write mark, letter and name of models above a chart."""
     styles, marks = model_styles(study), letters(study)
+    columns = 1 if drawing.get_figwidth() <= PANEL else 2
+    width = drawing.get_figwidth() / columns - 0.5  # beside the marks
     handles = [
         Line2D([], [], color=styles[m.key].color, marker=styles[m.key].marker, ls="",
-               label=f"{marks[m.key]}  {short(m.label, 36)}")
+               label=fitted(f"{marks[m.key]}  {flat(m.label)}", width))
         for m in models
     ]  # fmt: skip
-    columns = 1 if drawing.get_figwidth() <= PANEL else 2
     drawing.legend(handles=handles, loc="outside upper left", ncols=columns, borderaxespad=0, columnspacing=1)
 
 

@@ -1,13 +1,16 @@
 import colorsys
 import re
 from itertools import combinations, pairwise
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
+from matplotlib.textpath import text_to_path
 
 from pipeline import fonts
-from pipeline.report.chapters import accuracy, classes
+from pipeline.report.chapters import accuracy, calibration, classes, learning
 from pipeline.report.look import svg, theme
 from tests.report.conftest import StudyOf
 
@@ -117,3 +120,22 @@ def test_spread_moves_labels_apart_and_keeps_their_order() -> None:
     assert all(b - a >= 0.0499 for a, b in pairwise(ordered))
     assert places[0] < places[1] < places[3]
     assert places[2] == pytest.approx(0.1)
+
+
+def test_words_are_cut_to_what_is_shown_in_their_place() -> None:
+    whole = "custom CNN (widths 5 + 8, dropout 0.01, label smoothing 0.01)"
+    widths = [text_to_path.get_text_width_height_descent(words, FontProperties(size=9), False)[0]
+              for words in (whole, theme.fitted(whole, 2))]  # fmt: skip
+    assert widths[0] > 144 >= widths[1] > 120
+    assert theme.fitted(whole, 20) == whole
+
+
+@pytest.mark.parametrize("figure", [classes.figure, learning.figure_of_each, calibration.figure_of_each])
+def test_legends_and_titles_stay_in_their_figure(study_of: StudyOf, figure: Any) -> None:
+    drawing = figure(study_of("transfer_wins")).content
+    with theme.themed():
+        drawing.draw_without_rendering()
+        shown = [*drawing.legends[0].get_texts(), *(axes.title for axes in drawing.axes)]
+        edges = [words.get_window_extent() for words in shown if words.get_text()]
+    assert len(edges) > 2
+    assert all(edge.x1 <= drawing.bbox.x1 for edge in edges)
