@@ -328,7 +328,7 @@ class Experiment(BaseModel):
     practical_difference: float = 0.01  # of accuracy, a fraction: what is smaller does not matter
     baselines: bool = True  # whether the report shows them
     robustness: bool = False  # whether each network is asked under worse conditions too
-    logger: Literal["tensorboard", "mlflow"] | None = None  # who is told of whole runs
+    logger: Literal["tensorboard", "mlflow"] | None = None  # who is told of runs
     explain: bool = False  # whether maps show where in test images something speaks for an answer
     external_test: str | None = None  # folder of images from elsewhere, one folder for each class
     path: str = ""

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.job import Job, record_death
+from pipeline.logger import Logger
 from pipeline.process import Event
 from pipeline.record import RunRecord
 
@@ -25,8 +26,18 @@ SECONDS_WITHIN_AN_EPOCH = 30.0  # how far a long epoch has come matters less tha
 class Progress:
     """Shows how the runs of an experiment come along, from any thread."""
 
-    def __init__(self, planned: Sequence[str], missing: Collection[str], quiet: bool = False) -> None:
-        """Begin with every run, by its id, as whole or waiting; ``quiet`` while there is nothing to do."""
+    def __init__(
+        self,
+        planned: Sequence[str],
+        missing: Collection[str],
+        log: Logger | None = None,
+        quiet: bool = False,
+    ) -> None:
+        """Begin with every run, by its id, as whole or waiting; ``quiet`` while there is nothing to do.
+
+        ``log`` is told what happens, too.
+        """
+        self._log = log
         self._quiet = quiet and not missing
         # In a kernel rich would display HTML in the cell, for which Quarto adds scripts from the web.
         self._console = Console(file=sys.__stderr__, highlight=False, soft_wrap=True, force_jupyter=False)
@@ -64,6 +75,8 @@ class Progress:
             self._states[run_id] = describe(event)
             if not self._drawn and self._is_due(run_id, event):
                 self._console.print(Text(f"{run_id}: {self._states[run_id]}"))
+        if self._log:
+            self._log.show(event)
 
     def settle(self, job: Job, last_words: str) -> None:
         """Show how a job ended; one whose process died, with some last words, is recorded as failed."""
@@ -79,6 +92,8 @@ class Progress:
             if not self._drawn:
                 count = f"[{self._finished}/{self._missing}]"
                 self._console.print(Text(f"{count} {run_id}: {self._states[run_id]}"))
+        if self._log:
+            self._log.done(record)
 
     def _is_due(self, run_id: str, event: Event) -> bool:
         """Whether enough time has passed for another plain line; a log wants few of them."""

@@ -60,14 +60,15 @@ def run(experiment: Experiment, options: Options | None = None) -> list[RunRecor
         from pipeline.inference import elsewhere  # imports torch
 
         elsewhere.check(experiment)
-    made = _all_made(experiment, options)
+    log = logger.Logger(experiment)
+    made = _all_made(experiment, options, log)
+    log.all(made)
     if asks:
         elsewhere.ask(experiment, made)
-    logger.log(experiment, made)
     return made
 
 
-def _all_made(experiment: Experiment, options: Options) -> list[RunRecord]:
+def _all_made(experiment: Experiment, options: Options, log: logger.Logger) -> list[RunRecord]:
     """Make the runs; where models are tuned, each trial and then what follows from it."""
     tried: set[str] = set()
     while True:
@@ -76,7 +77,7 @@ def _all_made(experiment: Experiment, options: Options) -> list[RunRecord]:
         if not whole and tried.issuperset(p.run_id for p in planned):
             raise _stuck(planned)
         note_study(experiment, planned)
-        _make(planned, options)
+        _make(planned, options, log)
         if whole:
             return [_record(p) for p in planned]
         tried.update(p.run_id for p in planned)
@@ -90,13 +91,13 @@ def _stuck(planned: Sequence[PlannedRun]) -> RunError:
     return RunError(f"{text}. Tuning cannot go on without this trial; run again.")
 
 
-def _make(planned: Sequence[PlannedRun], options: Options) -> None:
+def _make(planned: Sequence[PlannedRun], options: Options, log: logger.Logger) -> None:
     """Make those of these runs that are missing."""
     missing = [p for p in planned if _is_missing(p, options)]
     if missing and not options.scheduler:
         limits.check([p.settings for p in missing], missing[0].folder.parent, options.jobs)
     ids, waiting = [p.run_id for p in planned], [p.run_id for p in missing]
-    with Progress(ids, waiting, quiet=options.for_report) as progress:
+    with Progress(ids, waiting, log, quiet=options.for_report) as progress:
         if missing:
             _run_all(missing, options, progress)
 

@@ -1,6 +1,7 @@
-"""Whole runs are logged once, to TensorBoard or to a local MLflow store, and no result hangs on it."""
+"""Runs are logged as they train and once whole, to TensorBoard or MLflow, and no result hangs on it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,48 +23,83 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Experiment, l
     return write_experiment(tmp_path, "made", DATA, (Made(accuracy=0.6), Made("resnet18", "fine_tune", 0.8)))
 
 
-def test_tensorboard_has_each_epoch_and_the_final_accuracies(
+def told(record: RunRecord, epoch: int) -> dict[str, Any]:
+    """Return what a run tells of an epoch while it trains."""
+    row = record.history.iloc[epoch - 1]
+    values = {name: float(row[name]) for name in ("train_loss", "val_loss", "val_accuracy")}
+    return {"run_id": record.run_id, "stage": "train", "epoch": epoch, "epochs": 9, **values}
+
+
+def logged_to(name: str, experiment: Experiment) -> Experiment:
+    return experiment.model_copy(update={"logger": name})
+
+
+def test_tensorboard_has_each_epoch_live_and_all_of_a_whole_run_once(
     made: tuple[Experiment, list[RunRecord]],
 ) -> None:
     pytest.importorskip("tensorboard", reason="needs the package tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    experiment, records = made
-    experiment = experiment.model_copy(update={"logger": "tensorboard"})
-    logger.log(experiment, records)
-    record = records[1]
-    folder = Path("logs/tensorboard/made") / record.run_id
-    read = EventAccumulator(str(folder))
-    read.Reload()
-    losses = [event.value for event in read.Scalars("val_loss")]
-    assert losses == pytest.approx(list(record.history["val_loss"]), rel=1e-5)
-    accuracy = read.Scalars("final_test_accuracy")[0]
-    assert accuracy.value == pytest.approx(record.split("test").correct.mean())
+    experiment, records = logged_to("tensorboard", made[0]), made[1]
+    record, log = records[1], logger.Logger(experiment)
+    losses = list(record.history["val_loss"])
+    read = EventAccumulator(str(Path("logs/tensorboard/made") / record.run_id))
+
+    def said(name: str) -> list[float]:
+        return [event.value for event in read.Reload().Scalars(name)]
+
+    log.show({"run_id": record.run_id, "stage": "train", "epoch": 1, "images_per_second": 9.0})
+    log.show(told(record, 1))
+    log.show(told(record, 2))
+    assert said("val_loss") == pytest.approx(losses[:2], rel=1e-5)
+    logger.Logger(experiment).show(told(record, 2))  # it was killed before its checkpoint, and goes on
+    assert said("val_loss") == pytest.approx(losses[:2], rel=1e-5)
+
+    log.done(record)
+    assert said("val_loss") == pytest.approx(losses, rel=1e-5)  # also where it was looked at all the while
+    assert said("train_accuracy") == pytest.approx(list(record.history["train_accuracy"]), rel=1e-5)
+    assert said("final_test_accuracy") == [pytest.approx(record.split("test").correct.mean())]
+    log.all(records)
     before = sorted(Path("logs").rglob("*"))
-    logger.log(experiment, records)
+    assert len([path for path in before if path.is_file()]) == len(records)
+    logger.Logger(experiment).all(records)
     assert sorted(Path("logs").rglob("*")) == before
 
 
 @pytest.mark.filterwarnings("default")  # of MLflow about SQLAlchemy
-def test_mlflow_has_each_epoch_and_the_settings_once(made: tuple[Experiment, list[RunRecord]]) -> None:
+def test_mlflow_has_each_epoch_live_and_all_of_a_whole_run_once(
+    made: tuple[Experiment, list[RunRecord]],
+) -> None:
     pytest.importorskip("mlflow", reason="needs the package mlflow-skinny")
     from mlflow import MlflowClient
 
-    experiment, records = made
-    experiment = experiment.model_copy(update={"logger": "mlflow"})
-    logger.log(experiment, records)
-    logger.log(experiment, records)
+    experiment, records = logged_to("mlflow", made[0]), made[1]
+    record, log = records[1], logger.Logger(experiment)
+    losses = list(record.history["val_loss"])
+    log.show(told(record, 1))
+    log.show(told(record, 2))
     client = MlflowClient(logger.tracking_uri())
     place = client.get_experiment_by_name("made").experiment_id
-    runs = {run.info.run_name: run for run in client.search_runs([place])}
-    assert set(runs) == {record.run_id for record in records}
-    run, record = runs[records[1].run_id], records[1]
-    assert run.data.params["model"] == "resnet18"
-    assert run.data.metrics["final_test_accuracy"] == pytest.approx(record.split("test").correct.mean())
-    history = client.get_metric_history(run.info.run_id, "val_loss")
-    assert [one.value for one in sorted(history, key=lambda one: one.step)] == pytest.approx(
-        list(record.history["val_loss"])
-    )
+
+    def run() -> Any:
+        (found,) = client.search_runs([place], f"tags.`headstart.run_id` = '{record.run_id}'")
+        return found
+
+    def said(name: str) -> list[float]:
+        history = client.get_metric_history(run().info.run_id, name)
+        return [one.value for one in sorted(history, key=lambda one: one.step)]
+
+    assert run().info.status == "RUNNING"
+    assert said("val_loss") == pytest.approx(losses[:2])
+    log.done(record)
+    log.all(records)
+    logger.Logger(experiment).all(records)
+    assert run().info.status == "FINISHED"
+    assert {run.info.run_name for run in client.search_runs([place])} == {r.run_id for r in records}
+    assert said("val_loss") == pytest.approx(losses)
+    assert said("learning_rate") == pytest.approx(list(record.history["learning_rate"]))
+    assert run().data.params["model"] == "resnet18"
+    assert said("final_test_accuracy") == [pytest.approx(record.split("test").correct.mean())]
 
 
 def test_a_logger_is_no_part_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,8 +117,11 @@ def test_a_log_that_cannot_be_written_ends_nothing(
     pytest.importorskip("tensorboard", reason="needs the package tensorboard")
     experiment, records = made
     Path("logs").write_text("in the way")
-    logger.log(experiment.model_copy(update={"logger": "tensorboard"}), records)
-    assert "not logged to tensorboard" in capsys.readouterr().err
+    log = logger.Logger(logged_to("tensorboard", experiment))
+    log.show(told(records[0], 1))
+    log.done(records[0])
+    log.all(records)
+    assert capsys.readouterr().err.count("not logged to tensorboard") == 1
 
 
 @pytest.mark.parametrize("name", ["tensorboard", "mlflow"])

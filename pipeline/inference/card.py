@@ -4,6 +4,7 @@ What a card should say is Mitchell et al. 2019 (arXiv 1810.03993); what nobody b
 licences, is left to fill in and marked so.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -49,12 +50,12 @@ def beside(export: Path) -> Path:
     return path if not path.exists() or is_card(path) else export.with_suffix(".md")
 
 
-def card(chosen: Chosen, export: Sequence[str] = ()) -> str:
-    """Return the card of a run as Markdown; ``export`` are lines on the file beside it."""
+def card(chosen: Chosen, export: Sequence[str] = (), library: str = "headstart") -> str:
+    """Return the card of a run as Markdown; ``export`` are lines on the file beside it, of a ``library``."""
     record = chosen.record
     network = record.details.model
     parts = [
-        f"---\n{_metadata(chosen)}\n---\n{MARK}",
+        f"---\n{_metadata(chosen, library)}\n---\n{MARK}",
         f"# {chosen.label}, on {_plain(about(record).name)}",
         _sentence(network.description) if network and network.description else "",
         _intended(record),
@@ -70,7 +71,7 @@ def card(chosen: Chosen, export: Sequence[str] = ()) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _metadata(chosen: Chosen) -> str:
+def _metadata(chosen: Chosen, library: str) -> str:
     record, data = chosen.record, about(chosen.record)
     results = [
         EvalResult(
@@ -88,6 +89,7 @@ def _metadata(chosen: Chosen) -> str:
     pretrained = network is not None and record.settings.pretrained
     metadata = ModelCardData(
         license="unknown",
+        library_name=library,
         pipeline_tag="image-classification",
         base_model=_base_model(record) if pretrained else None,
         datasets=[_slug(data.name)],
@@ -99,12 +101,13 @@ def _metadata(chosen: Chosen) -> str:
     return str(metadata.to_yaml()).strip()
 
 
-def _base_model(record: RunRecord) -> str | None:
-    """Return what the weights were before: an id of the Hub for timm's, or else their name."""
+def _base_model(record: RunRecord) -> str:
+    """Return what the weights were before: timm's id of the Hub, or else their name, written like an id."""
     model, network = record.settings.model, record.details.model
     if model.startswith("timm/"):
         return model
-    return (network.weights_name if network else None) or model
+    name = (network.weights_name if network else None) or model
+    return re.sub(r"[^\w.]+|\.{2,}", "-", name, flags=re.ASCII)[:96].strip("-.") or "own-weights"
 
 
 def _scores(split: SplitPredictions) -> list[tuple[str, str, float]]:
@@ -254,7 +257,7 @@ def _licence(record: RunRecord) -> str:
     lines = [f"- Licence of this model: {TO_FILL} (`license` above is `unknown` until then)"]
     lines.append(f"- Licence of the data {_plain(about(record).name)}: {TO_FILL}")
     if record.settings.pretrained:
-        lines.append(f"- Licence of the pretrained weights {_plain(_base_model(record) or '')}: {TO_FILL}")
+        lines.append(f"- Licence of the pretrained weights {_plain(_base_model(record))}: {TO_FILL}")
     lines.append(f"- Author and contact: {TO_FILL}")
     return "## Licence and contact\n\n" + "\n".join(lines)
 

@@ -34,6 +34,7 @@ from pipeline.learn import speed
 from pipeline.record import RunRecord
 
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
+LIBRARIES = {"onnx": "onnx", "torch": "pytorch"}  # as the Hugging Face Hub calls what reads them
 LEAST_AGREEMENT = 0.999  # share of images with the same answer, without which nothing is written
 MADE_UP = 256  # images to check with where the data are gone
 MOST_CALIBRATION = 512
@@ -104,7 +105,8 @@ def export(
     )
     lines = [f"{output}: {len(content) / 1e6:,.1f} MB", *lines]
     record, path = predictor.record, card.beside(output)
-    text = card.card(chosen or Chosen(record, f"{record.settings.model}, {record.settings.mode}"), lines)
+    chosen = chosen or Chosen(record, f"{record.settings.model}, {record.settings.mode}")
+    text = card.card(chosen, lines, LIBRARIES[to])
     write({output: content, path: text.encode()})
     if int8 and checked.target is not None:
         _keep(record, checked.target, answers, bytes=len(content), latency_seconds=theirs, fp32_seconds=ours)

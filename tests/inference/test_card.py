@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from huggingface_hub import ModelCard
+from huggingface_hub.utils import validate_repo_id
 from sklearn.metrics import f1_score
 
 from pipeline import cli
@@ -31,6 +32,7 @@ def test_card_is_one_that_the_hub_reads_with_the_scores_of_the_records(
     }
     assert data.to_dict()["pipeline_tag"] == "image-classification"
     assert (data.license, data.datasets, data.base_model) == ("unknown", ["digits"], None)
+    assert data.library_name == "headstart"
 
 
 def test_card_says_how_the_network_was_chosen_and_where_it_started(tmp_path: Path) -> None:
@@ -47,6 +49,17 @@ def test_card_says_how_the_network_was_chosen_and_where_it_started(tmp_path: Pat
     alone = card.card(source.choose(study.models[0].chosen.folder))
     assert "not recorded" in alone
     assert "best on val of" not in alone
+
+
+def test_weights_of_any_name_become_an_id_that_the_hub_takes(tmp_path: Path) -> None:
+    record = next(r for r in made_study(tmp_path, "one_seed").records if r.settings.pretrained)
+    assert record.details.model is not None
+    for name in ("resnet18-1.0", "my own (best) wéights.pth", "../x--y", "重み"):
+        network = record.details.model.model_copy(update={"weights_name": name})
+        object.__setattr__(record, "details", record.details.model_copy(update={"model": network}))
+        found = ModelCard(card.card(source.Chosen(record, "a label"))).data.base_model
+        validate_repo_id(found)
+        assert found == name or name != "resnet18-1.0"
 
 
 def test_only_what_nobody_else_knows_is_left_to_fill_in() -> None:

@@ -56,6 +56,7 @@ def test_torch_export_answers_as_the_network(tmp_path: Path) -> None:
     assert np.abs(module(pixels).detach().numpy() - predictor.answer(pixels).probability).max() < 1e-5
     assert json.loads(extra["metadata.json"])["run_id"] == "run"
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "\nlibrary_name: pytorch\n" in card
     assert "## The file beside this card" in card
     assert "the same answer as PyTorch on 100.00 %" in card
 

@@ -398,7 +398,7 @@ def _spread(seconds: Interval) -> str:
 
 def _small_row(small: Small) -> list[str]:
     """List a network in 8 bits; what was not measured of it stays empty."""
-    label = name(f"{small.model.label}, in 8 bits")
+    label = f"{name(small.model.label)}, in 8 bits: {percent(small.accuracy)} right"
     return [label, NONE, latency(small.latency_seconds), NONE, data_size(small.bytes), NONE, NONE, NONE]
 
 

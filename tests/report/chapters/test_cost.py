@@ -80,4 +80,5 @@ def test_a_network_in_8_bits_is_told_of_once_it_was_exported(tmp_path: Path) -> 
     assert "takes 3.0 MB and 2.0 ms for one image, against 5.0 ms" in text
     assert f"gets {100 * (prediction == test.target).mean():.1f} %" in text
     assert "less than in 32 bits, beyond noise" in text
-    assert grid(cost.costs(study))[-1][1] == "ResNet-18, fine-tuned, in 8 bits"
+    right = f"{100 * (prediction == test.target).mean():.1f}\N{NO-BREAK SPACE}% right"
+    assert grid(cost.costs(study))[-1][1] == f"ResNet-18, fine-tuned, in 8 bits: {right}"
