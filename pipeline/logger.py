@@ -117,7 +117,10 @@ def scores(record: RunRecord) -> dict[str, float]:
 
 
 class TensorBoard:
-    """A folder for each run: files that grow while it trains, then one of all, which takes their place."""
+    """A folder for each run: files that grow while it trains, then one of all.
+
+    TensorBoard shows the last in their place; were they removed, one that reads them now would stop there.
+    """
 
     def __init__(self, experiment: str) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -149,8 +152,6 @@ class TensorBoard:
             settings = "\n".join(f"    {key}: {value}" for key, value in record.settings.effective().items())
             writer.add_text("settings", settings)
         folder.mkdir(exist_ok=True)
-        for live in folder.iterdir():
-            live.unlink()
         for file in partial.iterdir():
             file.rename(folder / file.name)
         partial.rmdir()
