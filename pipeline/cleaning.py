@@ -73,7 +73,8 @@ def unreferenced(named: Iterable[Path]) -> list[Unreferenced]:
 def _unreferenced_in(folder: Path, kept: set[str]) -> Iterator[Unreferenced]:
     notes = list(_noted(*sorted(folder.glob(".locks/study-*.json"))))
     needed = kept.union(*(_needed(path, run_ids) for path, run_ids in notes))
-    placed = set[str]().union(*(run_ids for _, run_ids in notes))
+    # Where a params file is gone with its folder, that is on a disk or a machine that is not here.
+    placed = set[str]().union(*(run_ids for path, run_ids in notes if path.parent.is_dir()))
     for path in _runs_in(folder):
         run_id = _run_id(path)
         if run_id not in needed and not is_taken(folder, run_id):

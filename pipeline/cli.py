@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import __version__
 from pipeline.errors import HeadstartError, InputError, one_line
-from pipeline.surroundings import with_standard_streams
+from pipeline.surroundings import with_own_arithmetic, with_standard_streams
 
 if TYPE_CHECKING:
     from pipeline.experiment import Experiment
@@ -27,6 +27,7 @@ CLOSED_PIPE = 141
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     with_standard_streams()
+    with_own_arithmetic()
     options = _parser().parse_args(arguments)
     if options.no_user_code:
         os.environ["HEADSTART_NO_USER_CODE"] = "--no-user-code"
@@ -184,17 +185,29 @@ def _write_report(options: argparse.Namespace, jobs: int = 1, scheduler: str | N
         from pipeline.experiment import Experiment
         from pipeline.run import Options
 
-        document, experiment = project_root() / "report.qmd", Experiment.from_yaml(options.params)
+        document, params = project_root() / "report.qmd", Path(options.params)
+        experiment = Experiment.from_yaml(params)
         output = Path("reports") / experiment.name
-        rendering.check(document, output, formats)
+        rendering.check(document, output, formats, params)
         records = _records(experiment, Options(jobs, scheduler))
-        folders = [record.folder for record in records]
-        rendered = rendering.render(document, Path(options.params), output, formats, options.engine, folders)
+        made = [record.folder for record in records], experiment
+        rendered = rendering.render(document, params, output, formats, options.engine, *made)
     with suppress(OSError):  # the report is written, whether or not that can be said
-        for warning in rendered.warnings:
+        for warning in (*rendered.warnings, *_edited(experiment)):
             print(f"headstart: {warning}", file=sys.stderr)
         print(*rendered.files.values(), f"Rendered by {rendered.engine}.", sep="\n", flush=True)
     return _exit_code(records)
+
+
+def _edited(experiment: "Experiment") -> list[str]:
+    """Return a warning where a params file is not what it was when a command began."""
+    with suppress(InputError):
+        if type(experiment).from_yaml(experiment.path) == experiment:
+            return []
+    return [
+        f"{experiment.path} was edited meanwhile: the report is of what it asked for before. The same "
+        "command again makes what it asks for now."
+    ]
 
 
 def why(options: argparse.Namespace) -> int:
@@ -215,10 +228,12 @@ def audit(options: argparse.Namespace) -> int:
     """``headstart audit``."""
     from pipeline import audit as auditing
     from pipeline.experiment import Experiment
+    from pipeline.report.render import refuse_another_study
 
     forbidden = auditing.checked_reasons(options.fail_on)
     experiment = Experiment.from_yaml(options.params)
     folder = Path("reports") / experiment.name
+    refuse_another_study(folder, Path(options.params))
     found = auditing.audit(experiment, folder)
     print(*auditing.summary(found, folder / "suspects.csv"), sep="\n")
     return 1 if found["reason"].isin(forbidden).any() else 0

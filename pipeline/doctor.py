@@ -87,6 +87,8 @@ def _kernel() -> Finding:
 
 
 def _quarto() -> Finding:
+    from pipeline.report.render.engines import unfit_quarto
+
     quarto = shutil.which("quarto")
     if quarto is None:
         return Finding(
@@ -96,8 +98,10 @@ def _quarto() -> Finding:
             "conda install -c conda-forge quarto, or its installer from quarto.org",
             remark=True,
         )
+    if unfit := unfit_quarto():
+        return Finding("Quarto", True, f"{unfit}; the embedded renderer writes the same report", remark=True)
     version = subprocess.run([quarto, "--version"], capture_output=True, text=True, timeout=60, check=False)
-    return Finding("Quarto", version.returncode == 0, f"{version.stdout.strip()} at {quarto}")
+    return Finding("Quarto", True, f"{version.stdout.strip()} at {quarto}")
 
 
 def _pandoc() -> Finding:

@@ -344,6 +344,11 @@ class Experiment(BaseModel):
         """
         return _experiment(Path(path), read_yaml(Path(path)))
 
+    @classmethod
+    def as_asked(cls, path: str | Path) -> "Experiment":
+        """Read an experiment kept with ``model_dump_json``: its params file may be another by now."""
+        return cls.model_validate_json(Path(path).read_text(encoding="utf-8"))
+
     @property
     def models(self) -> list[list[RunSettings]]:
         """The runs, grouped by entry of ``models``: one inner list holds its seeds."""

@@ -1,5 +1,6 @@
 """Files as the whole project treats them: replaced whole, hashed, kept where they can be made again."""
 
+import errno
 import hashlib
 import json
 import logging
@@ -12,8 +13,11 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
+
+from filelock import BaseFileLock, FileLock, SoftFileLock
 
 from pipeline.errors import one_line
 
@@ -24,6 +28,8 @@ CACHE = Path("cache")
 READ_AT_ONCE = 1 << 20
 TRUSTED_AFTER_SECONDS = 2
 UNREADABLE = "unreadable"
+# What network disks, and those of programs (FUSE), answer where they cannot lock a file or sync a folder.
+UNABLE = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 # What readers of JSON and of arrays raise for bytes that were changed.
 DAMAGE: tuple[type[Exception], ...] = (
     OSError,
@@ -91,8 +97,45 @@ def give_usual_rights(path: Path) -> None:
     """Give a file that a library made for its owner alone the rights that any other gets here."""
     other = new_beside(path)
     other.touch(exist_ok=False)  # asking for the umask itself would change it for other threads
-    path.chmod(other.stat().st_mode & 0o777)
+    with suppress(PermissionError):  # a disk without rights of its own, as exFAT, lets nobody change them
+        path.chmod(other.stat().st_mode & 0o777)
     other.unlink()
+
+
+def sync(descriptor: int) -> None:
+    """Have the disk keep a file's content, or a folder's names, through a power loss, where it can."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in UNABLE:
+            raise
+
+
+def lock(path: str | os.PathLike[str]) -> BaseFileLock:
+    """Return a lock by a file, not taken yet: the system frees it when the process that holds it dies.
+
+    Where the disk has no locks, as NFS without its lock service, it is a file that names its process.
+    """
+    return FileLock(path) if _has_locks(Path(path).parent) else SoftFileLock(path)
+
+
+@cache
+def _has_locks(folder: Path) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # Windows, where every disk has them
+        return True
+    path = new_beside(folder / "lock")
+    try:
+        with path.open("x") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in UNABLE:
+            raise
+        return False
+    finally:
+        path.unlink(missing_ok=True)
+    return True
 
 
 @contextmanager
@@ -104,7 +147,7 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         with partial.open(mode.replace("w", "x"), encoding=encoding, newline=newline) as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)

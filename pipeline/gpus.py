@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
+VARIABLES = ("HIP_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES")  # AMD reads both, the first of them first
+
 
 @cache
 def may_be_there() -> bool:
@@ -27,8 +29,19 @@ def visible() -> list[str]:
     """Return the GPUs that the user made visible, by the same names."""
     import torch
 
-    names = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    chosen = next((os.environ[name] for name in _deciding(torch.version.hip) if os.environ.get(name)), "")
+    names = [name.strip() for name in chosen.split(",") if name.strip()]
     return [names[n] if names else str(n) for n in range(torch.cuda.device_count())]
+
+
+def _deciding(hip: str | None) -> tuple[str, ...]:
+    """Return the variables that name visible GPUs, the first that is set decides; ``hip``: AMD's, or None."""
+    return VARIABLES if hip else VARIABLES[1:]
+
+
+def alone(name: str) -> dict[str, str]:
+    """Return the variables that make one of the visible GPUs the only one, on whichever maker's."""
+    return dict.fromkeys(VARIABLES, name)
 
 
 class Shared:

@@ -1,13 +1,12 @@
 """The command ``init``: a folder of one's own that holds all that a study needs, also without a checkout."""
 
-import os
 import shutil
 import sys
 from pathlib import Path
 
 from pipeline import __version__
 from pipeline.errors import InputError
-from pipeline.files import new_beside
+from pipeline.files import new_beside, sync
 
 PACKAGE = Path(__file__).parent
 LOOK = "page"  # in the new folder: what stands in pipeline/report/page here
@@ -93,7 +92,7 @@ def _write(path: Path, text: str) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.write(text)
         file.flush()
-        os.fsync(file.fileno())
+        sync(file.fileno())
 
 
 def starter() -> Path:

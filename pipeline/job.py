@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, Timeout
 
 from pipeline.errors import HeadstartError, one_line
 from pipeline.experiment import RunSettings
-from pipeline.files import write_json
+from pipeline.files import lock, sync, write_json
 from pipeline.plan import found_hashes
 from pipeline.record import (
     RUN_FOLDER_VARIABLE,
@@ -63,7 +63,7 @@ class Job:
         return Path(self.runs_dir) / f".{self.run_id}.partial"
 
     @property
-    def lock(self) -> FileLock:
+    def lock(self) -> BaseFileLock:
         """The lock that its process holds."""
         return run_lock(Path(self.runs_dir), self.run_id)
 
@@ -72,21 +72,21 @@ class Job:
         return is_taken(Path(self.runs_dir), self.run_id)
 
 
-def run_lock(runs_dir: Path, run_id: str) -> FileLock:
+def run_lock(runs_dir: Path, run_id: str) -> BaseFileLock:
     """Return the lock of a run; the system frees it when the process that holds it dies."""
     folder = runs_dir / ".locks"
     folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / f"{run_id}.lock")
+    return lock(folder / f"{run_id}.lock")
 
 
 def is_taken(runs_dir: Path, run_id: str) -> bool:
     """Whether another process works on a run now."""
-    lock = run_lock(runs_dir, run_id)
+    own = run_lock(runs_dir, run_id)
     try:
-        lock.acquire(timeout=0)
+        own.acquire(timeout=0)
     except Timeout:
         return True
-    lock.release()
+    own.release()
     return False
 
 
@@ -310,7 +310,7 @@ def _sync(path: Path) -> None:
     if os.name == "posix":
         handle = os.open(path, os.O_RDONLY)
         try:
-            os.fsync(handle)
+            sync(handle)
         finally:
             os.close(handle)
 

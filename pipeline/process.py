@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pipeline import gpus
 from pipeline.errors import one_line
 from pipeline.job import REFUSED, Job
 from pipeline.record import RUN_FOLDER_VARIABLE
@@ -70,7 +71,7 @@ def _environment(job: Job) -> dict[str, str]:
     if os.environ.get("OMP_NUM_THREADS"):
         own["HEADSTART_THREADS_FIXED"] = "1"
     if job.gpu is not None:
-        own["CUDA_VISIBLE_DEVICES"] = job.gpu
+        own |= gpus.alone(job.gpu)
     return {**own_environment(), **own}
 
 

@@ -38,11 +38,12 @@ def ensure(params_file: str | Path, made: Sequence[str] = ()) -> tuple[Experimen
 
     This is what the setup cell of ``report.qmd`` calls, once for each format under Quarto. Failed runs
     are among those returned; ``headstart run`` tries them again. ``made`` are the runs' folders, where
-    ``headstart report`` has made them a moment ago: to plan and check them again takes seconds.
+    ``headstart report`` has made them a moment ago: to plan and check them again takes seconds. Then
+    ``params_file`` is what it asked for when it began.
     """
-    experiment = Experiment.from_yaml(params_file)
     if made:
-        return experiment, [RunRecord.read(Path(folder)) for folder in made]
+        return Experiment.as_asked(params_file), [RunRecord.read(Path(folder)) for folder in made]
+    experiment = Experiment.from_yaml(params_file)
     return experiment, run(experiment, Options(for_report=True))
 
 

@@ -17,6 +17,14 @@ ROOT = Path(__file__).parent.parent
 THREAD_SETTINGS = {"GOMP_SPINCOUNT": "1000"}
 # What a kernel draws with; a backend of the user's own, as Qt5Agg, may not be there, or open windows.
 DRAWING = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+# What has fp32 be multiplied as bf16 or TF32, though a run's identity and the report say fp32. NVIDIA's
+# containers set one of them, and Arm's guides name another.
+ARITHMETIC = (
+    "DNNL_DEFAULT_FPMATH_MODE",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "NVIDIA_TF32_OVERRIDE",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+)
 INSTALLED = ("*.dist-info", "*.egg-info", "*.egg")
 NEEDED = ("torch", "numpy", "pandas", "papermill", "ipykernel")
 
@@ -24,7 +32,11 @@ NEEDED = ("torch", "numpy", "pandas", "papermill", "ipykernel")
 def own_environment(given: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the variables for a Python process of ours, from those given, or those of this process."""
     given = os.environ if given is None else given
-    kept = {name: value for name, value in given.items() if not name.startswith("PYTHON")}
+    kept = {
+        name: value
+        for name, value in given.items()
+        if not name.startswith("PYTHON") and name not in ARITHMETIC
+    }
     own = {"PYTHONPATH": os.pathsep.join(_folders_of_modules(given)), "PYTHONSAFEPATH": "1"}
     if not _needs_user_site():
         own["PYTHONNOUSERSITE"] = "1"
@@ -47,6 +59,12 @@ def _needs_user_site() -> bool:
         return False
     origins = [found.origin or "" for name in NEEDED if (found := util.find_spec(name))]
     return any(origin.startswith(site.getusersitepackages()) for origin in origins)
+
+
+def with_own_arithmetic() -> None:
+    """Keep from PyTorch in this process what it has not read yet and a run's identity does not hold."""
+    for name in ARITHMETIC:
+        os.environ.pop(name, None)
 
 
 def with_standard_streams() -> None:

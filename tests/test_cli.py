@@ -5,14 +5,18 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipeline import cli
 from pipeline.cleaning import note_study
 from pipeline.cli import main
 from pipeline.experiment import Experiment
 from pipeline.job import run_lock
 from pipeline.plan import plan
+from pipeline.record import RunRecord
+from pipeline.report.render import Rendered
 from tests.conftest import ROOT
 
 
@@ -78,11 +82,12 @@ def test_debug_shows_the_traceback(workplace: Path) -> None:
         main(["run", "none.yaml", "--debug"])
 
 
-def noted(*run_ids: str) -> None:
+def noted(*run_ids: str, folder: str = ".") -> None:
     """Note that ``old.yaml``, which is gone, asked for these runs."""
     note = Path("runs/.locks/study-0.json")
     note.parent.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps({"params_file": "/gone/old.yaml", "run_ids": run_ids}), encoding="utf-8")
+    content = {"params_file": str(Path(folder, "old.yaml").absolute()), "run_ids": run_ids}
+    note.write_text(json.dumps(content), encoding="utf-8")
 
 
 def test_clean_leaves_a_run_that_a_process_works_on_alone(
@@ -154,9 +159,14 @@ def made_run(name: str) -> Path:
     return folder
 
 
-def test_clean_keeps_what_it_cannot_place(workplace: Path, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("made_by", [None, "/a disk that is elsewhere"])
+def test_clean_keeps_what_it_cannot_place(
+    workplace: Path, capfd: pytest.CaptureFixture[str], made_by: str | None
+) -> None:
     Path("x.yaml").write_text("models: [custom_cnn]", encoding="utf-8")
     folder = made_run("copied-scratch-s0-12345678")
+    if made_by:
+        noted(folder.name, folder=made_by)
 
     assert main(["clean", "x.yaml", "--yes"]) == 0
     assert folder.is_dir()
@@ -182,6 +192,31 @@ def test_clean_keeps_the_runs_of_every_study_that_made_some(workplace: Path, oth
     Path(other).write_text("seed: 2\nmodels: [custom_cnn]", encoding="utf-8")  # it asks for another run now
     assert main(["clean", "params/one.yaml", "--yes"]) == 0
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("edit", ["models: [resnet18]", "models: [", None])
+def test_a_params_file_edited_meanwhile_changes_no_report(
+    workplace: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, edit: str | None
+) -> None:
+    params, shown = Path("x.yaml"), list[Any]()
+    params.write_text("models: [custom_cnn]", encoding="utf-8")
+
+    def made(experiment: Experiment, how: object) -> list[RunRecord]:
+        if edit:
+            params.write_text(edit, encoding="utf-8")
+        return []
+
+    def rendered(*given: object) -> Rendered:
+        shown.append(given[-1])
+        return Rendered({}, "none")
+
+    monkeypatch.setattr(cli, "_records", made)
+    monkeypatch.setattr("pipeline.report.render.render", rendered)
+
+    assert main(["report", "x.yaml", "--engine", "embedded"]) == 0
+    assert [settings.model for settings in shown[0].runs] == ["custom_cnn"]
+    said = "headstart: x.yaml was edited meanwhile: the report is of what it asked for before."
+    assert (said in capfd.readouterr().err) == bool(edit)
 
 
 def test_output_may_be_cut_off_by_its_reader(workplace: Path) -> None:

@@ -34,6 +34,16 @@ def test_missing_quarto_is_a_remark_with_a_remedy(monkeypatch: pytest.MonkeyPatc
     assert "conda install" in quarto.text
 
 
+def test_quarto_of_long_ago_is_a_remark(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.report.render.engines.unfit_quarto", lambda: "it is Quarto 1.3")
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: "/usr/bin/quarto")
+
+    quarto = doctor._quarto()
+
+    assert (quarto.ok, quarto.mark) == (True, "note")
+    assert quarto.text == "it is Quarto 1.3; the embedded renderer writes the same report"
+
+
 def test_missing_data_fails_with_its_remedy(workplace: Path) -> None:
     Path("x.yaml").write_text(
         "dataset: image_folder\ndata_dir: nowhere\nmodels: [custom_cnn]", encoding="utf-8"

@@ -33,11 +33,13 @@ def message(folder: Path, text: str | bytes) -> str:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "params").glob("*.yaml")), ids=lambda p: p.stem)
-def test_shipped_params_file_is_valid(path: Path) -> None:
+def test_shipped_params_file_is_valid_and_can_be_kept(path: Path, tmp_path: Path) -> None:
     experiment = Experiment.from_yaml(path)
 
     assert experiment.name == path.stem
     assert experiment.runs
+    (tmp_path / "asked.json").write_text(experiment.model_dump_json(), encoding="utf-8")
+    assert Experiment.as_asked(tmp_path / "asked.json") == experiment
 
 
 def test_top_level_key_is_default_and_model_entry_overrides_it(tmp_path: Path) -> None:

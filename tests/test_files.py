@@ -1,5 +1,7 @@
 """What is kept in caches is read as it was written, or made again; never something else."""
 
+import errno
+import json
 import os
 import stat
 import unicodedata
@@ -9,8 +11,17 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline import job as jobs
 from pipeline.experiment import RunSettings
-from pipeline.files import as_on_disk, expanded, files_fingerprint, give_usual_rights, read_kept, write_kept
+from pipeline.files import (
+    as_on_disk,
+    expanded,
+    files_fingerprint,
+    give_usual_rights,
+    read_kept,
+    write_json,
+    write_kept,
+)
 from pipeline.learn.data import duplicates
 from pipeline.learn.data.sources import checked_fingerprints
 from pipeline.learn.models.weights import listed
@@ -126,3 +137,65 @@ def test_files_of_libraries_get_the_rights_that_the_umask_gives(tmp_path: Path, 
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
+
+
+def without(monkeypatch: pytest.MonkeyPatch, owner: str, name: str, number: int) -> None:
+    """Have a function of the system answer as a disk does that cannot do this."""
+
+    def unable(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(f"{owner}.{name}", unable)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
+def test_a_disk_without_locks_has_locks_all_the_same(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    without(monkeypatch, "fcntl", "flock", number)
+
+    with jobs.run_lock(Path("runs"), "a"):
+        assert jobs.is_taken(Path("runs"), "a")
+        assert not jobs.is_taken(Path("runs"), "b")
+    assert not jobs.is_taken(Path("runs"), "a")
+
+
+def test_a_full_disk_is_no_disk_without_locks(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "fcntl", "flock", errno.ENOSPC)
+
+    with pytest.raises(OSError, match="No space left"):
+        jobs.is_taken(workplace / "runs", "a")
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_disk_that_cannot_sync_keeps_files_all_the_same(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    without(monkeypatch, "os", "fsync", number)
+
+    write_json(Path("x.json"), {"a": 1})
+    jobs._sync(workplace)
+
+    assert json.loads(Path("x.json").read_text(encoding="utf-8")) == {"a": 1}
+
+
+def test_a_disk_that_has_no_room_says_so_when_it_syncs(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without(monkeypatch, "os", "fsync", errno.ENOSPC)
+
+    with pytest.raises(OSError, match="No space left"):
+        write_json(Path("x.json"), {"a": 1})
+    assert not list(workplace.iterdir())
+
+
+def test_a_disk_without_rights_keeps_files_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x"
+    path.touch()
+    without(monkeypatch, "pathlib.Path", "chmod", errno.EPERM)
+
+    give_usual_rights(path)
+
+    assert list(tmp_path.iterdir()) == [path]

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
-from pipeline import forker, gpus, limits, run
+from pipeline import forker, gpus, limits, process, run
 from pipeline.forker import LEARNING, REPORTING, warm_kernels
 from pipeline.job import Job
 from tests.learn import tiny
@@ -26,6 +27,26 @@ def test_gpus_that_the_user_made_visible_keep_their_names(
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
 
     assert gpus.visible() == expected
+
+
+@pytest.mark.parametrize(("hip", "expected"), [("6.4", ["2", "3"]), (None, ["4", "5"])])
+def test_gpus_have_the_names_of_the_variable_that_decides(
+    monkeypatch: pytest.MonkeyPatch, hip: str | None, expected: list[str]
+) -> None:
+    monkeypatch.setenv("HIP_VISIBLE_DEVICES", "2,3")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
+    monkeypatch.setattr("torch.version.hip", hip)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+
+    assert gpus.visible() == expected
+
+
+def test_a_job_sees_its_gpu_alone_whatever_was_visible(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIP_VISIBLE_DEVICES", "2,3")  # on AMD's, it wins over CUDA_VISIBLE_DEVICES
+
+    told = process._environment(replace(job("cuda"), gpu="3"))
+
+    assert (told["HIP_VISIBLE_DEVICES"], told["CUDA_VISIBLE_DEVICES"]) == ("3", "3")
 
 
 def test_each_job_gets_the_least_busy_gpu() -> None:

@@ -236,9 +236,12 @@ def test_runs_made_a_moment_ago_are_read_and_not_planned_again(
     folder, record = tiny
     monkeypatch.setattr("pipeline.run.plan", lambda *_: pytest.fail("planned again"))
 
-    experiment, found = ensure(folder / "tiny.yaml", [str(record.folder)])
+    asked = Experiment.from_yaml(folder / "tiny.yaml")
+    (folder / "asked.json").write_text(asked.model_dump_json(), encoding="utf-8")
 
-    assert experiment.name == "tiny"
+    experiment, found = ensure(folder / "asked.json", [str(record.folder)])
+
+    assert experiment == asked
     assert [(one.run_id, one.complete) for one in found] == [(record.run_id, True)]
 
 

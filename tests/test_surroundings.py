@@ -12,6 +12,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from pipeline import surroundings
+from pipeline.cli import main
 from pipeline.experiment import Experiment
 from pipeline.forker import warm_kernels
 from pipeline.kernel import own_kernel
@@ -90,6 +91,15 @@ def test_folders_that_packages_are_installed_in_stay_on_the_path(tmp_path: Path)
 
     assert found["PYTHONPATH"].split(":") == [str(ROOT), f"{tmp_path}/module"]
     assert found["HOME"] == "/home/a"
+
+
+def test_fp32_stays_fp32_whatever_the_user_allows(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in surroundings.ARITHMETIC:
+        monkeypatch.setenv(name, "1")
+
+    assert not own_environment().keys() & set(surroundings.ARITHMETIC)
+    assert main(["clean", str(ROOT / "params" / "smoke.yaml")]) == 0
+    assert not os.environ.keys() & set(surroundings.ARITHMETIC)
 
 
 def test_packages_installed_for_the_user_alone_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ calibrated on val images.
 import io
 import json
 import logging
-import os
 import statistics
 import tempfile
 import warnings
@@ -24,7 +23,7 @@ from torch import Tensor
 
 from pipeline import __version__
 from pipeline.errors import HeadstartError, InputError, RunError
-from pipeline.files import replacing
+from pipeline.files import replacing, sync
 from pipeline.inference import card
 from pipeline.inference.dataset import about
 from pipeline.inference.predictor import Predictor
@@ -136,7 +135,7 @@ def write(contents: Mapping[Path, bytes]) -> None:
                 file = stack.enter_context(replacing(path, "wb"))
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())  # before the first of them takes its place
+                sync(file.fileno())  # before the first of them takes its place
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}. Make room there.") from None
 

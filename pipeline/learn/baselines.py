@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
@@ -21,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.experiment import RunSettings
-from pipeline.files import cache_folder, digest, kept
+from pipeline.files import cache_folder, digest, kept, lock
 from pipeline.learn import models
 from pipeline.learn.data.split import nested_order
 from pipeline.learn.device import Hardware
@@ -105,7 +104,7 @@ def _kept(
     key = digest([VERSION, what, counts, images.info.fingerprint, prepared, subset])[:24]
     path = cache_folder("baselines") / f"{key}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
+    with lock(f"{path}.lock"):
         return BaselineAnswers(**kept(path, lambda: _plain(make())))
 
 

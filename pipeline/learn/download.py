@@ -18,7 +18,6 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from filelock import FileLock
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -30,7 +29,7 @@ from rich.progress import (
 )
 
 from pipeline.errors import DataError, ModelError, one_line
-from pipeline.files import file_hash, replacing
+from pipeline.files import file_hash, lock, replacing
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +88,7 @@ class Archive:
     def _lock(self, root: Path) -> Iterator[None]:
         try:
             root.mkdir(parents=True, exist_ok=True)
-            with FileLock(root / f".{self.file}.lock"):
+            with lock(root / f".{self.file}.lock"):
                 yield
         except OSError as error:
             raise DataError(
@@ -302,7 +301,7 @@ def fetch_weights(url: str) -> Path:
     require_reachable(url)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):  # another run may be fetching the same file
+        with lock(f"{path}.lock"):  # another run may be fetching the same file
             _ensure_whole(url, path)
     except OSError as error:
         raise ModelError(

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from pipeline.errors import one_line
 from pipeline.experiment import RunSettings
-from pipeline.files import cache_folder, digest, replacing
+from pipeline.files import cache_folder, digest, lock, replacing
 from pipeline.learn import energy
 from pipeline.learn.data import balance
 from pipeline.learn.data.augment import generator
@@ -158,7 +157,7 @@ class FeatureData:
     def _find(self, split_name: "SplitName", view: int) -> "Features":
         path = cache_folder("features") / f"{self._key}-{split_name}-{_name(view)}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):  # two seeds at once: the second finds them computed
+        with lock(f"{path}.lock"):  # two seeds at once: the second finds them computed
             found = read(path)
             if found is None:
                 found = self._compute(split_name, view)

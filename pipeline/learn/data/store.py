@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from filelock import FileLock
 from PIL import Image
 
 from pipeline.errors import DataError, one_line
-from pipeline.files import cache_folder, digest, free_disk, made_again, new_beside, write_json
+from pipeline.files import cache_folder, digest, free_disk, lock, made_again, new_beside, sync, write_json
 from pipeline.learn.data.contents import Contents
 from pipeline.learn.data.decode import Scale, is_deep, native_size, numbers, strict_pillow, to_square
 from pipeline.learn.data.split import Splits
@@ -172,7 +171,7 @@ class Store:
         root = cache_folder("decoded")
         try:
             root.mkdir(parents=True, exist_ok=True)
-            with FileLock(root / f".{self.key}.lock"):  # of two runs at once, the second finds them decoded
+            with lock(root / f".{self.key}.lock"):  # of two runs at once, the second finds them decoded
                 for folder in self.folders:
                     found = read_decoded(folder)
                     if found is not None and found.pixels.shape[1] <= self.limit:
@@ -260,7 +259,7 @@ class Store:
         shape = (self.count - len(unreadable), *shape[1:])
         write_header(file, shape)
         file.flush()
-        os.fsync(file.fileno())
+        sync(file.fileno())
         return {
             "format": FORMAT,
             "count": self.count,

@@ -26,7 +26,10 @@ class Threads:
         self.most, self.follows = most, follows and most > 1
         self.now, self._steps = most, Counter[int]()
         torch.set_num_threads(most)
-        self._seen = self._look()
+        try:
+            self._seen = self._look()
+        except OSError:  # some containers, and Android, show nobody how busy their cores are
+            self.follows = False
 
     def step(self) -> None:
         """Note a step, and before it look for free cores when some time has passed since the last look."""

@@ -1,21 +1,22 @@
 """Turn ``report.qmd`` and a params file into HTML and PDF, by Quarto or by the embedded renderer."""
 
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError
+from pipeline.report.render.engines import Engine, choose_engine, unfit_quarto
 
-Engine = Literal["quarto", "embedded"]
+if TYPE_CHECKING:
+    from pipeline.experiment import Experiment
 
-ENGINES: tuple[Engine, ...] = ("quarto", "embedded")
 FORMATS = ("html", "pdf")
 ENGINE_VARIABLE = "HEADSTART_ENGINE"
 FOLDER_VARIABLE = "HEADSTART_REPORTS"  # where cells write what stands beside the report
+OWNER = ".params_file"  # in a report's folder: which params file's report it is
 
 
 @dataclass(frozen=True)
@@ -34,17 +35,20 @@ def render(
     formats: Sequence[str] = FORMATS,
     engine: Engine | None = None,
     runs: Sequence[Path] = (),
+    asked: "Experiment | None" = None,
 ) -> Rendered:
     """Write ``<output>.html`` and ``<output>.pdf``.
 
-    ``engine`` None takes Quarto when it is on the PATH. ``runs`` are the folders of the experiment's
-    runs where they are made already; without, the document makes what is missing. What the cells
+    ``engine`` None takes Quarto when one that can is on the PATH. ``runs`` are the folders of the
+    experiment's runs where they are made already; without, the document makes what is missing. ``asked``
+    is what the params file asked for when they were begun: it may have been edited since. What the cells
     print to their real stderr shows at once. Raises RenderError for a cell that fails,
     UnsupportedSyntaxError for a part of Quarto that the embedded renderer does not know, and InputError
     for arguments that cannot be.
     """
     chosen = choose_engine(engine)
-    check(qmd, output, formats)
+    passed_over = unfit_quarto() if engine is None else ""  # Quarto, for the embedded renderer
+    check(qmd, output, formats, params_file)
     parameters: dict[str, object] = {"params_file": _from_here(params_file)}
     if runs:
         parameters["made_runs"] = [str(folder.absolute()) for folder in runs]
@@ -53,32 +57,32 @@ def render(
     else:
         from pipeline.report.render import embedded as renderer  # type: ignore[no-redef]
     name = renderer.describe()
-    with tempfile.TemporaryDirectory(prefix="headstart-") as beside:
-        told = {ENGINE_VARIABLE: name, FOLDER_VARIABLE: beside}
+    with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
+        beside = Path(folder) / "reports"
+        beside.mkdir()
+        if asked:
+            parameters["params_file"] = str(_kept(Path(folder), asked))
+        told = {ENGINE_VARIABLE: name, FOLDER_VARIABLE: str(beside)}
         contents, warnings = renderer.render(qmd, parameters, formats, told)
         files = {key: output.with_name(f"{output.name}.{key}") for key in contents}
-        _write_all({files[key]: content for key, content in contents.items()} | _below(beside, output.parent))
-    return Rendered(files, name, tuple(warnings))
+        found = _below(beside, output.parent)
+        if found:
+            found[output / OWNER] = str(params_file.resolve()).encode()
+        _write_all({files[key]: content for key, content in contents.items()} | found)
+    return Rendered(files, name, (*filter(None, [passed_over]), *warnings))
 
 
-def _below(folder: str, target: Path) -> dict[Path, bytes]:
+def _kept(folder: Path, asked: "Experiment") -> Path:
+    """Write what was asked into a folder, to be read by ``ensure``, and return its path."""
+    path = folder / f"{asked.name}.json"
+    path.write_text(asked.model_dump_json(), encoding="utf-8")
+    return path
+
+
+def _below(folder: Path, target: Path) -> dict[Path, bytes]:
     """Return what the cells wrote for machines, by where it goes: with the report, or not at all."""
-    found = [path for path in Path(folder).rglob("*") if path.is_file()]
+    found = [path for path in folder.rglob("*") if path.is_file()]
     return {target / path.relative_to(folder): path.read_bytes() for path in found}
-
-
-def choose_engine(engine: str | None = None) -> Engine:
-    """Return the engine asked for, or the one that this machine has."""
-    if engine is None:
-        return "quarto" if shutil.which("quarto") else "embedded"
-    for known in ENGINES:
-        if engine == known:
-            if known == "quarto" and not shutil.which("quarto"):
-                raise InputError(
-                    "Quarto is not on the PATH; install it from quarto.org, or use --engine embedded."
-                )
-            return known
-    raise InputError(f"engine is {engine!r}; it must be one of {', '.join(ENGINES)}.")
 
 
 def results_path(experiment_name: str) -> Path:
@@ -99,8 +103,9 @@ def engine_name() -> str:
     return "Quarto" if "QUARTO_BIN_PATH" in os.environ else "no renderer"
 
 
-def check(qmd: Path, output: Path, formats: Sequence[str]) -> None:
+def check(qmd: Path, output: Path, formats: Sequence[str], params_file: Path) -> None:
     """Raise InputError for what cannot be rendered or written; makes the folder of the output."""
+    refuse_another_study(output, params_file)
     if not qmd.is_file():
         raise InputError(f"{qmd}: no such file; run this in Headstart's folder.")
     for name in formats:
@@ -114,6 +119,20 @@ def check(qmd: Path, output: Path, formats: Sequence[str]) -> None:
             pass
     except OSError as error:
         raise _unwritable(output.parent, error) from None
+
+
+def refuse_another_study(output: Path, params_file: Path) -> None:
+    """Raise InputError where a report of this name is that of another params file, which is still there."""
+    try:
+        other = Path((output / OWNER).read_text(encoding="utf-8"))
+        if not params_file.is_file() or other.samefile(params_file):
+            return
+    except (OSError, ValueError):
+        return
+    raise InputError(
+        f"{output}.html: is the report of {other}, which has the same name as {params_file}. "
+        f"Rename one of the two, or remove {output}."
+    )
 
 
 def _from_here(params_file: Path) -> str:

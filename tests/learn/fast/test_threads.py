@@ -50,6 +50,18 @@ class Cores(Threads):
         return next(self.looks)
 
 
+def test_threads_follow_nobody_where_the_system_shows_no_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hidden(percpu: bool) -> None:
+        raise PermissionError(13, "Permission denied", "/proc/stat")
+
+    monkeypatch.setattr(threads.psutil, "cpu_times", hidden)
+    monkeypatch.setattr(threads, "SECONDS_BETWEEN_LOOKS", 0.0)
+    cores = Threads(2, follows=True)
+    cores.step()
+
+    assert cores.used() == 2
+
+
 def test_threads_follow_others_that_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "_cores", lambda: [0, 1])
     # seconds, worked by all, worked by this process: alone, beside a busy one, alone again

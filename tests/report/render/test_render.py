@@ -89,10 +89,50 @@ def test_document_is_told_of_runs_that_are_made(tmp_path):
     assert "Made from 2." in words(done.files["html"].read_text())
 
 
-def test_quarto_is_taken_when_it_is_on_the_path(monkeypatch):
-    monkeypatch.setattr(shutil, "which", lambda name: f"/somewhere/{name}")
-    assert rendering.choose_engine() == "quarto"
+@pytest.fixture
+def quarto_that_says(tmp_path, monkeypatch):
+    """Return what puts a quarto on the PATH that says a version and does no more, and returns its path."""
+
+    def put(version, code=0):
+        program = tmp_path / version.replace(" ", "_") / "quarto"
+        program.parent.mkdir()
+        program.write_text(f"#!/bin/sh\necho '{version}'\nexit {code}\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(program.parent))
+        return program
+
+    return put
+
+
+@pytest.mark.parametrize("version", ["1.9.3", "1.10.18", "99.9.9"])
+def test_quarto_is_taken_when_it_is_on_the_path(quarto_that_says, version):
+    quarto_that_says(version)
+    assert rendering.choose_engine() == rendering.choose_engine("quarto") == "quarto"
     assert rendering.choose_engine("embedded") == "embedded"
+
+
+@pytest.mark.parametrize(
+    ("version", "code", "why"),
+    [
+        ("1.3.450", 0, "{} is Quarto 1.3.450, and the report's PDF needs 1.9 or later"),
+        ("1.10.18", 1, "{} does not say which Quarto it is: 1.10.18"),
+        ("a board game", 0, "{} does not say which Quarto it is: a board game"),
+    ],
+)
+def test_a_quarto_that_cannot_write_the_report_is_passed_over_and_named(quarto_that_says, version, code, why):
+    said = why.format(quarto_that_says(version, code))
+    assert rendering.choose_engine() == "embedded"
+    assert rendering.unfit_quarto() == said
+    with pytest.raises(InputError, match=r"Update it from quarto.org, or use --engine embedded") as refused:
+        rendering.choose_engine("quarto")
+    assert said in str(refused.value)
+
+
+def test_a_quarto_of_another_processor_is_passed_over(quarto_that_says):
+    program = quarto_that_says("1.10.18")
+    program.write_bytes(b"\x7fELF of another kind")
+    assert rendering.choose_engine() == "embedded"
+    assert rendering.unfit_quarto().startswith(f"{program} does not run: ")
 
 
 def test_embedded_renderer_is_taken_otherwise(without_quarto):
@@ -130,6 +170,35 @@ def test_failed_render_leaves_an_earlier_report_alone(tmp_path):
     assert (tmp_path / "out.html").read_text() == "earlier"
     assert not (tmp_path / "out.pdf").exists()
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def two_studies(tmp_path):
+    """A report of a/x.yaml, its document, and b/x.yaml."""
+    files = [tmp_path / folder / "x.yaml" for folder in ("a", "b")]
+    for path in files:
+        path.parent.mkdir()
+        path.touch()
+    qmd = write_project(tmp_path, SMALL + NUMBERS.replace('"out"', '"x"'))
+    rendering.render(qmd, files[0], tmp_path / "reports" / "x", ("html",), "embedded")
+    return qmd, *files
+
+
+def test_a_report_of_another_params_file_of_the_same_name_is_not_replaced(two_studies, tmp_path):
+    qmd, first, second = two_studies
+    before = (tmp_path / "reports" / "x.html").read_bytes()
+    with pytest.raises(InputError, match=f"x.html: is the report of {first}, .* the same name as {second}"):
+        rendering.check(qmd, tmp_path / "reports" / "x", ("html",), second)
+    assert (tmp_path / "reports" / "x.html").read_bytes() == before
+    rendering.check(qmd, tmp_path / "reports" / "x", ("html",), first)
+
+
+def test_a_params_file_that_was_moved_keeps_its_report(two_studies, tmp_path):
+    qmd, first, second = two_studies
+    first.replace(second)
+    rendering.check(qmd, tmp_path / "reports" / "x", ("html",), second)
+    first.symlink_to(second)
+    rendering.check(qmd, tmp_path / "reports" / "x", ("html",), first)
 
 
 def test_numbers_for_machines_come_with_their_report(tmp_path):
