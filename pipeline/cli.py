@@ -3,16 +3,17 @@
 import argparse
 import errno
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pipeline import __version__
-from pipeline.errors import HeadstartError, InputError, one_line
+from pipeline.errors import HeadstartError, InputError, did_you_mean, one_line
 from pipeline.surroundings import with_own_arithmetic, with_standard_streams
 
 if TYPE_CHECKING:
@@ -404,10 +405,20 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, tuple[Argume
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that says in one line what is wrong, as all else does."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say it and exit; a command or choice that is misspelt comes with the closest."""
+        found = re.search(r"invalid choice: '(.*?)' \(choose from (.*?)\)", message)
+        hint = did_you_mean(found[1].lower(), re.findall(r"[\w.]+", found[2])) if found else ""
+        self.exit(
+            InputError.exit_code, f"headstart: {one_line(message)}.{hint} {self.prog} --help tells more.\n"
+        )
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="headstart", description="Own CNN or pretrained network? A report answers."
-    )
+    parser = _Parser(prog="headstart", description="Own CNN or pretrained network? A report answers.")
     parser.add_argument("--version", action="version", version=f"headstart {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="command")
     for name, (call, text, arguments) in COMMANDS.items():

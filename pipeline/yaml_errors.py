@@ -8,6 +8,7 @@ several lines.
 import math
 import re
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,34 @@ from pipeline.errors import SettingsError, did_you_mean, one_line
 from pipeline.files import as_on_disk
 
 MAX_PARAMS_BYTES = 1_000_000
+COLONS = "a key needs a space after its colon, and text that holds a colon needs quotes"
+# What web pages and word processors write in the place of what YAML reads.
+LOOKALIKES = {
+    "\u00a0": "a no-break space",
+    "\u3000": "a wide space",
+    "\uff1a": "a wide colon",
+    "\uff0c": "a wide comma",
+    "\u201c": "a curly quote",
+    "\u201d": "a curly quote",
+    "\u2018": "a curly quote",
+    "\u2019": "a curly quote",
+}
+# What other programs call a key.
+OTHER_NAMES = {
+    "lr": "learning_rate",
+    "wd": "weight_decay",
+    "bs": "batch_size",
+    "img_size": "image_size",
+    "input_size": "image_size",
+    "pretrained": "mode",
+    "freeze": "mode",
+    "finetune": "mode",
+    "data": "data_dir",
+    "root": "data_dir",
+    "path": "data_dir",
+    "transforms": "augmentation",
+    "output_dir": "runs_dir",
+}
 BACKSLASHES = "in double quotes a backslash begins a special character: use single quotes or forward slashes"
 
 
@@ -82,7 +111,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}.") from None
     except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: {_yaml_problem(error)}") from None
+        raise SettingsError(f"{path}: {_yaml_problem(error, text)}") from None
     except RecursionError:
         raise SettingsError(f"{path}: is nested too deeply.") from None
     except ValueError:  # Python reads no whole number of more than 4,300 digits, nor the 31st of February
@@ -94,7 +123,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def _yaml_problem(error: yaml.YAMLError) -> str:
+def _yaml_problem(error: yaml.YAMLError, text: str) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = one_line(getattr(error, "problem", None) or error, 200)
     if "\\t" in problem or "'\t'" in problem:
@@ -105,8 +134,17 @@ def _yaml_problem(error: yaml.YAMLError) -> str:
         problem = f"the tag {tag.group(1)} is not allowed; write a plain value"
     if "escape" in problem:
         problem = f"{problem}; {BACKSLASHES}"
+    if problem == "mapping values are not allowed here":
+        problem = _lookalike(text.splitlines()[: mark.line + 1] if mark else []) or COLONS
     where = f"line {mark.line + 1}: " if mark else ""
     return f"{where}{problem}."
+
+
+def _lookalike(lines: Sequence[str]) -> str:
+    """Return what was written in the place of what YAML reads, of the last two lines read; often nothing."""
+    written = "".join(lines[-2:])
+    found = next((what for character, what in LOOKALIKES.items() if character in written), "")
+    return f"{found}, as web pages have it, is no part of YAML: type it anew" if found else ""
 
 
 def explain(details: ErrorDetails) -> str:
@@ -115,6 +153,8 @@ def explain(details: ErrorDetails) -> str:
     if details["type"] == "value_error":
         message = str(details["ctx"]["error"])
         return f"{key} {message}." if key else f"{message}."
+    if key == "seed" and isinstance(details["input"], list):
+        return f"seed is {shown(details['input'])}; several go into seeds, as seeds: [0, 1, 2]."
     return f"{key} is {shown(details['input'])}; it must be {_allowed(details)}."
 
 
@@ -153,8 +193,19 @@ def refuse_unknown_keys(path: Path, where: str, content: dict[Any, Any], known: 
     """Raise SettingsError for a key that is not known, with the closest that is."""
     for key in content:
         if key not in known:
-            hint = did_you_mean(str(key), known) or f" Known keys: {', '.join(known)}."
+            hint = _hint(str(key), known)
             raise SettingsError(f"{path}: {where}unknown key {shown(key)}.{hint}")
+
+
+def _hint(key: str, known: tuple[str, ...]) -> str:
+    """Return what to write in the place of an unknown key."""
+    if ":" in key or any(character in key for character in LOOKALIKES):
+        lookalike = _lookalike([key])
+        return f" {lookalike[0].upper()}{lookalike[1:]}." if lookalike else f" {COLONS.capitalize()}."
+    other = OTHER_NAMES.get(key.lower())
+    if other in known:
+        return f" Did you mean {other!r}?"
+    return did_you_mean(key, known) or f" Known keys: {', '.join(known)}."
 
 
 def shown(value: object) -> str:

@@ -37,6 +37,28 @@ def test_bad_params_file_exits_2_in_one_line(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["reprot", "x.yaml"], "Did you mean 'report'? headstart --help tells more."),
+        (["report", "x.yaml", "--engine", "Quarto"], "Did you mean 'quarto'?"),
+        (
+            ["report", "x.yaml", "--jobs", "0"],
+            "argument --jobs: '0'; it must be a whole number of at least 1.",
+        ),
+        (["report", "x.yaml", "y.yaml"], "unrecognized arguments: y.yaml."),
+        ([], "the following arguments are required: command. headstart --help tells more."),
+    ],
+)
+def test_wrong_arguments_exit_2_in_one_line(
+    capfd: pytest.CaptureFixture[str], arguments: list[str], expected: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+
+    assert expected in error_of(capfd)
+
+
+@pytest.mark.parametrize(
     ("settings", "expected"),
     [
         ("models: [{model: resnet81}]", "resnet18"),

@@ -247,6 +247,38 @@ BAD_PARAMS: list[tuple[str | bytes, str]] = [
         "write a plain value.",
     ),
     ("models:\n\t- custom_cnn\n", "line 2: a tab is used for indentation; use spaces."),
+    (
+        "epochs:3\nmodels: [custom_cnn]",
+        "line 2: a key needs a space after its colon, and text that holds a colon needs quotes.",
+    ),
+    (
+        "title: CNN: own or not?\n" + ONE_MODEL,
+        "line 1: a key needs a space after its colon, and text that holds a colon needs quotes.",
+    ),
+    (
+        "models: [{model:custom_cnn}]",
+        "models[0]: unknown key 'model:custom_cnn'. A key needs a space after its colon, and text that holds "
+        "a colon needs quotes.",
+    ),
+    (
+        "epochs:\u00a03\n" + ONE_MODEL,
+        "line 2: a no-break space, as web pages have it, is no part of YAML: type it anew.",
+    ),
+    (
+        "epochs\uff1a3\n" + ONE_MODEL,
+        "line 2: a wide colon, as web pages have it, is no part of YAML: type it anew.",
+    ),
+    (
+        "models: [{\u201cmodel\u201d: custom_cnn}]",
+        "models[0]: unknown key '\u201cmodel\u201d'. A curly quote, as web pages have it, is no part of "
+        "YAML: type it anew.",
+    ),
+    ("lr: 0.1\n" + ONE_MODEL, "unknown key 'lr'. Did you mean 'learning_rate'?"),
+    (
+        "models: [{model: resnet18, pretrained: true}]",
+        "models[0]: unknown key 'pretrained'. Did you mean 'mode'?",
+    ),
+    ("seed: [0, 1]\n" + ONE_MODEL, "seed is [0, 1]; several go into seeds, as seeds: [0, 1, 2]."),
     ("models: [", "line 1: expected the node content, but found '<stream end>'."),
     ("", "is empty; it needs at least a list of models."),
     ("- custom_cnn\n", "holds a list; it must be keys and values."),
