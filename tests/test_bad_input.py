@@ -93,6 +93,16 @@ BAD: dict[str, Bad] = {
     "data folder is a file": Bad(
         f"data: is a file, not a folder. data_dir must hold {LAYOUT}.", FOLDERS, files={"data": ""}
     ),
+    "data folder is packed": Bad(
+        f"data.zip: is a file, not a folder. Unpack it, and name the folder. data_dir must hold {LAYOUT}.",
+        FOLDERS.replace("data_dir: data", "data_dir: data.zip"),
+        files={"data.zip": ""},
+    ),
+    "data folder is an address": Bad(
+        "https://example.com/data.zip: is an address. Download what lies there, and name its folder. "
+        f"data_dir must hold {LAYOUT}.",
+        FOLDERS.replace("data_dir: data", "data_dir: https://example.com/data.zip"),
+    ),
     "data folder is empty": Bad(
         f"data: holds no folder with images. It must hold {LAYOUT}.", FOLDERS, made=Path("data").mkdir
     ),

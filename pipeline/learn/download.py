@@ -29,7 +29,7 @@ from rich.progress import (
 )
 
 from pipeline.errors import DataError, ModelError, one_line
-from pipeline.files import file_hash, lock, replacing
+from pipeline.files import cache_folder, file_hash, lock, replacing
 
 log = logging.getLogger(__name__)
 
@@ -272,7 +272,10 @@ def _progress(name: str) -> Iterator[Report]:
 def cached_path(url: str) -> Path:
     """Return where PyTorch keeps the file of a URL, there or not. Imports no torch."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    home = Path(os.environ.get("TORCH_HOME") or f"{cache}/torch").expanduser()
+    try:
+        home = Path(os.environ.get("TORCH_HOME") or f"{cache}/torch").expanduser()
+    except RuntimeError:  # the user has no home, as in containers that run under any number
+        home = cache_folder("torch")
     return home / "hub" / "checkpoints" / url.rpartition("/")[2]
 
 

@@ -45,6 +45,18 @@ def test_file_is_downloaded_once_into_the_torch_hub_cache(address: str, tmp_path
     assert download.fetch_weights(f"{address}/{NAME}") == path
 
 
+def test_a_user_without_a_home_keeps_weights_in_the_studys_cache(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def homeless(path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("TORCH_HOME", raising=False)
+    monkeypatch.setattr(Path, "expanduser", homeless)
+
+    assert download.cached_path(f"https://x/{NAME}") == Path("cache/torch/hub/checkpoints") / NAME
+
+
 def test_damaged_cached_file_is_named_and_replaced(address: str, capsys: pytest.CaptureFixture) -> None:
     path = download.cached_path(f"{address}/{NAME}")
     path.parent.mkdir(parents=True)

@@ -15,6 +15,7 @@ from pipeline.learn.data import layout
 from pipeline.learn.data.contents import Contents, Part, clean_name
 from pipeline.learn.data.decode import open_image
 
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".xz", ".bz2", ".7z", ".rar")
 LAYOUT = "train/<class>/* and test/<class>/*, or <class>/* alone"
 
 
@@ -62,7 +63,7 @@ def list_folder(data_dir: str) -> Contents:
     """
     root = Path(os.path.abspath(data_dir))  # noqa: PTH100 (links stay as they are)
     if not root.is_dir():
-        raise DataError(f"{data_dir}: {_missing(root)} data_dir must hold {LAYOUT}.")
+        raise DataError(f"{data_dir}: {_missing(data_dir, root)} data_dir must hold {LAYOUT}.")
     left = _Left()
     try:
         inner = layout.descend(root)
@@ -89,9 +90,12 @@ def _number(files: int) -> str:
     return f"{files:,} file" if files == 1 else f"{files:,} files"
 
 
-def _missing(root: Path) -> str:
+def _missing(data_dir: str, root: Path) -> str:
     if root.exists():
-        return "is a file, not a folder."
+        packed = root.suffix.lower() in ARCHIVES
+        return f"is a file, not a folder.{' Unpack it, and name the folder.' if packed else ''}"
+    if "://" in data_dir:
+        return "is an address. Download what lies there, and name its folder."
     siblings = [p.name for p in root.parent.iterdir() if p.is_dir()] if root.parent.is_dir() else []
     unset = " A variable in it is not set." if "$" in root.as_posix() else ""
     return f"no such folder (looked for {clean_name(str(root))}).{unset}{did_you_mean(root.name, siblings)}"
