@@ -17,6 +17,7 @@ do next.
 """
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -66,7 +67,18 @@ def one_line(text: object, limit: int = 400) -> str:
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
+def _plain(name: str) -> str:
+    """Return a name as people compare it; of a path, the separators stay."""
+    return re.sub(r"[-_ ]", "", name.casefold())
+
+
 def did_you_mean(name: str, known: Iterable[str], count: int = 1) -> str:
-    """Return " Did you mean 'x'?" with the closest known names, or an empty string."""
-    close = difflib.get_close_matches(str(name), list(known), n=count, cutoff=0.5)
+    """Return " Did you mean 'x'?" with the closest known names, or an empty string.
+
+    Capitals and separators make no difference: VGG-16 is vgg16, and learning-rate learning_rate.
+    """
+    plain: dict[str, str] = {}
+    for one in known:
+        plain.setdefault(_plain(one), one)
+    close = [plain[one] for one in difflib.get_close_matches(_plain(str(name)), list(plain), count, 0.5)]
     return f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""

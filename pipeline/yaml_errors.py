@@ -19,6 +19,7 @@ from pipeline.errors import SettingsError, did_you_mean, one_line
 from pipeline.files import as_on_disk
 
 MAX_PARAMS_BYTES = 1_000_000
+PARAMS, SUFFIXES = Path("params"), (".yaml", ".yml")
 COLONS = "a key needs a space after its colon, and text that holds a colon needs quotes"
 # What web pages and word processors write in the place of what YAML reads.
 LOOKALIKES = {
@@ -101,9 +102,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
         content = yaml.load(text, Loader=_StrictLoader)
     except FileNotFoundError:
-        nearby = sorted(str(p) for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
-        hint = did_you_mean(str(path), nearby) or " Give the path of a params file, as params/demo.yaml."
-        raise SettingsError(f"{path}: no such file.{hint}") from None
+        raise SettingsError(f"{path}: no such file.{_other_file(path)}") from None
     except IsADirectoryError:
         raise SettingsError(f"{path}: is a folder; give the path of a params file in it.") from None
     except UnicodeDecodeError as error:
@@ -123,6 +122,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
+def _other_file(path: Path) -> str:
+    """Return which params file may be meant: one of that name here or in params, or one of a name like it."""
+    same = (folder / f"{path.stem}{suffix}" for folder in (path.parent, PARAMS) for suffix in SUFFIXES)
+    if found := next((other for other in same if other.is_file()), None):
+        return f" Did you mean '{found}'?"
+    nearby = sorted(str(p) for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+    return did_you_mean(str(path), nearby) or " Give the path of a params file, as params/demo.yaml."
+
+
 def _yaml_problem(error: yaml.YAMLError, text: str) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = one_line(getattr(error, "problem", None) or error, 200)
@@ -134,6 +142,8 @@ def _yaml_problem(error: yaml.YAMLError, text: str) -> str:
         problem = f"the tag {tag.group(1)} is not allowed; write a plain value"
     if "escape" in problem:
         problem = f"{problem}; {BACKSLASHES}"
+    if mark and re.match(r"\s*\w+\s*=", text.splitlines()[mark.line]):
+        problem = "a key takes a colon, as epochs: 3"
     if problem == "mapping values are not allowed here":
         problem = _lookalike(text.splitlines()[: mark.line + 1] if mark else []) or COLONS
     where = f"line {mark.line + 1}: " if mark else ""

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import SettingsError
+from pipeline.errors import SettingsError, did_you_mean
 from pipeline.experiment import EXPERIMENT_KEYS, Experiment, RunSettings
 from pipeline.source import NOTEBOOK
 from pipeline.yaml_errors import read_yaml
@@ -273,6 +273,7 @@ BAD_PARAMS: list[tuple[str | bytes, str]] = [
         "models[0]: unknown key '\u201cmodel\u201d'. A curly quote, as web pages have it, is no part of "
         "YAML: type it anew.",
     ),
+    ("models = [{'model': 'custom_cnn'}]", "line 1: a key takes a colon, as epochs: 3."),
     ("lr: 0.1\n" + ONE_MODEL, "unknown key 'lr'. Did you mean 'learning_rate'?"),
     (
         "models: [{model: resnet18, pretrained: true}]",
@@ -340,6 +341,25 @@ def test_missing_params_file_names_closest_file(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsError, match=r"y\.yaml: no such file\. Did you mean '.*x\.yaml'\?"):
         Experiment.from_yaml(tmp_path / "y.yaml")
+
+
+@pytest.mark.parametrize(("asked", "meant"), [("x", "x.yaml"), ("x.json", "x.yaml"), ("y", "params/y.yml")])
+def test_a_params_file_without_its_ending_or_folder_is_found(workplace: Path, asked: str, meant: str) -> None:
+    for name in ("x.yaml", "params/y.yml"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+
+    with pytest.raises(SettingsError, match=f"^{asked}: no such file. Did you mean '{meant}'\\?$"):
+        Experiment.from_yaml(asked)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("VGG-16", "vgg16"), ("CIFAR10", "cifar10"), ("fine-tune", "fine_tune")]
+)
+def test_capitals_and_separators_make_no_name_another(name: str, meant: str) -> None:
+    known = ["vgg11", "vgg16", "cifar100", "cifar10", "fine_tune", "linear_probe"]
+
+    assert did_you_mean(name, known) == f" Did you mean {meant!r}?"
 
 
 def test_folder_in_place_of_params_file_is_refused(tmp_path: Path) -> None:
