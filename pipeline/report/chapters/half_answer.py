@@ -85,12 +85,13 @@ def _nothing_learned(found: Chance) -> list[Sentence]:
         "models": {m.key: [one.difference, one.low, one.high] for m, one in found.models.items()},
     }
     start = f"None of the {number_word(len(found.models))} models is shown to have learned anything"
-    best = max(found.models, key=lambda model: model.accuracy.value)
-    which = f"the most accurate on test, {best.spoken},"
+    most = max(model.accuracy.value for model in found.models)
+    best = [model for model in found.models if model.accuracy.value == most]
+    which = f"the most accurate on test, {spoken_list(best)}, {'gets' if len(best) == 1 else 'get'}"
     if len(found.models) == 1:
-        start, which = "The one model is not shown to have learned anything", best.spoken
+        start, which = "The one model is not shown to have learned anything", f"{best[0].spoken} gets"
     text = (
-        f"{start}: {which} gets {percent(best.accuracy.value)} of the {found.images} right, and always "
+        f"{start}: {which} {percent(most)} of the {found.images} right, and always "
         f"naming the commonest class {percent(found.chance)}, which is not beaten beyond noise."
     )
     no_choice = "So these runs recommend nothing, whichever model scores higher."

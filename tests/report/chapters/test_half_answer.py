@@ -45,3 +45,11 @@ def test_all_failed_has_no_answer_and_says_why(study_of: StudyOf) -> None:
     assert "gave the same reason: out of memory" in said(study, "answer.failed.reason")
     assert recommendations.recommendations(study) == []
     assert [name for name, sentences in verdict(study).items() if sentences] == ["answer", "limits", "short"]
+
+
+def test_models_that_tie_at_chance_are_all_called_the_most_accurate(tmp_path: Path) -> None:
+    models = Made(accuracy=0.1), Made("resnet18", "fine_tune", 0.1), Made("vgg16", accuracy=0.05)
+    study = study_with(tmp_path, *models)
+    assert "the most accurate on test, the custom CNN and fine-tuned ResNet-18, get 10.0 %" in said(
+        study, "answer.chance"
+    )
