@@ -35,7 +35,7 @@ class Facts:
 
 def facts(study: Study) -> Facts:
     """Return what is known of each network in its modes."""
-    ways = study.three_ways.items()
+    ways = study.three_ways.items() if study.learned else ()  # who all name one class say nothing of weights
     networks = [_network(study, name, modes) for name, modes in ways]
     return Facts(networks, study.models, study.ran_both_ways)
 

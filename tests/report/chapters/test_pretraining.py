@@ -2,6 +2,7 @@ from pathlib import Path
 
 from tests.made_records import Made
 from tests.report.chapters.tools import (
+    rules,
     said,
     study_with,
 )
@@ -33,3 +34,11 @@ def test_a_network_that_ran_both_ways_and_learned_one_way_is_not_said_not_to_hav
     )
     assert said(study, "pretraining.unknown").startswith("No network is shown to have learned anything both")
     assert "no network learned both ways" in said(study, "short.caveat.not-separated")
+
+
+def test_ways_that_learned_nothing_are_not_called_equivalent(tmp_path: Path) -> None:
+    ways = [Made("resnet18", mode, 0.1) for mode in ("scratch", "linear_probe", "fine_tune")]
+    study = study_with(tmp_path, *ways)
+
+    assert said(study, "pretraining.unknown").startswith("No network is shown to have learned anything both")
+    assert not rules(study) & {"pretraining.fine_tune.equivalent", "pretraining.tuning.equivalent"}
