@@ -133,8 +133,8 @@ def _confident(found: Facts) -> Sentence | None:
         return None
     sure, with_it = found.confident, f"with a confidence of {SURE} or more"
     text = f"Of its {found.errors:,} errors, {sure:,} {'was' if sure == 1 else 'were'} made {with_it}."
-    if not sure:
-        text = f"None of its {found.errors:,} errors was made {with_it}."
+    if sure in (0, found.errors):
+        text = f"{'Each' if sure else 'None'} of its {found.errors:,} errors was made {with_it}."
     if found.errors == 1:
         text = f"Its one error was {'' if sure else 'not '}made {with_it}."
     evidence = {"model": found.best, "errors": found.errors, "confident": sure, "threshold": SURE}

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -5,11 +7,15 @@ from sklearn.metrics import confusion_matrix
 
 from pipeline.report.chapters import (
     confusion,
+    errors,
 )
 from pipeline.report.evidence.scores import clustered
+from tests.made_records import Made
 from tests.report.chapters.tools import (
     grid,
     predictions,
+    said,
+    study_with,
 )
 from tests.report.conftest import StudyOf
 
@@ -66,3 +72,12 @@ def test_a_hundred_classes_are_drawn_without_numbers_or_names(study_of: StudyOf)
     axes = confusion.figure(study_of("hundred_classes")).content[0].axes[0]
     assert not axes.texts
     assert not [label for label in axes.get_yticklabels() if label.get_text()]
+
+
+def test_all_of_the_errors_are_not_counted_twice(tmp_path: Path) -> None:
+    study = study_with(tmp_path, Made(accuracy=0.8, overconfidence=1000.0))
+
+    assert (
+        said(study, "errors.confident") == "Each of its 80 errors was made with a confidence of 0.9 or more."
+    )
+    assert errors._title(study) == "Errors to know: A is at least 0.9 sure of its 80 errors"
