@@ -15,11 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
-
-from filelock import BaseFileLock, FileLock, SoftFileLock
+from typing import IO, TYPE_CHECKING, Any
 
 from pipeline.errors import one_line
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 log = logging.getLogger(__name__)
 
@@ -111,11 +112,13 @@ def sync(descriptor: int) -> None:
             raise
 
 
-def lock(path: str | os.PathLike[str]) -> BaseFileLock:
+def lock(path: str | os.PathLike[str]) -> "BaseFileLock":
     """Return a lock by a file, not taken yet: the system frees it when the process that holds it dies.
 
     Where the disk has no locks, as NFS without its lock service, it is a file that names its process.
     """
+    from filelock import FileLock, SoftFileLock  # a Python without packages can still ask for hashes
+
     return FileLock(path) if _has_locks(Path(path).parent) else SoftFileLock(path)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline import cli, init
+from pipeline import cli
 from pipeline.experiment import Experiment
 from pipeline.report.render import notebook, options
 from tests.conftest import ROOT
@@ -77,7 +77,7 @@ def test_full_disk_leaves_nothing_behind(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(init.os, "fsync", full)
+    monkeypatch.setattr("pipeline.files.os.fsync", full)
     assert cli.main(["init", "mine"]) == 2
     assert "No space left" in capsys.readouterr().err
     assert list(workplace.iterdir()) == []

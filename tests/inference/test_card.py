@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from huggingface_hub import ModelCard
@@ -126,8 +125,6 @@ def test_report_whose_run_is_gone_or_damaged_is_refused_in_one_line(
 def test_a_card_and_a_file_are_written_both_or_neither(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from pipeline.inference import export
-
     calls = []
 
     def full_at_the_second(*_: object) -> None:
@@ -135,7 +132,7 @@ def test_a_card_and_a_file_are_written_both_or_neither(
         if len(calls) == 2:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(export, "os", SimpleNamespace(fsync=full_at_the_second))
+    monkeypatch.setattr("pipeline.files.os.fsync", full_at_the_second)
     assert cli.main(["export", "runs/run", "--to", "torch", "-o", str(tmp_path / "model.pt2")]) == 2
     assert "No space left" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
