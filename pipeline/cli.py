@@ -1,11 +1,9 @@
 """The command line: parse, call, print. Exit codes: 0 done, 1 a run failed, 2 bad input."""
 
 import argparse
-import errno
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pipeline import __version__
-from pipeline.errors import HeadstartError, InputError, did_you_mean, one_line
+from pipeline.errors import HeadstartError, InputError, did_you_mean, no_room, one_line
 from pipeline.surroundings import with_own_arithmetic, with_standard_streams
 
 if TYPE_CHECKING:
@@ -57,12 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _system_error(error: OSError) -> str:
-    place = error.filename
-    if place is None and error.errno == errno.ENOSPC:
-        place = f"{tempfile.gettempdir()}, where temporary files go (TMPDIR), or the current folder"
-    where = f"{place}: " if place else ""
-    remedy = "Free space or set the rights, then run again; whole runs are kept."
-    return f"{where}{error.strerror or error}. {remedy}"
+    where = f"{error.filename}: " if error.filename else ""
+    what = error.strerror or str(error)
+    if not where:
+        what += no_room(what)
+    return f"{where}{what}. Free space or set the rights, then run again; whole runs are kept."
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,10 @@ do next.
 """
 
 import difflib
+import errno
+import os
 import re
+import tempfile
 from collections.abc import Iterable
 
 
@@ -70,6 +73,13 @@ def one_line(text: object, limit: int = 400) -> str:
 def _plain(name: str) -> str:
     """Return a name as people compare it; of a path, the separators stay."""
     return re.sub(r"[-_ ]", "", name.casefold())
+
+
+def no_room(message: str) -> str:
+    """Return where room is missing, for the message of a full disk that names no file; else nothing."""
+    if os.strerror(errno.ENOSPC) not in message:
+        return ""
+    return f" in {tempfile.gettempdir()}, where temporary files go (TMPDIR), or in the current folder"
 
 
 def did_you_mean(name: str, known: Iterable[str], count: int = 1) -> str:

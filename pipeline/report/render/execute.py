@@ -12,7 +12,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 from papermill.translators import translate_parameters
 
-from pipeline.errors import InputError, RenderError, one_line
+from pipeline.errors import InputError, RenderError, no_room, one_line
 from pipeline.kernel import KERNEL_NAME, START_SECONDS, OwnKernelManager, check_kernel
 from pipeline.report.render.notebook import title
 
@@ -73,7 +73,7 @@ def _run(client: NotebookClient, number: int) -> None:
     except CellExecutionError as error:
         lines = TRACEBACK_LINE.findall(ANSI.sub("", error.traceback))
         line = cell.metadata.code + int(lines[0]) - 1 if lines else cell.metadata.line
-        problem = f"{error.ename}: {error.evalue}"
+        problem = f"{error.ename}: {error.evalue}{no_room(error.evalue)}"
     except DeadKernelError:
         line, problem = cell.metadata.line, "the kernel died (out of memory?)"
     else:

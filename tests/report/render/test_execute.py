@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 
@@ -76,3 +77,10 @@ def test_document_without_code_needs_no_kernel(tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.report.render.execute.OwnKernelManager", None)
     qmd = write_project(tmp_path, "Words\n")
     assert b"Words" in embedded.render(qmd, {}, ("html",), {})[0]["html"]
+
+
+def test_a_full_disk_is_named_where_the_error_names_no_file(tmp_path):
+    code = "import errno, os\nraise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))"
+    qmd = write_project(tmp_path, f"```{{python}}\n{code}\n```\n")
+    with pytest.raises(RenderError, match=f"No space left on device in {gettempdir()}.*TMPDIR"):
+        embedded.render(qmd, {}, ("html",), {})
