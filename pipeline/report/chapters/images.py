@@ -69,19 +69,9 @@ def facts(study: Study) -> Facts | None:
 
 def words(study: Study) -> Words:
     """Say how many images there are, how balanced, and what could not be read."""
-    return Words(study, [*size_words(study), *balance_words(study), *augmentation_words(study)])
-
-
-def size_words(study: Study) -> Words:
     found = facts(study)
-    return Words(study, [_sizes(found)] if found else [], told=["fig-samples"])
-
-
-def balance_words(study: Study) -> Words:
-    found = facts(study)
-    return Words(
-        study, [_balance(found), _unreadable(found), note_words(found)] if found else [], told=["fig-balance"]
-    )
+    say = (_sizes, _balance, _unreadable, note_words)
+    return Words(study, [*(one(found) for one in say if found), *augmentation_words(study)])
 
 
 def augmentation_words(study: Study) -> Words:

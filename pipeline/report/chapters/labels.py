@@ -39,17 +39,8 @@ def facts(study: Study) -> Facts | None:
 
 def words(study: Study) -> Words:
     """Say which labels are in doubt, and what memory may do."""
-    return Words(study, [*label_words(study), *duplicate_words(study)])
-
-
-def label_words(study: Study) -> Words:
     found = facts(study)
-    return Words(study, [_labels(found)] if found else [], told=["tbl-label-errors"])
-
-
-def duplicate_words(study: Study) -> Words:
-    found = facts(study)
-    return Words(study, [_duplicates(found)] if found else [], told=["tbl-duplicates"])
+    return Words(study, [_labels(found), _duplicates(found)] if found else [])
 
 
 def _labels(found: Facts) -> Sentence:

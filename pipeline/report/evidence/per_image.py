@@ -28,17 +28,11 @@ def _f1_of_seed(target: np.ndarray, guess: np.ndarray, classes: int) -> np.ndarr
     return f1[present].mean() + both - (f1 * weight)[target] - (f1 * weight)[guess]
 
 
-def brier_scores(target: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """Return the squared distance of probabilities [seeds, images, classes] from the truth, 0 to 2."""
-    of_target = np.take_along_axis(probability, target[None, :, None], axis=2)[..., 0].astype(np.float64)
-    return np.square(probability, dtype=np.float64).sum(axis=2) - 2 * of_target + 1
-
-
 def calibration_scores(confidence: np.ndarray, correct: np.ndarray) -> np.ndarray:
     """Return scores whose mean over images is each seed's expected calibration error, 15 equal bins.
 
     ``confidence`` is float and ``correct`` bool, [seeds, images]. With few images in a bin the error is
-    overestimated, for either model: Brier scores compare without that.
+    overestimated, for either model.
     """
     return np.stack([_calibration_of_seed(*each) for each in zip(confidence, correct, strict=True)])
 

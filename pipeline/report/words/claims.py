@@ -17,7 +17,6 @@ from pipeline.report.words.numbers import NBSP, p_value, percent, percent_range,
 from pipeline.report.words.phrases import sizes_differ
 
 Outcome = Literal["gain", "loss", "equivalent", "undecided"]
-NOISE = "beyond noise"
 RECIPE = {  # settings that may explain a difference as well
     "epochs": "number of epochs",
     "batch_size": "batch size",

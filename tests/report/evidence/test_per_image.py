@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from pipeline.report.evidence.per_image import brier_scores, calibration_scores, f1_scores
+from pipeline.report.evidence.per_image import calibration_scores, f1_scores
 from pipeline.report.evidence.tests import compare_scores
 
 
@@ -26,12 +26,6 @@ def test_spread_of_f1_scores_is_that_of_macro_f1_over_images() -> None:
     drawn = [f1_score(target[rows], predicted[rows], average="macro") for rows in draws]
     scores = f1_scores(target, predicted[None], 4)
     assert scores.std() / np.sqrt(500) == pytest.approx(np.std(drawn), rel=0.25)
-
-
-def test_brier_scores_are_squared_distances() -> None:
-    probability = np.array([[[0.7, 0.2, 0.1], [0.0, 0.0, 1.0]]])
-    found = brier_scores(np.array([0, 1]), probability)
-    assert found == pytest.approx(np.array([[0.09 + 0.04 + 0.01, 2.0]]))
 
 
 def test_calibration_scores_average_to_the_ece() -> None:
