@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -75,14 +75,14 @@ class Logger:
     def done(self, record: RunRecord) -> None:
         """Log how a run ended."""
         if record.complete:
-            self._did(lambda log: log.whole(record))
+            self._did(partial(_log_whole, record))
         else:
             self._did(lambda log: log.failed(record.run_id))
 
     def all(self, records: Sequence[RunRecord]) -> None:
         """Log the whole runs that are not logged yet, up to the first that cannot be."""
         for record in records:
-            if record.complete and not self._did(lambda log, record=record: log.whole(record)):
+            if record.complete and not self._did(partial(_log_whole, record)):
                 return
 
     def _did(self, work: Callable[[Log], None]) -> bool:
@@ -102,6 +102,10 @@ class Logger:
     @cached_property
     def _log(self) -> Log:
         return TensorBoard(self._experiment) if self._name == "tensorboard" else MLflow(self._experiment)
+
+
+def _log_whole(record: RunRecord, log: Log) -> None:
+    log.whole(record)
 
 
 def epochs(record: RunRecord) -> Iterator[tuple[int, str, float]]:
