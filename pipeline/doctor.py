@@ -138,7 +138,7 @@ def _agreement(device: Any, name: str) -> Finding:
 
 
 def _arithmetic() -> Finding:
-    """Compare small convolutions in bf16 with fp32; only where runs here would use bf16."""
+    """Compare small layers in bf16 with fp32; only where runs here would use bf16."""
     import torch
 
     from pipeline.learn import arithmetic
@@ -146,11 +146,11 @@ def _arithmetic() -> Finding:
 
     if not has_fast_bf16(torch.device("cpu")):
         return Finding("arithmetic", True, "this processor trains in fp32")
-    wrong = arithmetic.wrong(sides=(1, 2, 3, 8), kernels=(1, 3))
+    wrong = [*arithmetic.wrong(sides=(1, 2, 3, 8), kernels=(1, 3)), *arithmetic.wrong_layers(sides=(2, 8))]
     if wrong:
         text = f"bf16 gives a wrong {wrong[0]} (and {len(wrong) - 1} more): set precision: fp32"
         return Finding("arithmetic", False, text)
-    return Finding("arithmetic", True, "convolutions in bf16 agree with fp32")
+    return Finding("arithmetic", True, "convolutions and other layers in bf16 agree with fp32")
 
 
 def _weights() -> Finding:

@@ -7,12 +7,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pipeline import gpus
-from pipeline.errors import RecordError
+from pipeline.errors import ModelError, RecordError
 from pipeline.experiment import Experiment, RunSettings, own_network
 from pipeline.files import CACHE, digest, kept
 from pipeline.record import RunRecord, run_id
 from pipeline.source import code_hash
 
+TOLD = 5  # networks that cannot be used, in one line
 WORDS = {
     "settings": "settings",
     "data": "the images",
@@ -48,7 +49,8 @@ def plan(experiment: Experiment) -> list[PlannedRun]:
     from pipeline.learn.data import sources
 
     for settings in experiment.runs:
-        models.check(settings)
+        if not own_network(settings.model):
+            models.check(settings)
     fingerprints = sources.checked_fingerprints(experiment.runs)
     _try_own_networks(experiment)
     pairs = zip(experiment.runs, fingerprints, strict=True)
@@ -56,17 +58,27 @@ def plan(experiment: Experiment) -> list[PlannedRun]:
 
 
 def _try_own_networks(experiment: Experiment) -> None:
-    """Raise ModelError for a network of the user's own that two images cannot be trained with."""
+    """Raise ModelError for networks of the user's own that two images cannot be trained with.
+
+    All are tried, so that a class of students is told once, and not once for each.
+    """
+    problems: dict[str, None] = {}
     tried: set[str] = set()
     for settings in experiment.runs:
         if own_network(settings.model):
             from pipeline.learn.data import sources
             from pipeline.learn.models import own
 
-            key = digest([own.source_hash(settings), settings.model_copy(update={"seed": 0}).identity()])
-            if key not in tried:
-                own.check(settings, *sources.likely_input(settings))
-            tried.add(key)
+            try:
+                key = digest([own.source_hash(settings), settings.model_copy(update={"seed": 0}).identity()])
+                if key not in tried:
+                    own.check(settings, *sources.likely_input(settings))
+                tried.add(key)
+            except ModelError as error:
+                problems[str(error)] = None
+    if problems:
+        more = f" ({len(problems) - TOLD:,} more networks fail.)" if len(problems) > TOLD else ""
+        raise ModelError(" ".join(list(problems)[:TOLD]) + more)
 
 
 def like(planned: PlannedRun, settings: RunSettings) -> PlannedRun:

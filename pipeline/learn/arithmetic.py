@@ -5,7 +5,7 @@ convolution's input is narrower than its stride (3×3, stride 2, input 1×1: in 
 convolutions are computed in fp32 on every CPU: at one to three pixels that costs nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -91,6 +91,70 @@ def _computed(shape: Shape, in_bf16: bool, guarded: bool) -> dict[str, Tensor]:
         answer = layer(x.to(memory_format=torch.channels_last))
     answer.backward(_values(answer.shape, random).to(answer.dtype))
     return {"forward pass": answer.detach(), "input gradient": x.grad, "filter gradient": layer.weight.grad}
+
+
+# What else networks are made of, on a small image: kernels without a middle, as in networks of patches, and
+# with gaps, a bias, which sums over all pixels, norms that learn in bf16 beside weights in fp32, pools.
+LAYERS: dict[str, Callable[[], nn.Module]] = {
+    "2×2 convolution": lambda: nn.Conv2d(CHANNELS, CHANNELS, 2),
+    "2×2 convolution, stride 2": lambda: nn.Conv2d(CHANNELS, CHANNELS, 2, 2),
+    "4×4 convolution, stride 4": lambda: nn.Conv2d(CHANNELS, CHANNELS, 4, 4),
+    "convolution with a bias": lambda: nn.Conv2d(CHANNELS, CHANNELS, 3, 1, 1),
+    "convolution with gaps": lambda: nn.Conv2d(CHANNELS, CHANNELS, 3, 1, 2, dilation=2),
+    "strided convolution with gaps": lambda: nn.Conv2d(CHANNELS, CHANNELS, 3, 2, 2, dilation=2),
+    "batch norm": lambda: nn.BatchNorm2d(CHANNELS),
+    "group norm": lambda: nn.GroupNorm(4, CHANNELS),
+    "layer norm": lambda: nn.Sequential(nn.Flatten(2), nn.LazyLinear(32), nn.LayerNorm(32)),
+    "linear layer": lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(10)),
+    "largest of 3×3": lambda: nn.MaxPool2d(3, 2, 1),
+    "mean of 2×2": lambda: nn.AvgPool2d(2, ceil_mode=True),
+    "mean of all": lambda: nn.AdaptiveAvgPool2d(1),
+    "GELU": nn.GELU,
+    "SiLU": nn.SiLU,
+}
+
+
+LEAST = {"2×2 convolution": 2, "2×2 convolution, stride 2": 2, "4×4 convolution, stride 4": 4}  # pixels
+
+
+def wrong_layers(sides: Sequence[int]) -> list[str]:
+    """Return which other layers differ, in bf16 on this CPU, from fp32 by more than rounding, and in what."""
+    return [
+        f"{what} of {name}, input {side}×{side}"
+        for name, layer in LAYERS.items()
+        for side in sides
+        if side >= LEAST.get(name, 1)
+        for what in _differs(layer, side)
+    ]
+
+
+def _differs(make: Callable[[], nn.Module], side: int) -> list[str]:
+    right, found = (_learned(make, side, in_bf16) for in_bf16 in (False, True))
+    return [
+        what
+        for what in right
+        if not bool(torch.linalg.norm(found[what] - right[what]) <= ROUNDING * torch.linalg.norm(right[what]))
+    ]
+
+
+def _learned(make: Callable[[], nn.Module], side: int, in_bf16: bool) -> dict[str, Tensor]:
+    """Return a layer's answer and the gradients of its input and parameters, in fp32."""
+    random = torch.Generator().manual_seed(0)
+    x = _values((IMAGES, CHANNELS, side, side), random)
+    layer = make()
+    layer(x)  # a layer that is told its size by its first input
+    layer.to(memory_format=torch.channels_last)
+    use_in(layer)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.copy_(_values(parameter.shape, random))
+    x = (x.bfloat16() if in_bf16 else x).to(memory_format=torch.channels_last).requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=in_bf16):
+        answer = layer(x)
+    answer.backward(_values(answer.shape, random).to(answer.dtype))
+    gradients = {f"gradient of {name}": p.grad for name, p in layer.named_parameters()}
+    found = {"forward pass": answer, "input gradient": x.grad, **gradients}
+    return {what: value.detach().float() for what, value in found.items() if value is not None}
 
 
 def difference(device: torch.device) -> float:

@@ -13,6 +13,23 @@ def test_convolutions_in_bf16_agree_with_fp32(side: int) -> None:
     assert arithmetic.wrong([side]) == []
 
 
+@pytest.mark.parametrize("side", [1, 2, 4, 9])
+def test_other_layers_in_bf16_agree_with_fp32(side: int) -> None:
+    assert arithmetic.wrong_layers([side]) == []
+
+
+def test_a_wrong_layer_is_named_with_what_is_wrong_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Careless(nn.Conv2d):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x) * (2 if torch.is_autocast_enabled("cpu") else 1)
+
+    monkeypatch.setattr(arithmetic, "LAYERS", {"convolution": lambda: Careless(16, 16, 2)})
+    assert arithmetic.wrong_layers([3]) == [
+        f"{what} of convolution, input 3×3"
+        for what in ("forward pass", "input gradient", "gradient of weight", "gradient of bias")
+    ]
+
+
 def test_a_convolution_narrower_than_its_stride_is_computed_in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[torch.dtype] = []
     plain = nn.Conv2d.forward

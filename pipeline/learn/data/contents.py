@@ -1,5 +1,6 @@
 """What a data set holds, known before any of its images is decoded."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -83,6 +84,7 @@ def clean_name(name: str) -> str:
 def numbers_first(label: str) -> tuple[float, str]:
     """Return a key that sorts labels that are numbers as numbers, before all others."""
     try:
-        return float(label), label
+        value = float(label)
     except ValueError:
-        return float("inf"), label
+        return math.inf, label
+    return (value if math.isfinite(value) else math.inf), label

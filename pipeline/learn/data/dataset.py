@@ -166,6 +166,8 @@ def _statistics(pixels: Tensor) -> tuple[Channels, Channels]:
 
 MUCH_CUT = 0.8  # mean share of the area that is left: a picture of 5:4
 MUCH_SMALLER = 4.0
+HARDLY_ANY = 64  # of 256 levels
+LOOKED_AT = 1000  # images
 
 
 def describe(
@@ -186,7 +188,7 @@ def describe(
         duplicates=copies,
         near_duplicates=sorted([*leaked.exact, *leaked.near]),
         near_duplicates_note=copies.rule,
-        notes=[*contents.notes, *_losses(decoded, image_size)],
+        notes=[*contents.notes, *_levels(parts["train"].pixels), *_losses(decoded, image_size)],
         pixel_scale=[decoded.scale.low, decoded.scale.high] if decoded.scale else None,
         seen_share=decoded.seen_share,
         reduction=decoded.typical_side / image_size,
@@ -208,9 +210,26 @@ def class_counts(contents: Contents, part: Split) -> list[int]:
     return torch.bincount(part.targets, minlength=len(contents.classes)).tolist()
 
 
+def _levels(pixels: Tensor) -> list[str]:
+    """Return a sentence where training images uint8 [n, S, S, 3] use few of the 256 levels there are."""
+    looked_at = pixels[:: max(1, len(pixels) // LOOKED_AT)]
+    largest = int(looked_at.max())
+    if largest >= HARDLY_ANY:
+        return []
+    return [
+        f"The largest value in {len(looked_at):,} training images is {largest}, of 255 that 8 bits have room "
+        "for: to a pretrained network they are nearly black; were they saved on another scale, as 0 to 1?"
+    ]
+
+
 def _losses(decoded: Decoded, image_size: int) -> list[str]:
     """Return sentences on what images lose on their way to the network, where that is much."""
     notes = [decoded.scale.note] if decoded.scale else []
+    if decoded.several:
+        files = "1 file holds" if decoded.several == 1 else f"{decoded.several:,} files hold"
+        notes.append(
+            f"{files} several pictures, as an animation or the slices of a stack; the first of each is used."
+        )
     if decoded.seen_share < MUCH_CUT:
         notes.append(
             f"Only the middle square of an image is used, {100 * decoded.seen_share:.0f} % of its area on "

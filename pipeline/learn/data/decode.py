@@ -3,11 +3,14 @@
 import importlib.util
 import logging
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 from warnings import catch_warnings, filterwarnings, simplefilter
 
 import numpy as np
@@ -21,6 +24,12 @@ MAX_PIXELS = 89_478_485
 # These start other programs or network libraries, or hold no image that Pillow itself decodes.
 REFUSED_FORMATS = frozenset({"EPS", "WMF", "FPX", "MIC", "BUFR", "GRIB", "HDF5", "MPEG"})
 GDAL_NO_DATA = 42113  # the TIFF tag
+# Colours of 16 bits by how Pillow calls their order of bytes, and the order that gives the lower ones.
+DEEP_COLOURS = {
+    f"{bands};16{order}": f"{bands};16{other}"
+    for bands in ("RGB", "RGBA", "RGBX", "RGBa")
+    for order, other in (("B", "L"), ("L", "B"), ("N", "B" if sys.byteorder == "little" else "L"))
+}
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 # What files say where they have nothing to say; GDAL writes these.
 NO_DATA = (
@@ -53,10 +62,11 @@ class Scale:
     high: float
     largest: float
     bits: int
+    share: float = 1.0  # of the images, for which it is
 
     @classmethod
-    def of(cls, images: Iterable[np.ndarray]) -> "Scale":
-        """Return the scale that suits images of numbers [H, W]."""
+    def of(cls, images: Iterable[np.ndarray], share: float = 1.0) -> "Scale":
+        """Return the scale that suits images of numbers [H, W] or [H, W, 3]."""
         ranges, bits = [], 8
         for values in images:
             bits = max(bits, 8 * values.dtype.itemsize)
@@ -64,14 +74,14 @@ class Scale:
             if found is not None:
                 ranges.append(found)
         if not ranges:
-            return cls(0.0, 1.0, 0.0, bits)
+            return cls(0.0, 1.0, 0.0, bits, share)
         lows, highs = np.array(ranges).T
         low = float(np.quantile(lows, TRIMMED_IMAGES, method="inverted_cdf"))
         high = float(np.quantile(highs, 1 - TRIMMED_IMAGES, method="inverted_cdf"))
-        return cls(*_range(low, high), high, bits)
+        return cls(*_range(low, high), high, bits, share)
 
     def apply(self, values: np.ndarray) -> np.ndarray:
-        """Return grey levels uint8 [H, W]: beyond the range its nearest end, black where no number is."""
+        """Return levels uint8 of that shape: beyond the range its nearest end, black for no number."""
         wide = (values.astype(np.float64) - self.low) * (255 / (self.high - self.low))
         return np.rint(np.clip(np.nan_to_num(wide, nan=0.0), 0, 255)).astype(np.uint8)
 
@@ -82,6 +92,11 @@ class Scale:
             f"Pixels of {self.bits} bits were made grey levels by one scale for all images, found in those "
             f"for training: {self.low:.6g} is black, {self.high:.6g} white."
         )
+        if self.share < 1:
+            text += (
+                f" Only {100 * self.share:.2g} % of the images for training have so many bits; the others "
+                "stayed as they are, so the depth of a file may tell what it shows: export all of them alike."
+            )
         if self.bits == 16 and self.largest < 65535 / 4:
             text += (
                 f" The largest value, {self.largest:.6g}, is far below 65,535, for which 16 bits have room."
@@ -199,14 +214,57 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
+def has_more(image: Image.Image) -> bool:
+    """Whether a file holds more pictures than its first, as an animation, or the slices of a stack.
+
+    What telephones put behind a photograph (MPO) is no other picture.
+    """
+    try:
+        several = bool(getattr(image, "is_animated", False)) and image.format != "MPO"
+    except Exception:  # noqa: BLE001 (what is damaged behind the first does not spoil it)
+        return False
+    return several or image.info.get("frames", 1) > 1
+
+
 def is_deep(image: Image.Image) -> bool:
-    """Whether an image has numbers of more than 8 bits, which a ``Scale`` makes grey levels."""
-    return image.mode.startswith(("I", "F"))
+    """Whether an image has numbers of more than 8 bits, which a ``Scale`` makes grey levels or colours."""
+    return image.mode.startswith(("I", "F")) or _has_deep_colours(image)
+
+
+def _has_deep_colours(image: Image.Image) -> bool:
+    """Whether a file that is not decoded yet holds colours of 16 bits, of which Pillow takes the upper 8."""
+    tiles = getattr(image, "tile", ())
+    return image.mode in ("RGB", "RGBA") and bool(tiles) and _order(tiles[0]) in DEEP_COLOURS
+
+
+def _order(tile: Any) -> str:
+    """Return how the file's values lie in its bytes, as Pillow writes it."""
+    how = tile[3]
+    return str(how[0] if isinstance(how, tuple) and how else how)
+
+
+def _deep_colours(image: Image.Image) -> np.ndarray:
+    """Return uint16 [H, W, 3]: Pillow asked for the other byte of each value too, as if they lay turned."""
+    file: Any = image.fp  # type: ignore[attr-defined]
+    file.seek(0)
+    content = file.read()
+    halves = []
+    for turned in (False, True):
+        half: Any = Image.open(BytesIO(content), formats=[str(image.format)])
+        if turned:
+            half.tile = [_turned(tile) for tile in half.tile]
+        halves.append(np.asarray(half)[..., :3].astype(np.uint16))
+    return 256 * halves[0] + halves[1]
+
+
+def _turned(tile: Any) -> Any:
+    order = DEEP_COLOURS[_order(tile)]
+    return tile._replace(args=order if isinstance(tile.args, str) else (order, *tile.args[1:]))
 
 
 def numbers(image: Image.Image) -> np.ndarray:
-    """Return what a deep image holds [H, W]; what its file says to be no data is no number."""
-    values = np.asarray(image)
+    """Return what a deep image holds, [H, W] or [H, W, 3]; what its file says to be no data is no number."""
+    values = _deep_colours(image) if _has_deep_colours(image) else np.asarray(image)
     try:
         no_data = float(image.tag_v2[GDAL_NO_DATA])  # type: ignore[attr-defined]
     except (AttributeError, KeyError, ValueError, TypeError):
@@ -218,15 +276,16 @@ def to_rgb(image: Image.Image, scale: Scale | None = None) -> Image.Image:
     """Return an image of any mode as 8-bit RGB.
 
     Grey is the same in all three channels; what is transparent becomes white; CMYK, YCbCr, HSV and LAB
-    are converted; of 16-bit colours the upper 8 bits are taken. Numbers of more than 8 bits are scaled
-    by ``scale``, without which the image's own is found.
+    are converted. Numbers of more than 8 bits, grey or colours, are scaled by ``scale``, without which the
+    image's own is found.
     """
+    if is_deep(image):
+        values = numbers(image)
+        levels = Image.fromarray((scale or Scale.of([values])).apply(values)).convert("RGB")
+        return _on_white(levels, image) if image.mode == "RGBA" else levels
     if image.mode == "RGB" and "transparency" not in image.info:
         image.load()
         return image
-    if is_deep(image):
-        values = numbers(image)
-        return Image.fromarray((scale or Scale.of([values])).apply(values)).convert("RGB")
     if image.has_transparency_data:
         layers = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers).convert("RGB")
@@ -234,6 +293,11 @@ def to_rgb(image: Image.Image, scale: Scale | None = None) -> Image.Image:
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         return ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB") or image
     return image.convert("RGB")
+
+
+def _on_white(levels: Image.Image, image: Image.Image) -> Image.Image:
+    """Return colours with white where an image is transparent."""
+    return Image.composite(levels, Image.new("RGB", levels.size, "white"), image.getchannel("A"))
 
 
 @contextmanager

@@ -19,13 +19,19 @@ def read(path: str | os.PathLike[str]) -> Image.Image:
     dataset: Any = pydicom.dcmread(path)
     frame = np.asarray(dataset.pixel_array)
     colours = int(dataset.get("SamplesPerPixel", 1))
-    if int(dataset.get("NumberOfFrames", 1) or 1) > 1:
+    frames = int(dataset.get("NumberOfFrames", 1) or 1)
+    if frames > 1:
         frame = frame[0]
     if colours == 3:
         if frame.dtype != np.uint8:
             raise ValueError(f"colours of {8 * frame.dtype.itemsize} bits")
-        return Image.fromarray(frame)  # pydicom has made RGB of YBR
+        return _told(Image.fromarray(frame), frames)  # pydicom has made RGB of YBR
     values = np.asarray(apply_modality_lut(frame, dataset), dtype=np.float32)
     if str(dataset.get("PhotometricInterpretation", "")) == "MONOCHROME1":
         values = -values
-    return Image.fromarray(values)
+    return _told(Image.fromarray(values), frames)
+
+
+def _told(image: Image.Image, frames: int) -> Image.Image:
+    image.info["frames"] = frames
+    return image

@@ -12,10 +12,9 @@ import numpy as np
 from pipeline.errors import DataError, did_you_mean
 from pipeline.files import Files
 from pipeline.learn.data import layout
-from pipeline.learn.data.contents import Contents, Part, clean_name
+from pipeline.learn.data.contents import Contents, Part, clean_name, numbers_first
 from pipeline.learn.data.decode import open_image
 
-ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".xz", ".bz2", ".7z", ".rar")
 LAYOUT = "train/<class>/* and test/<class>/*, or <class>/* alone"
 
 
@@ -76,8 +75,10 @@ def list_folder(data_dir: str) -> Contents:
             "Check its permissions."
         ) from None
     if inner != root:
-        notes.insert(0, f"The images lie in {clean_name(inner.relative_to(root).as_posix())}/.")
-    classes = sorted(files["train"])
+        beside = [_neither(f) for parent in inner.parents if parent.is_relative_to(root)
+                  for f in layout.folders(parent) if not inner.is_relative_to(f)]  # fmt: skip
+        notes = [f"The images lie in {clean_name(inner.relative_to(root).as_posix())}/.", *beside, *notes]
+    classes = sorted(files["train"], key=numbers_first)
     parts = {name: _part(root, classes, by_class) for name, by_class in files.items()}
     shown = [clean_name(label) for label in classes]
     _refuse_names_shown_alike(data_dir, shown)
@@ -92,7 +93,7 @@ def _number(files: int) -> str:
 
 def _missing(data_dir: str, root: Path) -> str:
     if root.exists():
-        packed = root.suffix.lower() in ARCHIVES
+        packed = root.suffix.lower() in layout.ARCHIVES
         return f"is a file, not a folder.{' Unpack it, and name the folder.' if packed else ''}"
     if "://" in data_dir:
         return "is an address. Download what lies there, and name its folder."
@@ -112,6 +113,7 @@ def _part_folders(data_dir: str, root: Path) -> tuple[dict[str, Path], list[str]
         return parts, [*map(_neither, others), *_loose(root, parts)]
     if parts and (with_classes or len(parts) > 1 or len(parts) == len(found)):
         _refuse_parts_without_labels(data_dir, root, parts)
+    _refuse_parts_in_classes(data_dir, found)
     _refuse_unnamed_parts(data_dir, found)
     return {"train": root}, _loose(root, {"train": root})
 
@@ -149,10 +151,24 @@ def _refuse_parts_without_labels(data_dir: str, root: Path, parts: dict[str, Pat
             f"{data_dir}: holds {names}, but no train/ with class folders. It must hold {LAYOUT}."
         )
     count = sum(len(layout.loose_images(folder)) for folder in parts.values())
+    hint = layout.tables_hint(root, *parts.values()) + layout.names_hint(parts["train"])
     raise DataError(
         f"{data_dir}: {names} are parts by their names, and hold {_number(count)} but no class folders in "
-        f"train.{layout.tables_hint(root, *parts.values())} Otherwise it must hold {LAYOUT}."
+        f"train.{hint} Otherwise it must hold {LAYOUT}."
     )
+
+
+def _refuse_parts_in_classes(data_dir: str, found: list[Path]) -> None:
+    """Refuse classes that each hold parts: read as classes, their test images would be trained on."""
+    for folder in found:
+        inner = [p.name for p in layout.folders(folder)]
+        parts = {part for name in inner for part, rest in [layout.part_of(name)] if part and not rest}
+        if "train" in parts and len(parts) > 1:
+            label, names = clean_name(folder.name), " and ".join(f"{clean_name(n)}/" for n in inner[:3])
+            raise DataError(
+                f"{data_dir}: {label}/ holds {names}, parts by their names. Parts come first: move "
+                f"{label}/{clean_name(inner[0])}/ to {clean_name(inner[0])}/{label}/, and the others alike."
+            )
 
 
 def _refuse_unnamed_parts(data_dir: str, found: list[Path]) -> None:
@@ -186,7 +202,9 @@ def _refuse_unusable_classes(
     if not files["train"]:
         count = len(layout.loose_images(root))
         found = f" It holds {_number(count)} in none." if count else ""
-        hint = layout.tables_hint(root)
+        packed = sorted(p.name for p in root.iterdir() if p.suffix.lower() in layout.ARCHIVES)
+        found += f" It holds {clean_name(packed[0])}: unpack archives first." if packed else ""
+        hint = layout.tables_hint(root) + layout.names_hint(root)
         raise DataError(f"{data_dir}: holds no folder with images.{found}{hint} It must hold {LAYOUT}.")
     for label, paths in files["train"].items():
         held = Counter(Path(p).suffix.lower() for p in layout.files_below(folders["train"] / label))
@@ -195,6 +213,12 @@ def _refuse_unusable_classes(
                 f"{data_dir}: {clean_name(label)}/ is no class: it holds no image, but {_counted(held)}. "
                 "Move it elsewhere; Headstart learns classes of whole images, not boxes or masks in them."
             )
+    if pair := layout.images_and_masks(files["train"]):
+        raise DataError(
+            f"{data_dir}: {clean_name(pair[0])}/ holds images and {clean_name(pair[1])}/ what is where in "
+            "them, by their names; they are no classes. Headstart learns classes of whole images: it must "
+            f"hold {LAYOUT}."
+        )
     for name, by_class in files.items():
         files[name] = _named_as_in_train(files["train"], by_class)
         _refuse_other_classes(data_dir, name, files["train"], files[name])

@@ -28,7 +28,7 @@ def grouped(contents: Contents, group: str | None) -> Contents:
     found = len({one for part in parts.values() for one in part.groups})
     if found < LEAST:
         raise DataError(
-            f"{contents.place}: group {group!r} makes {found} groups of all images; {LEAST} are the least."
+            f"{contents.place}: group {group!r} makes {_plural(found)} of all images; {LEAST} are the least."
         )
     return replace(contents, parts=parts)
 
@@ -70,14 +70,18 @@ def _pattern(contents: Contents, part: Part, group: str) -> re.Pattern[str]:
         ) from None
 
 
+def _plural(groups: int) -> str:
+    return "one group" if groups == 1 else f"{groups:,} groups"
+
+
 def _refuse_shared(place: str, parts: dict[str, set[str]]) -> None:
     names = [name for name in ("train", "val", "test") if name in parts]
     for i, one in enumerate(names):
         for other in names[i + 1 :]:
             if shared := sorted(parts[one] & parts[other]):
                 raise DataError(
-                    f"{place}: {len(shared):,} groups have images in both {one} and {other}, the first "
-                    f"{shared[0]!r}; put a group's images into one part, or leave the split to Headstart."
+                    f"{place}: {one} and {other} share {_plural(len(shared))}, the first {shared[0]!r}; "
+                    "put a group's images into one part, or leave the split to Headstart."
                 )
 
 
@@ -103,5 +107,5 @@ def choose_groups(
     fewest = min(len(set(groups[targets == k])) for k in every)
     raise DataError(
         f"{place}: no {name} can be set apart by whole groups with every class on both sides; the rarest "
-        f"class is in {fewest} groups. Add groups, or change {name}_fraction."
+        f"class is in {_plural(fewest)}. Add groups, or change {name}_fraction."
     )

@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipeline.errors import DataError
@@ -29,6 +29,14 @@ NOT_IMAGES = frozenset(
      ".tgz", ".rar", ".7z", ".mov", ".mp4", ".avi", ".aae", ".thm", ".xmp", ".lrv")
 )  # fmt: skip
 TABLES = (".csv", ".tsv", ".parquet")
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".xz", ".bz2", ".7z", ".rar")
+# What lies beside images and shows where things are in them, as trimaps in Oxford's pets.
+IMAGES = frozenset(("image", "images", "imgs", "img", "jpegimages", "rgb", "input", "inputs"))
+BEGIN = re.compile(r"[^\W\d_]+(?:[ _-][^\W\d_]+)*")  # the words before the number of a file
+MASKS = frozenset(
+    ("mask", "masks", "label", "labels", "annotation", "annotations", "groundtruth", "gt", "segmentation",
+     "segmentations", "segmentationclass", "segmentationobject", "trimap", "trimaps", "boxes", "bboxes")
+)  # fmt: skip
 
 
 def left_behind(name: str) -> bool:
@@ -82,9 +90,23 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+def words_of(name: str) -> list[str]:
+    """Return the words of a folder's name in small letters, as train and 2017 of ``Train2017``."""
+    return [w.lower() for w in re.findall(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+(?![^\W\d_A-Z])|\d+", name)]
+
+
+def images_and_masks(names: Iterable[str]) -> tuple[str, str] | None:
+    """Return a folder of images and one of what is where in them, if some folders' names say so."""
+    whole = {name: "".join(words_of(name)) for name in names}
+    words = {name: {*words_of(name), whole[name]} for name in whole}
+    masks = [name for name in whole if words[name] & MASKS]
+    images = [name for name in whole if words[name] & IMAGES and name not in masks]
+    return (images[0], masks[0]) if images and masks else None
+
+
 def part_of(name: str) -> tuple[str | None, tuple[str, ...]]:
     """Return the part that a folder's name speaks of, and what else it says, as in ``val2017``."""
-    words = [w.lower() for w in re.findall(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+(?![^\W\d_A-Z])|\d+", name)]
+    words = words_of(name)
     found = [PARTS.get(word) or PARTS.get(_without_filler(word)) for word in words]
     rest = tuple(w for w, part in zip(words, found, strict=True) if part is None and w not in FILLERS)
     named = [part for part in found if part]
@@ -131,12 +153,37 @@ def descend(root: Path) -> Path:
     """Return the folder that the images lie in: archives often wrap everything in a folder or two."""
     for _ in range(3):
         inside = folders(root)
-        if len(inside) != 1 or loose_images(root) or not folders(inside[0]):
+        if loose_images(root):
             break
-        if part_of(inside[0].name)[0] and inside[0].name != root.name:
+        inner = inside[0] if len(inside) == 1 else _only_with_images(inside)
+        if inner is None or not folders(inner):
             break
-        root = inside[0]
+        if part_of(inner.name)[0] and inner.name != root.name:
+            break
+        root = inner
     return root
+
+
+def _only_with_images(inside: list[Path]) -> Path | None:
+    """Return the only folder that holds images, if it is called so, as beside lists and annotations."""
+    called = [folder for folder in inside if set(words_of(folder.name)) <= FILLERS]
+    if len(called) != 1 or any(_holds_images(folder) for folder in inside if folder != called[0]):
+        return None
+    return called[0]
+
+
+def _holds_images(folder: Path) -> bool:
+    return any(not no_image(path) for path in files_below(folder))
+
+
+def names_hint(folder: Path) -> str:
+    """Return what to do with loose images whose names begin with a few words, as cat.0.jpg; or nothing."""
+    names = loose_images(folder)
+    begins = Counter(m.group().strip(" _-") if (m := BEGIN.match(name)) else "" for name in names)
+    if "" in begins or not 2 <= len(begins) <= len(names) / 3:
+        return ""
+    shown = ", ".join(name for name, _ in begins.most_common(3))
+    return f" If the names of the files say the classes ({shown}), move each file into a folder of its class."
 
 
 def tables_hint(root: Path, *parts: Path) -> str:

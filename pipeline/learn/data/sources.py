@@ -33,6 +33,8 @@ SPLIT_SETTINGS = (
     "split_seed", "max_train_images",
 )  # fmt: skip
 SAMPLED_FILES = 500
+DECODED_FILES = 64  # of which all pixels are read: what was cut off looks whole from outside
+DECODED_IF_DAMAGED = 2000
 COPIES_OF_A_BATCH = 4  # as float32: the images, what normalising them takes, and the first activations
 
 
@@ -193,7 +195,10 @@ def _check(settings: RunSettings, known: _Known) -> None:
             _refuse_unreadable(known.contents, settings.max_unreadable)
         splits = split(known.contents, settings)
         how = {"image_size": settings.image_size, "resize": settings.resize}
-        Store.of(known.contents, splits, known.fingerprint, **how).refuse_without_room()
+        store = Store.of(known.contents, splits, known.fingerprint, **how)
+        store.refuse_without_room()
+        if not store.was_decoded:
+            _refuse_damaged(known.contents, settings.max_unreadable)
     _refuse_without_memory(settings)
 
 
@@ -204,13 +209,27 @@ def _unreadable_share(contents: Contents) -> float:
     return sum(1 for path in sample if _problem(path)) / max(1, len(sample))
 
 
-def _problem(path: str) -> str:
-    """Return why a file does not open as an image, or an empty string."""
+def _problem(path: str, decode: bool = False) -> str:
+    """Return why a file does not open as an image, or cannot be decoded as one, or an empty string."""
     try:
-        with strict_pillow(), open_image(path):
+        with strict_pillow(), open_image(path) as image:
+            if decode:
+                image.draft(None, (1, 1))
+                image.load()
             return ""
     except Exception as error:  # noqa: BLE001 (Pillow's readers fail in every possible way)
         return reason(error)
+
+
+def _refuse_damaged(contents: Contents, allowed: float) -> None:
+    """Raise DataError when more than a share of the files cannot be decoded, by some spread over all."""
+    paths = [pair for part in contents.parts.values() for pair in zip(part.files, part.paths, strict=True)]
+    for most in (DECODED_FILES, DECODED_IF_DAMAGED):
+        sample = paths[:: -(-len(paths) // most) or 1]
+        found = {name: why for name, path in sample if (why := _problem(path, decode=True))}
+        if len(found) <= allowed * len(sample):
+            return
+    refuse_too_many(contents.place, found, len(sample), allowed, every=len(paths))
 
 
 def _refuse_unreadable(contents: Contents, allowed: float) -> None:

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -22,11 +22,19 @@ from PIL import Image
 from pipeline.errors import DataError, one_line
 from pipeline.files import cache_folder, digest, free_disk, lock, made_again, new_beside, sync, write_json
 from pipeline.learn.data.contents import Contents
-from pipeline.learn.data.decode import Scale, is_deep, native_size, numbers, strict_pillow, to_square
+from pipeline.learn.data.decode import (
+    Scale,
+    has_more,
+    is_deep,
+    native_size,
+    numbers,
+    strict_pillow,
+    to_square,
+)
 from pipeline.learn.data.split import Splits
 from pipeline.learn.data.unreadable import reason
 
-FORMAT = 3  # raise when decoding changes, so that older caches are not used
+FORMAT = 4  # raise when decoding changes, so that older caches are not used
 CHECKED_BYTES = 4 << 30  # of a larger cache, only so many bytes are checked at each start
 
 Size = tuple[int, int]
@@ -38,7 +46,8 @@ class Decoded:
 
     ``positions`` int64 [n] says which of the images asked for each one is; ``unreadable`` gives the
     reason for the others. ``native_size`` is height and width, or None when sizes differ; ``typical_side``
-    the median of the shorter side; ``seen_share`` the mean share of an image's area that is in its square.
+    the median of the shorter side; ``seen_share`` the mean share of an image's area that is in its square;
+    ``several`` how many files hold more pictures than the one that is used.
     """
 
     path: str
@@ -49,6 +58,7 @@ class Decoded:
     typical_side: float
     seen_share: float
     scale: Scale | None = None
+    several: int = 0
 
 
 def write_header(file: IO[bytes], shape: tuple[int, ...]) -> None:
@@ -85,7 +95,8 @@ def read_decoded(folder: Path) -> Decoded | None:
         size = tuple(about["native_size"]) if about["native_size"] else None
         scale = Scale(**about["scale"]) if about["scale"] else None
         seen = about["typical_side"], about["seen_share"]
-        return Decoded(str(path.absolute()), pixels, positions, unreadable, size, *seen, scale)
+        several = int(about["several"])
+        return Decoded(str(path.absolute()), pixels, positions, unreadable, size, *seen, scale, several)
     return None
 
 
@@ -163,6 +174,11 @@ class Store:
         how = "" if self.resize == "crop" else f"-{self.resize}"
         return root / f"{self.key}-native{how}", root / f"{self.key}-{self.limit}-{self.interpolation}{how}"
 
+    @property
+    def was_decoded(self) -> bool:
+        """Whether these images were decoded before, at any size."""
+        return any(cache_folder("decoded").glob(f"{self.key}-*"))
+
     def load(self) -> Decoded:
         """Return the images, from disk if they were decoded before.
 
@@ -215,11 +231,11 @@ class Store:
 
     def _common_scale(self) -> Scale:
         """Return the scale of all images of more than 8 bits, found in those for training if any is."""
-        deep = [i for i in range(self.train or self.count) if _numbers(self.read, i, look=True) is not None]
-        deep = deep or list(range(self.count))
-        chosen = deep[:: max(1, len(deep) // SAMPLED_DEEP)]
+        train = self.train or self.count
+        deep = [i for i in range(train) if _numbers(self.read, i, look=True) is not None]
+        chosen = (deep or range(self.count))[:: max(1, (len(deep) or self.count) // SAMPLED_DEEP)]
         found = (_numbers(self.read, i) for i in chosen)
-        return Scale.of(values for values in found if values is not None)
+        return Scale.of((values for values in found if values is not None), len(deep) / train)
 
     def _write(self, folder: Path, side: int | None, first: Size | None) -> Decoded:
         """Scale images to ``side``, or without one keep the size of the first image, which all must have."""
@@ -248,12 +264,14 @@ class Store:
         sizes: list[Size] = []
         unreadable: dict[str, str] = {}
         blocks: list[tuple[int, int]] = []
+        several = 0
         shape = (self.count, *2 * (side or min(first or (1, 1)),), 3)
         write_header(file, shape)
         for images in self._in_order(side, first):
-            unreadable |= {str(image): error for image, _, _, error in images if error}
-            sizes += [size for _, _, size, error in images if not error]
-            block = b"".join(pixels for _, pixels, _, _ in images)
+            unreadable |= {str(image.position): image.error for image in images if image.error}
+            sizes += [image.size for image in images if not image.error]
+            several += sum(image.several for image in images)
+            block = b"".join(image.pixels for image in images)
             file.write(block)
             blocks.append((len(block), zlib.crc32(block)))
         shape = (self.count - len(unreadable), *shape[1:])
@@ -267,6 +285,7 @@ class Store:
             "unreadable": unreadable,
             "blocks": blocks,
             "scale": self.scale and asdict(self.scale),
+            "several": several,
             **about_sizes(sizes, cropped=self.resize == "crop"),
         }
 
@@ -294,20 +313,25 @@ class Store:
     def _decode_one(self, position: int, side: int | None, expected: Size | None) -> "_Image":
         try:
             with self.read(position) as image:
-                size = native_size(image)
+                size, several = native_size(image), has_more(image)
                 if expected is not None and size != expected:
                     raise _SizesDifferError
                 if self.scale is None and is_deep(image):
                     raise _DeepError
                 square = to_square(image, side, self.interpolation, self.scale, self.resize)
-                return position, square.tobytes(), size, ""
+                return _Image(position, square.tobytes(), size, several=several)
         except (_SizesDifferError, _DeepError):
             raise
         except Exception as error:  # noqa: BLE001 (Pillow's readers fail in every possible way)
-            return position, b"", (0, 0), reason(error)
+            return _Image(position, b"", (0, 0), reason(error))
 
 
-_Image = tuple[int, bytes, Size, str]  # position, pixels, native size, why it is unreadable
+class _Image(NamedTuple):
+    position: int
+    pixels: bytes
+    size: Size
+    error: str = ""  # why it is unreadable
+    several: bool = False
 
 
 def _numbers(read: Read, position: int, look: bool = False) -> np.ndarray | None:

@@ -30,8 +30,10 @@ def _film(head: bytes) -> bool:
 
 DICOM = _behind(128, b"DICM")
 
-# What people find where they expect an image, and how they get to one; the first that fits counts.
-KINDS: tuple[tuple[str, str, Callable[[bytes], bool]], ...] = (
+Kind = tuple[str, str, Callable[[bytes], bool]]
+
+# What lies in the place of a file that was never fetched, and how to get it.
+NOT_FETCHED: tuple[Kind, ...] = (
     ("is empty", "fetch it again", lambda head: not head),
     ("is a Git-LFS pointer and not the image", "run `git lfs pull`", _behind(0, b"version https://git-lfs")),
     ("is a git-annex pointer and not the image", "run `git annex get .`", _behind(0, b"/annex/objects/")),
@@ -41,6 +43,10 @@ KINDS: tuple[tuple[str, str, Callable[[bytes], bool]], ...] = (
         "fetch it again",
         lambda head: b"<Error>" in head or head.lstrip().startswith((b'{"', b"{\n")),
     ),
+)
+# What people find where they expect an image, and how they get to one; the first that fits counts.
+KINDS: tuple[Kind, ...] = (
+    *NOT_FETCHED,
     (
         "is a HEIC photograph",
         "run `pip install pillow-heif`",
@@ -74,6 +80,16 @@ class UnreadableError(OSError):
     def __init__(self, kind: str, remedy: str) -> None:
         super().__init__(f"{kind}; {remedy}")
         self.kind, self.remedy = kind, remedy
+
+
+def not_fetched(path: str | os.PathLike[str]) -> tuple[str, str]:
+    """Return what lies in the place of a file that was never fetched, and what to do; or twice nothing."""
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError as error:
+        return f"cannot be opened ({error.strerror})", "check its permissions"
+    return next(((kind, remedy) for kind, remedy, fits in NOT_FETCHED if fits(head)), ("", ""))
 
 
 def why_unreadable(path: str | os.PathLike[str]) -> tuple[str, str]:
@@ -123,15 +139,21 @@ def reason(error: Exception) -> str:
     return one_line(error, LONGEST_REASON) or type(error).__name__
 
 
-def refuse_too_many(place: str, reasons: Mapping[str, str], images: int, allowed: float) -> None:
-    """Raise DataError when more than the allowed share of images is unreadable; ``reasons`` by file name."""
+def refuse_too_many(
+    place: str, reasons: Mapping[str, str], images: int, allowed: float, every: int | None = None
+) -> None:
+    """Raise DataError when more than the allowed share of images is unreadable; ``reasons`` by file name.
+
+    ``images`` were looked at, of ``every`` one there is, if there are more.
+    """
     if len(reasons) <= allowed * images:
         return
     counts = Counter(reasons.values()).most_common(MOST_REASONS)
     first = {why: next(name for name, other in reasons.items() if other == why) for why, _ in counts}
     alike = {why: f" ({count:,} files alike)" if count > 1 else "" for why, count in counts}
     said = "; ".join(f"{name}: {why}{alike[why]}" for why, name in first.items())
+    looked_at = f"{images:,} images" + (f" looked at ({every:,} in all)" if every and every > images else "")
     raise DataError(
-        f"{place}: {len(reasons):,} of {images:,} images cannot be read ({len(reasons) / images:.1%}), and "
+        f"{place}: {len(reasons):,} of {looked_at} cannot be read ({len(reasons) / images:.1%}), and "
         f"max_unreadable allows {allowed:.1%}. {said}. Mend or remove them, or raise max_unreadable."
     )

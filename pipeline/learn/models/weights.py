@@ -5,7 +5,9 @@ import importlib.metadata
 import pickle
 import re
 import warnings
+import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pipeline.errors import ModelError, one_line
 from pipeline.experiment import RunSettings
 from pipeline.files import CACHE, kept
+from pipeline.learn.data.unreadable import not_fetched
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -25,11 +28,29 @@ SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".pth.tar", ".pt.tar
 # Containers and prefixes that training scripts commonly put around a state dict.
 WRAPPERS = (
     *("state_dict", "model_state_dict", "model", "model_ema", "state_dict_ema", "ema_state_dict"),
-    *("net", "network", "net_state_dict", "model_state", "weights", "params_ema", "params"),
+    *("net", "network", "net_state_dict", "model_state", "weights", "params_ema", "params", "teacher"),
 )
-PREFIXES = ("module.", "_orig_mod.", "backbone.", "model.", "net.", "network.", "encoder.", "_model.")
+PREFIXES = (
+    *("module.", "_orig_mod.", "backbone.", "model.", "net.", "network.", "encoder.", "_model."),
+    *(
+        "encoder_q.",
+        "base_encoder.",
+        "online_encoder.",
+        "0.model.",
+    ),  # MoCo, MoCo v3, BYOL; fastai around timm
+)
 # What stands beside a network in a training module, or is a head, which is made anew anyway.
-BESIDE = ("head.", "fc.", "classifier.", "criterion.", "loss", "metric", "train_", "val_", "valid_", "test_")
+BESIDE = (
+    *("head.", "fc.", "classifier.", "criterion.", "loss", "metric", "train_", "val_", "valid_", "test_"),
+    *("encoder_k.", "momentum_encoder.", "target_encoder.", "queue", "predictor.", "projector.", "1."),
+)
+# What training scripts keep beside tensors, as their arguments: an object that does nothing takes its place.
+HARMLESS = (
+    *("argparse.Namespace", "types.SimpleNamespace", "pathlib.", "numpy.", "datetime.", "omegaconf."),
+    *("yacs.config.", "easydict.", "addict.", "ml_collections.", "lightning", "pytorch_lightning."),
+)
+MOST_OBJECTS = 100
+NUMBERED = re.compile(r"[01]\.\d+\.")  # body or head, and the place in it
 
 
 @dataclass(frozen=True)
@@ -122,7 +143,7 @@ def read_state(path: Path) -> "dict[str, Tensor]":
 
     Raises ModelError when the file is damaged, holds pickled code or no tensors.
     """
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickled(path)
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickled(path)[0]
     state = _unwrapped(content)
     if not state:
         raise ModelError(f"weights {path}: holds no tensors by name; save it with model.state_dict().")
@@ -136,31 +157,79 @@ def _read_safetensors(path: Path) -> object:
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError):
-        raise ModelError(f"weights {path}: damaged, or no safetensors file; fetch it again.") from None
+        raise ModelError(
+            f"weights {path}: {_not_fetched(path) or 'damaged, or no safetensors file; fetch it again.'}"
+        ) from None
 
 
-def _read_pickled(path: Path) -> object:
+class _StandIn:
+    """Stands for an object beside the tensors of a file: it takes what belongs to that and does nothing."""
+
+    def __new__(cls, *_: object) -> "_StandIn":
+        return super().__new__(cls)
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __setstate__(self, _: object) -> None:
+        pass
+
+
+def _read_pickled(path: Path) -> tuple[object, list[str]]:
+    """Return what a file holds, and the names of the objects in it for which something else stands."""
     import torch
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of unusual pickle protocols, which are refused anyway
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ModelError(f"weights {path}: {_pickle_problem(str(error))}") from None
-    except Exception:  # noqa: BLE001 (a damaged file fails in any way)
-        raise ModelError(f"weights {path}: {DAMAGED}") from None
+    found: list[str] = []
+    while True:
+        stand_ins: Any = [(_StandIn, name) for name in found]
+        try:
+            with warnings.catch_warnings(), torch.serialization.safe_globals(stand_ins):
+                warnings.simplefilter("ignore")  # of unusual pickle protocols, which are refused anyway
+                return torch.load(path, map_location="cpu", weights_only=True), found
+        except pickle.UnpicklingError as error:
+            name = _object_in(str(error))
+            if not name.startswith(HARMLESS) or name in found or len(found) == MOST_OBJECTS:
+                raise ModelError(f"weights {path}: {_pickle_problem(name) or _damage(path)}") from None
+            found.append(name)
+        except Exception:  # noqa: BLE001 (a damaged file fails in any way)
+            raise ModelError(f"weights {path}: {_damage(path)}") from None
 
 
-def _pickle_problem(message: str) -> str:
+def passed_over(path: Path) -> str:
+    """Return a sentence on the first object in a file that was not opened, or an empty string."""
+    found = [] if path.suffix == ".safetensors" else _read_pickled(path)[1]
+    return f" It also holds the pickled object {found[0]}, which was passed over." if found else ""
+
+
+def _object_in(message: str) -> str:
+    """Return the name of the object that PyTorch's message refuses, or an empty string."""
     code = re.search(r"(?:[Gg]lobal:?|GLOBAL|[Cc]lass\S*) +([\w.]+\.\w+)", message)
-    if code is None:
-        return DAMAGED
-    name = code.group(1)
+    return code.group(1) if code else ""
+
+
+def _pickle_problem(name: str) -> str:
+    if not name:
+        return ""
     return (
         f"holds the pickled object {one_line(name, 80)}, which could run code, so it is not opened; "
         "save tensors alone, with torch.save(model.state_dict(), path) or as .safetensors."
     )
+
+
+def _damage(path: Path) -> str:
+    """Return what is wrong with a file that PyTorch cannot read, and what to do."""
+    names: list[str] = []
+    with suppress(Exception), zipfile.ZipFile(path) as archive:  # it is damaged, or no archive at all
+        names = [Path(name).name for name in archive.namelist()]
+    if "constants.pkl" in names:
+        return "is a TorchScript program; save its tensors, with torch.save(model.state_dict(), path)."
+    return _not_fetched(path) or DAMAGED
+
+
+def _not_fetched(path: Path) -> str:
+    """Return what lies in the place of a file that was never fetched, or an empty string."""
+    kind, remedy = not_fetched(path)
+    return f"{kind.replace('the image', 'the weights')}; {remedy}." if kind else ""
 
 
 def _unwrapped(content: object) -> "dict[str, Tensor]":
@@ -196,7 +265,7 @@ def load_state(network: "nn.Module", state: "Mapping[str, Tensor]", source: str)
     from pipeline.learn.models.transfer import classifiers
 
     parts = tuple(f"{name}." for name in classifiers(network))
-    wanted = network.state_dict()
+    wanted, state = network.state_dict(), _named_by_children(network, state)
     for name, tensor in wanted.items():
         if not name.startswith(parts) and not name.endswith("num_batches_tracked"):
             _require_fit(name, tensor, state, source)
@@ -208,6 +277,22 @@ def load_state(network: "nn.Module", state: "Mapping[str, Tensor]", source: str)
         network.load_state_dict(fitting, strict=False)
     except RuntimeError as error:  # sparse, quantised or without content
         raise ModelError(f"{source}: cannot be copied into the network ({one_line(error, 160)}).") from None
+
+
+def _named_by_children(network: "nn.Module", state: "Mapping[str, Tensor]") -> "Mapping[str, Tensor]":
+    """Return tensors by the names of this network where they are numbered, as by fastai.
+
+    It keeps a network as a sequence of body and head, so ``0.4.`` is what is fifth in the body.
+    """
+    if not all(map(NUMBERED.match, state)) or state.keys() & network.state_dict().keys():
+        return state
+    names = dict(enumerate(name for name, _ in network.named_children()))
+    places = {key: key.split(".", 2) for key in state}
+    return {
+        f"{names.get(int(place), place)}.{rest}": state[key]
+        for key, (part, place, rest) in places.items()
+        if part == "0"
+    }
 
 
 def _require_fit(name: str, wanted: "Tensor", state: "Mapping[str, Tensor]", source: str) -> None:

@@ -73,7 +73,10 @@ def _check_fit(settings: RunSettings) -> None:
         return
     file = weights.require_file(Path(str(settings.weights))).resolve()
     fixed = settings.model_copy(update={"seed": 0})
-    _check_content(fixed.model_dump_json(), file, file.stat().st_mtime_ns)
+    try:
+        _check_content(fixed.model_dump_json(), file, file.stat().st_mtime_ns)
+    except ModelError as error:
+        raise ModelError(f"{error}{weights.passed_over(file)}") from None
 
 
 @lru_cache(maxsize=64)

@@ -393,6 +393,22 @@ def test_folders_without_a_readable_image_are_refused_before_work(tmp_path, cont
         sources.check(settings())
 
 
+def test_files_of_several_pictures_are_told(tmp_path):
+    root = write_classes(tmp_path / "data", {"cat": 8, "dog": 8})
+    for number, kind in enumerate(("tiff", "gif", "webp")):
+        slices = [picture(seed) for seed in (number, 50, 51)]
+        slices[0].save(root / "cat" / f"stack.{kind}", save_all=True, append_images=slices[1:])
+    assert load().info.notes[-1].startswith("3 files hold several pictures, as an animation or the slices of")
+
+
+def test_images_that_were_cut_off_are_refused_before_work(tmp_path):
+    root = write_classes(tmp_path / "data", {"cat": 40, "dog": 40}, size=(64, 64))
+    for path in sorted(root.rglob("*.png"))[::3]:
+        path.write_bytes(path.read_bytes()[:-400])
+    with pytest.raises(DataError, match=r"^data: 27 of 80 images cannot be read \(33\.8%\).*truncated"):
+        sources.check(settings())
+
+
 def test_few_unreadable_files_among_many_pass_the_check(tmp_path):
     root = write_classes(tmp_path / "data", {"cat": 60, "dog": 60})
     (root / "cat/000.png").write_bytes(b"")

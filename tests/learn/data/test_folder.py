@@ -310,3 +310,58 @@ def test_a_link_to_the_folder_itself_is_no_class(tmp_path: Path) -> None:
     (tmp_path / "images/all").symlink_to(".")
     (tmp_path / "images/up").symlink_to(tmp_path)
     assert list_folder(str(tmp_path / "images")).classes == ["cat", "dog"]
+
+
+@pytest.mark.parametrize(
+    "pair", [("images", "masks"), ("train_images", "train_masks"), ("JPEGImages", "SegmentationClass")]
+)
+def test_masks_beside_images_are_no_class(tmp_path: Path, pair: tuple[str, str]) -> None:
+    touch(tmp_path, *(f"{kind}/{n}.png" for kind in pair for n in range(3)))
+    assert refusal(tmp_path).startswith(f"{pair[0]}/ holds images and {pair[1]}/ what is where in them")
+
+
+def test_people_with_and_without_masks_are_classes(tmp_path: Path) -> None:
+    touch(tmp_path, "with_mask/1", "without_mask/1", "mask_weared_incorrect/1")
+    assert len(list_folder(str(tmp_path)).classes) == 3
+
+
+def test_lists_and_annotations_beside_the_images_are_left_out(tmp_path: Path) -> None:
+    touch(tmp_path, "CUB/images/cat/1.jpg", "CUB/images/dog/1.jpg", "CUB/parts/parts.txt", "CUB/classes.txt",
+          "CUB/lists/deep/a.csv", "CUB/lists/b.csv")  # fmt: skip
+    assert list_folder(str(tmp_path)).classes == ["cat", "dog"]
+    assert notes(tmp_path) == (
+        "The images lie in CUB/images/. lists/ (2 files) is neither part nor class, and was left out. "
+        "parts/ (1 file) is neither part nor class, and was left out."
+    )
+
+
+@pytest.mark.parametrize("second", ["dog/train/2", "dog/2"])
+def test_parts_within_classes_are_refused_with_the_right_order(tmp_path: Path, second: str) -> None:
+    touch(tmp_path, "cat/train/1", "cat/test/1", second)
+    assert refusal(tmp_path) == (
+        "cat/ holds test/ and train/, parts by their names. Parts come first: move cat/test/ to test/cat/, "
+        "and the others alike."
+    )
+
+
+def test_classes_named_by_numbers_are_in_their_order(tmp_path: Path) -> None:
+    touch(tmp_path, "10/1", "9/1", "nan/1", "inf/1", "2/1")
+    assert list_folder(str(tmp_path)).classes == ["2", "9", "10", "inf", "nan"]
+
+
+def test_archives_are_to_be_unpacked(tmp_path: Path) -> None:
+    touch(tmp_path, "cat.zip", "dog.zip")
+    assert "It holds cat.zip: unpack archives first." in refusal(tmp_path)
+    with pytest.raises(DataError, match=r"is a file, not a folder\. Unpack it, and name"):
+        list_folder(str(tmp_path / "cat.zip"))
+
+
+def test_names_that_begin_with_a_class_are_to_be_sorted_into_folders(tmp_path: Path) -> None:
+    names = [f"{label}{n}.jpg" for label in ("cat.", "German_shepherd_") for n in range(4)]
+    touch(tmp_path / "flat", *names)
+    touch(tmp_path / "parts", *(f"train/{name}" for name in names), "test/1.jpg")
+    said = "names of the files say the classes (German_shepherd, cat), move each file into a folder of its"
+    assert said in refusal(tmp_path / "flat")
+    assert said in refusal(tmp_path / "parts")
+    touch(tmp_path / "holiday", *(f"IMG_{n}.jpg" for n in range(9)))
+    assert "names of the files" not in refusal(tmp_path / "holiday")

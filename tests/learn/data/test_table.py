@@ -49,6 +49,8 @@ def as_text(head: str = "id,label", separator: str = ",", form: str = "{}") -> s
         (as_text("file_name\tclass", "\t", "{}.png"), "labels.tsv"),
         (as_text("Image;Category", ";", "./train/{}.png"), "labels.csv"),
         (as_text("image_id,dog_breed", form="{}"), "labels.csv"),
+        (as_text("filepaths,labels", form="train/{}.png"), "birds.csv"),
+        (as_text("image_id,dx"), "HAM10000_metadata.csv"),
         (as_text("path|target", "|", "train\\{}.png"), "labels.csv"),
     ],
 )
@@ -63,7 +65,7 @@ def test_usual_tables_are_read_as_downloaded(data: Path, text: str, name: str) -
     assert contents.notes == ["3 files in the folder stand in no row of the table, and were left out."]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1", "utf-16"])
 def test_marks_and_old_encodings_are_no_part_of_names(data: Path, encoding: str) -> None:
     contents = write(data, as_text().replace("dog", "chätte"), encoding=encoding).contents("data")
     assert contents.classes == ["cat", "chätte"]
@@ -90,6 +92,47 @@ def test_a_split_column_makes_parts(data: Path) -> None:
     assert {name: len(part) for name, part in parts.items()} == {"train": 3, "val": 2, "test": 1}
 
 
+@pytest.mark.parametrize(
+    ("head", "values", "parts"),
+    [
+        ("split", ["TRAIN", "training", "validate", "val_set", "holdout", "Test"], (2, 2, 2)),
+        ("Set", ["train", "train", "dev", "development", "eval", "tst"], (2, 2, 2)),
+        ("is_valid", ["False", "False", "True", "False", "True", "False"], (4, 2, 0)),
+        ("is_test", ["0", "0", "0", "1", "1", "0"], (4, 0, 2)),
+        ("is_training_image", ["1", "1", "1", "0", "1", "1"], (5, 0, 1)),
+        ("fold", ["0", "1", "2", "0", "1", "2"], (6, 0, 0)),
+    ],
+)
+def test_parts_are_known_by_the_words_that_people_write(
+    data: Path, head: str, values: list[str], parts: tuple[int, int, int]
+) -> None:
+    text = f"id,label,{head}\n" + "\n".join(f"{n},{k},{v}" for (n, k), v in zip(ROWS, values, strict=True))
+    found = write(data, text).contents("data").parts
+    assert {name: len(part) for name, part in found.items()} == {
+        name: count for name, count in zip(("train", "val", "test"), parts, strict=True) if count
+    }
+    metadata = found["train"].metadata
+    assert (metadata is None) == (head != "fold")
+
+
+@pytest.mark.parametrize("form", ["{here}/data/train/{n}.png", "data/train/{n}.png", "TRAIN/{n}.PNG"])
+def test_names_may_begin_with_the_data_folder_and_differ_in_capitals(data: Path, form: str) -> None:
+    rows = "".join(f"{form.format(here=Path.cwd(), n=n)},{label}\n" for n, label in ROWS)
+    train = write(data, "image,label\n" + rows).contents("data").parts["train"]
+    assert list(train.files) == [f"train/{n}.png" for n in (1, 3, 5, 2, 4, 6)]
+
+
+def test_numbers_of_rows_are_no_metadata(data: Path) -> None:
+    text = ",id,label\n" + "".join(f"{i},{n},{label}\n" for i, (n, label) in enumerate(ROWS))
+    assert write(data, text).contents("data").parts["train"].metadata is None
+
+
+def test_missing_values_of_parquet_are_empty(data: Path) -> None:
+    labels = [None, *(k for _, k in ROWS[1:])]
+    pd.DataFrame({"image": [n for n, _ in ROWS], "label": labels}).to_parquet(data / "t.parquet")
+    assert "1 of 6 rows lack label or image, the first in line 2" in refusal(Table("t.parquet"))
+
+
 def test_columns_by_unusual_names_can_be_given(data: Path) -> None:
     write(data, as_text("nummer,art"))
     assert Table("labels.csv", "nummer", "art").contents("data").classes == ["cat", "dog"]
@@ -110,10 +153,20 @@ def test_columns_by_unusual_names_can_be_given(data: Path) -> None:
         ),
         (
             as_text() + "1,dog\n",
-            "names 1 files more than once, the first train/1.png; one image has one row.",
+            "names 1 file more than once, the first train/1.png; one image has one row.",
         ),
         (as_text() + "../../etc/passwd,dog\n", "not in the folder, the first '../../etc/passwd'"),
         ("", "cannot be read as a table"),
+        ("PK\x03\x04 and so on", "it is a workbook; save its sheet as CSV"),
+        (
+            "train/1.png,cat\ntrain/2.png,dog\n",
+            "its first line (train/1.png, cat) is an image and its class; write a line with the names",
+        ),
+        (
+            as_text("id,label,split").replace("cat", "cat,train").replace("dog", "dog,"),
+            "split is '' in 3 of 6 rows; it must be train, val or test in every row.",
+        ),
+        (",".join(f"column{n}" for n in range(99)) + "\n", "'column7' and 91 more. Set file_column"),
     ],
 )
 def test_bad_tables_get_one_line_each(data: Path, text: str, said: str) -> None:

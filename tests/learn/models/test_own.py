@@ -92,6 +92,22 @@ def test_a_probe_starts_from_the_weights_of_the_file(workplace: Path) -> None:
     assert [name for name, p in network.named_parameters() if p.requires_grad] == ["head.weight", "head.bias"]
 
 
+def test_all_broken_networks_of_a_class_are_told_at_once(workplace: Path) -> None:
+    Path("nets").mkdir()
+    for number in range(10):
+        broken = "width + 1" if number in (3, 8) else "width"
+        Path(f"nets/s{number}.py").write_text(GOOD.replace("Linear(width", f"Linear({broken}"))
+    models_ = "".join(f"- model: nets/s{number}.py:Net\n" for number in range(10))
+    Path("x.yaml").write_text(f"image_size: 8\nseeds: [0, 1]\nmodels:\n{models_}")
+
+    with pytest.raises(ModelError) as error:
+        plan(Experiment.from_yaml(Path("x.yaml")))
+
+    assert "\n" not in str(error.value)
+    assert [name in str(error.value) for name in ("nets/s3.py:13: Net", "nets/s8.py:13: Net")] == [True, True]
+    assert str(error.value).count("cannot be asked about two images") == 2
+
+
 def test_an_edit_of_the_file_makes_a_new_run_and_the_option_refuses_it(
     workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

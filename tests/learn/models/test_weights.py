@@ -1,8 +1,12 @@
 """Weights files: every kind of wrong one is refused in one line, and none is executed."""
 
+import argparse
 import pickle
+import warnings
+from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -266,7 +270,65 @@ def test_weights_of_another_network_are_refused_before_any_work(tmp_path: Path, 
 
 
 def test_the_name_of_a_pickled_object_is_told(tmp_path: Path) -> None:
-    import argparse
-
     torch.save({"model": {"w": torch.zeros(2)}, "args": argparse.Namespace(lr=1)}, tmp_path / "w.pth")
-    assert "holds the pickled object argparse.Namespace, which could run code" in refusal(tmp_path / "w.pth")
+    assert "tensor conv1.0.weight is missing" in refusal(tmp_path / "w.pth")
+    assert "It also holds the pickled object argparse.Namespace, which was passed" in refusal(
+        tmp_path / "w.pth"
+    )
+
+
+def test_arguments_beside_the_tensors_are_passed_over(published: dict, tmp_path: Path) -> None:
+    """As torchvision's, timm's and DINO's training scripts write them."""
+    beside = {
+        "args": argparse.Namespace(lr=0.1, output=Path("runs"), best=np.float64(0.3), count=np.int64(3)),
+        "when": datetime(2026, 1, 2),
+    }
+    torch.save({"model": published, "epoch": 9, **beside}, tmp_path / "w.pth")
+    network = build_with(tmp_path / "w.pth")
+    assert torch.equal(network.backbone.conv1[0].weight, published["conv1.0.weight"])
+
+
+def by_position(state: dict) -> dict:
+    """Return tensors as fastai's ``learn.save`` names them: body and head, and the place in the body."""
+    order = ["conv1", "maxpool", "stage2", "stage3", "stage4", "conv5"]
+    named = {key: key.partition(".") for key in state if not key.startswith("fc.")}
+    return {f"0.{order.index(first)}.{rest}": state[key] for key, (first, _, rest) in named.items()}
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda s: {
+            "state_dict": prefixed("module.encoder_q.", s)
+            | prefixed("module.encoder_k.", s)
+            | {"module.queue": torch.zeros(2), "module.queue_ptr": torch.zeros(1)}
+        },
+        lambda s: {
+            "state_dict": prefixed("module.encoder.", s) | {"module.predictor.0.weight": torch.ones(1)}
+        },
+        lambda s: {
+            "student": prefixed("module.backbone.", {k: torch.zeros_like(v) for k, v in s.items()}),
+            "teacher": prefixed("backbone.", s) | {"head.mlp.0.weight": torch.ones(1)},
+        },
+        lambda s: {"model": by_position(s) | {"1.8.weight": torch.zeros(5, 5)}, "opt": {"state": []}},
+    ],
+    ids=["MoCo", "SimSiam", "DINO", "fastai"],
+)
+def test_files_of_self_supervised_learning_and_fastai_are_read(published: dict, tmp_path: Path, wrap) -> None:
+    torch.save(wrap(published), tmp_path / "w.pth")
+    network = build_with(tmp_path / "w.pth")
+    assert torch.equal(network.backbone.conv1[0].weight, published["conv1.0.weight"])
+    assert torch.equal(network.backbone.conv5[1].running_var, published["conv5.1.running_var"])
+
+
+def test_what_lies_in_the_place_of_weights_is_told_with_its_remedy(tmp_path: Path) -> None:
+    for name in ("w.pth", "w.safetensors"):
+        file = tmp_path / name
+        file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+        assert "is a Git-LFS pointer and not the weights; run `git lfs pull`." in refusal(file)
+        file.write_text("<!DOCTYPE html><html>please sign in</html>")
+        assert "is an HTML page, as servers send in place of a file; fetch it again." in refusal(file)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch would have one use another format
+        torch.jit.script(nn.Linear(2, 2)).save(str(tmp_path / "script.pt"))
+    assert "is a TorchScript program; save its tensors, with torch.save" in refusal(tmp_path / "script.pt")
