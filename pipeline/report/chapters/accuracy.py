@@ -312,6 +312,7 @@ def figure(study: Study) -> list[Figure]:
 def _draw_accuracies(study: Study, ranked: Sequence[Model]) -> Figure:
     styles = theme.model_styles(study)
     drawing = theme.figure(0.75 + 0.4 * len(ranked), theme.PANEL)
+    drawing.set_label("accuracy")
     axes = drawing.subplots()
     for place, model in enumerate(ranked):
         _draw_score(axes, place, model.accuracy, styles[model.key])
@@ -344,6 +345,7 @@ def _draw_differences(study: Study, ranked: Sequence[Model]) -> Figure:
     styles, best = theme.model_styles(study), study.best
     assert best is not None
     drawing = theme.figure(0.75 + 0.4 * len(ranked), theme.PANEL)
+    drawing.set_label("difference")
     axes = drawing.subplots()
     axes.axvspan(-study.margin, study.margin, color=theme.GRID.light, alpha=0.6, lw=0)
     axes.axvline(0, color=styles[best.key].color, lw=1.2)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -262,6 +261,7 @@ def figure(study: Study) -> list[Figure]:
 
 def _draw_pair(study: Study) -> Figure:
     drawing = theme.figure(2.9, theme.PANEL)
+    drawing.set_label("reliability")
     axes = drawing.subplots()
     axes.plot([0, 1], [0, 1], color=theme.GRID.light, lw=1.2, zorder=0)
     styles = theme.model_styles(study)
@@ -278,6 +278,7 @@ def _draw_pair(study: Study) -> Figure:
 
 def _draw_coverages(study: Study) -> Figure:
     drawing = theme.figure(2.9, theme.PANEL)
+    drawing.set_label("coverage")
     axes = drawing.subplots()
     styles = theme.model_styles(study)
     for model in _pair(study):
@@ -314,32 +315,27 @@ def _coverages(study: Study) -> Table:
     "diagonal.",
     wide=True,
 )
-def figure_of_each(study: Study) -> Figure:
+def figure_of_each(study: Study) -> list[Figure]:
     """Draw the reliability of each model's confidence, as it is and (grey) with a fitted temperature."""
     shown, styles = floats.shown_models(study), theme.model_styles(study)
-    rows, columns = theme.arranged(len(shown))
-    drawing = theme.figure(2 * rows + 0.5)
-    every = drawing.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for axes, model in zip_longest(every.flat, shown):
-        if model is None:
-            axes.set_axis_off()
-        else:
-            _draw_reliability(axes, model, letters(study)[model.key], styles[model.key])
-    drawing.supxlabel("confidence, %", color=theme.MUTED.light, size=10)
-    drawing.supylabel("share right, %", color=theme.MUTED.light, size=10)
-    theme.legend(drawing, study, shown)
-    return drawing
+    drawings = []
+    for model in shown:
+        drawing = theme.figure(2.6, theme.SMALL)
+        drawing.set_label(model.label)
+        _draw_reliability(drawing.subplots(), model, theme.heading(study, model), styles[model.key])
+        drawings.append(drawing)
+    return drawings
 
 
-def _draw_reliability(axes: Axes, model: Model, letter: str, style: theme.ModelStyle) -> None:
+def _draw_reliability(axes: Axes, model: Model, heading: str, style: theme.ModelStyle) -> None:
     before, after = model.calibration.before, model.calibration.after
     axes.plot([0, 1], [0, 1], color=theme.GRID.light, lw=1.2, zorder=0)
     axes.plot(after.bins.confidence, after.bins.accuracy, "-", color=theme.BAR.light, lw=1.4)
     bins = before.bins
     axes.vlines(bins.confidence, bins.low, bins.high, color=style.color, alpha=0.5, lw=1.6)
     axes.plot(bins.confidence, bins.accuracy, style.marker, color=style.color, ms=5)
-    axes.set_title(f"{letter}: ECE {percent(before.ece)}", color=style.color, size=9)
-    axes.set(xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal")
+    axes.set_title(f"{heading}\nECE {percent(before.ece)}", color=style.color, size=9)
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal", xlabel="confidence, %", ylabel="share right, %")
     axes.set_xticks((0, 0.5, 1), ("0", "50", "100"))
     axes.set_yticks((0, 0.5, 1), ("0", "50", "100"))
 

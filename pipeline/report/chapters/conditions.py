@@ -246,23 +246,31 @@ def _title(study: Study) -> str:
     data=lambda study: kept(study),
     wide=True,
 )
-def figure(study: Study) -> Figure:
+def figure(study: Study) -> list[Figure]:
     """Draw accuracy against strength, a chart for each condition, a line for each model."""
-    found, styles = facts(study), theme.model_styles(study)
+    found, styles, marks = facts(study), theme.model_styles(study), theme.letters(study)
     assert found is not None
-    drawing = theme.figure(4.6)
-    charts = drawing.subplots(2, 3, sharex=True, sharey=True)
-    for axes, condition in zip(charts.flat, CONDITIONS, strict=True):
+    every = [score for one in found.found.values() for row in one.by_condition.values() for score in row]
+    every += [one.clean for one in found.found.values()]
+    low, high = min(score.low for score in every), max(score.high for score in every)
+    drawings = []
+    for condition in CONDITIONS:
+        name, drawing = SPOKEN[condition][0].upper() + SPOKEN[condition][1:], theme.figure(1.9, theme.SMALL)
+        drawing.set_label(name)
+        axes = drawing.subplots()
         for key, one in found.found.items():
             _draw_line(axes, one, condition, styles[key])
-        axes.set(title=SPOKEN[condition][0].upper() + SPOKEN[condition][1:])
+        axes.set(title=name, ylim=(low - 0.02, high + 0.02), xlabel="strength", ylabel="test accuracy")
         axes.set_xticks([0, 1, 2, 3], ["clean", "1", "2", "3"])
         axes.grid(axis="y")
         theme.percent(axes.yaxis)
-    theme.legend(drawing, study, list(found.models.values()))
-    drawing.supxlabel("strength", size=10, color=theme.MUTED.light)
-    drawing.supylabel("test accuracy", size=10, color=theme.MUTED.light)
-    return drawing
+        ends = [
+            (one.by_condition[condition][-1].value, marks[key], styles[key].color)
+            for key, one in found.found.items()
+        ]
+        theme.label_ends(axes, ends, height=1.5)
+        drawings.append(drawing)
+    return drawings
 
 
 def _draw_line(axes: Axes, one: Endurance, condition: str, style: theme.ModelStyle) -> None:

@@ -186,6 +186,7 @@ def figure(study: Study) -> list[Figure]:
     drawings = []
     for model, matrix in zip(shown, matrices, strict=True):
         drawing, axes = _square(_names_width(study.classes))
+        drawing.set_label(model.label)
         draw_matrix(axes, matrix, names, most)
         label = f"{letters(study)[model.key]}  {short(model.label, 32)}"
         left = -axes.get_position().x0 / axes.get_position().width  # a long name needs the drawing's width

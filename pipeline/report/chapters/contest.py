@@ -216,7 +216,6 @@ def _title(study: Study) -> str:
     when=lambda study: study.tuned,
     alternative="A rising line for each model with a band: the best val score to expect against trials.",
     data=lambda study: searches(study),
-    wide=True,
 )
 def figure(study: Study) -> Figure:
     """Draw for each model the best val score to expect of 1, 2, ... trials, and as dots each trial's own."""
@@ -231,7 +230,7 @@ def figure(study: Study) -> Figure:
     axes.locator_params(axis="x", integer=True)
     theme.percent(axes.yaxis)
     axes.grid(axis="y")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
+    theme.legend(drawing, study, [one.model for one in found.searches if one.scores])
     return drawing
 
 
@@ -241,7 +240,7 @@ def _draw(axes: Axes, one: Tuned, style: theme.ModelStyle) -> None:
     low, high = expected.value - expected.deviation, expected.value + expected.deviation
     axes.fill_between(trials, low, np.minimum(high, max(one.scores)), color=style.color, alpha=0.13, lw=0)
     axes.plot(trials, one.scores, style.marker, color=style.color, ms=4, alpha=0.5)
-    axes.plot(trials, expected.value, color=style.color, label=theme.short(one.model.label, 40))
+    axes.plot(trials, expected.value, color=style.color)
 
 
 @floats.table(

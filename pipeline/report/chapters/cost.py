@@ -315,6 +315,7 @@ def figure(study: Study) -> list[Figure]:
 
 def _draw_price(study: Study, words: str, price: Callable[[Cost], Interval]) -> Figure:
     drawing = theme.figure(2.7, theme.PANEL)
+    drawing.set_label(words)
     axes = drawing.subplots()
     styles, marks = theme.model_styles(study), letters(study)
     places = {}

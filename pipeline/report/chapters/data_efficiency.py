@@ -325,7 +325,6 @@ def _title(study: Study) -> str:
     alternative="A curve with an interval band for each model: test accuracy against the number of "
     "training images.",
     data=lambda study: fits(study),
-    wide=True,
 )
 def figure(study: Study) -> Figure:
     """Draw accuracy against training images, with bands, laws dashed beyond the data, and the crossover."""
@@ -335,7 +334,7 @@ def figure(study: Study) -> Figure:
     axes = drawing.subplots()
     axes.set_xscale("log")
     for one in found.curves:
-        _draw_curve(axes, one, styles[one.name], study.model(one.name).label)
+        _draw_curve(axes, one, styles[one.name])
     if found.meeting and found.meeting.images is not None:
         _draw_meeting(axes, found.meeting)
     axes.set(xlabel="training images", ylabel="test accuracy")
@@ -343,11 +342,11 @@ def figure(study: Study) -> Figure:
     axes.minorticks_off()
     theme.percent(axes.yaxis)
     axes.grid(axis="y")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+    theme.legend(drawing, study, [study.model(one.name) for one in found.curves])
     return drawing
 
 
-def _draw_curve(axes: Axes, one: Efficiency, style: theme.ModelStyle, label: str) -> None:
+def _draw_curve(axes: Axes, one: Efficiency, style: theme.ModelStyle) -> None:
     sizes, points_ = np.array(one.curve.sizes, float), one.points
     end = min(one.reach, 3 * one.largest)
     inside, beyond = np.geomspace(one.smallest, one.largest, 60), np.geomspace(one.largest, end, 30)
@@ -360,7 +359,7 @@ def _draw_curve(axes: Axes, one: Efficiency, style: theme.ModelStyle, label: str
     ends = [(point.low, point.high) for point in points_]
     axes.vlines(sizes, *zip(*ends, strict=True), color=style.color, lw=1.4)
     accuracies = [point.accuracy for point in points_]
-    axes.plot(sizes, accuracies, style.marker, color=style.color, ms=5, label=theme.short(label, 40))
+    axes.plot(sizes, accuracies, style.marker, color=style.color, ms=5)
 
 
 def _draw_meeting(axes: Axes, meeting: Images) -> None:

@@ -257,7 +257,6 @@ def _counts(study: Study) -> Table:
     alternative="Bar charts of the number of images per class in train, val and test, with the counts at "
     "the bars.",
     data=lambda study: _counts(study),
-    wide=True,
 )
 def balance(study: Study) -> Figure:
     """Draw how many images each class has in train, val and test."""
@@ -280,7 +279,7 @@ def _draw_bars(axes: Axes, counts: Sequence[int], classes: Sequence[str]) -> Non
     axes.spines[["bottom", "left"]].set_visible(False)
     axes.tick_params(left=False)
     for place, count in zip(places, counts, strict=True):
-        axes.annotate(f"{count:,}", (count, place), (3, 0), textcoords="offset points", va="center", size=8.5)
+        axes.annotate(f"{count:,}", (count, place), (3, 0), textcoords="offset points", va="center", size=9)
 
 
 def _draw_profile(axes: Axes, counts: Sequence[int], classes: Sequence[str]) -> None:

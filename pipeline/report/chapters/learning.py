@@ -294,6 +294,7 @@ def figure(study: Study) -> list[Figure]:
     drawings = []
     for what in ("accuracy", "loss"):
         drawing = theme.figure(2.7, theme.PANEL)
+        drawing.set_label(f"val {what}")
         axes = drawing.subplots()
         ends = [end for model in floats.shown_models(study) if (end := _draw_val(axes, study, model, what))]
         if what == "accuracy":
@@ -343,28 +344,23 @@ def _epochs(study: Study) -> Table:
     "epoch marked.",
     wide=True,
 )
-def figure_of_each(study: Study) -> Figure:
+def figure_of_each(study: Study) -> list[Figure]:
     """Draw loss and accuracy of every seed in train (dashed) and val, with the epoch that was kept."""
     shown, styles = floats.shown_models(study), theme.model_styles(study)
-    rows, columns = theme.arranged(len(shown))
-    drawing = theme.figure(2.65 * rows + 0.4)
-    panels = drawing.subplots(2 * rows, columns, squeeze=False)
-    losses, accuracies = list(panels[::2].flat), list(panels[1::2].flat)
-    for place, pair in enumerate(zip(losses, accuracies, strict=True)):
-        if place < len(shown):
-            model = shown[place]
-            pair[0].set_title(letters(study)[model.key], color=styles[model.key].color)
-            _draw_model(pair, model, styles[model.key].color, names=place % columns == 0)
-        else:
-            for axes in pair:
-                axes.set_axis_off()
-    _share_heights(losses)
-    _share_heights(accuracies)
-    theme.legend(drawing, study, shown)
-    return drawing
+    drawings, pairs = [], []
+    for model in shown:
+        drawing = theme.figure(2.75, theme.SMALL)
+        drawing.set_label(model.label)
+        pairs.append(drawing.subplots(2))
+        pairs[-1][0].set_title(theme.heading(study, model), color=styles[model.key].color, size=9)
+        _draw_model(pairs[-1], model, styles[model.key].color)
+        drawings.append(drawing)
+    for panels in zip(*pairs, strict=True):
+        _share_heights(panels)
+    return drawings
 
 
-def _draw_model(pair: tuple[Axes, Axes], model: Model, color: str, names: bool) -> None:
+def _draw_model(pair: Sequence[Axes], model: Model, color: str) -> None:
     for axes, what in zip(pair, ("loss", "accuracy"), strict=True):
         for record in model.records:
             _draw_run(axes, record, what, color, chosen=record is model.chosen)
@@ -373,7 +369,7 @@ def _draw_model(pair: tuple[Axes, Axes], model: Model, color: str, names: bool) 
         axes.grid(axis="y")
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
         axes.locator_params(axis="y", nbins=4)
-        axes.set_ylabel(what if names else "")
+        axes.set_ylabel(what)
     theme.percent(pair[1].yaxis)
     pair[0].tick_params(labelbottom=False)
     pair[1].set_xlabel("epoch")

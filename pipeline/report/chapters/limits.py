@@ -59,6 +59,7 @@ class Facts:
     torch_versions: Sequence[str]  # that trained the runs
     searched: Sequence[str]  # settings that tuning searched for every model, in words
     tuned_all: bool
+    asked_elsewhere: bool  # whether images from elsewhere were asked about
 
     @property
     def several(self) -> bool:
@@ -82,6 +83,7 @@ def facts(study: Study) -> Facts:
         torch_versions=study.torch_versions,
         searched=list(dict.fromkeys(name.replace("_", " ") for one in study.tuned for name in one.searched)),
         tuned_all=len(study.tuned) == len(study.models),
+        asked_elsewhere=study.experiment.external_test is not None,
         machines=sorted({(e.device, e.cpu, e.threads, e.precision) for e in environments}),
     )
 
@@ -198,6 +200,8 @@ def _recipes(found: Facts) -> Sentence:
             f"Tuning searched {join(found.searched)} alone; another schedule, length of training or "
             "augmentation may move a model, as may a longer search."
         )
+    if not found.searched:
+        text += " In the params file: tuning (docs/contest.md)."
     return Sentence(text, "limits.recipe", {"models": len(found.models)}, ("tbl-runs",))
 
 
@@ -236,6 +240,8 @@ def _one_data_set(found: Facts) -> Sentence | None:
         f"This is one data set ({found.dataset.name}) and its own test images; another "
         f"camera, place or time may give other figures{' and another ranking' if found.several else ''}."
     )
+    if not found.asked_elsewhere:
+        text += " In the params file: external_test: folder."
     return Sentence(text, "limits.one-data-set", {"dataset": found.dataset.name})
 
 

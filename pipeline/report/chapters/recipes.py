@@ -11,6 +11,7 @@ from pipeline.report.words.english import escape_markdown, number_word
 from pipeline.report.words.numbers import quantity
 
 MOST_MODELS = 8  # side by side
+OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "muon": "Muon"}
 Reads = Callable[[Model], str]
 
 
@@ -82,7 +83,7 @@ ROWS: dict[str, Reads] = {
     "Augmentation": _set("augmentation", _listed),
     "Starts from": _start,
     "Frozen weights": _frozen,
-    "Optimizer": _set("optimizer"),
+    "Optimizer": _set("optimizer", lambda value: OPTIMIZERS.get(str(value), str(value))),
     "Momentum": _set("momentum"),
     "Weight decay": _set("weight_decay", lambda value: f"{value:g}"),
     "Peak learning rate": _set("learning_rate", lambda value: f"{value:g}"),

@@ -44,15 +44,15 @@ def _title(study: Study) -> str:
     when=lambda study: study.found_shortcuts,
     alternative="Histograms of a property of the images, in one class and in all others.",
 )
-def figure(study: Study) -> Figure:
+def figure(study: Study) -> list[Figure]:
     """Draw how each shortcut is spread in the class that it tells best and in all others."""
-    known = study.found_shortcuts[:MOST_DRAWN]
-    drawing = theme.figure(2.4)
-    images = study.images
-    if images is None:
-        return drawing
+    images, drawings = study.images, []
+    assert images is not None  # or nothing would be known of them
     measured = properties(images)
-    for axes, one in zip(drawing.subplots(1, len(known), squeeze=False)[0], known, strict=True):
+    for one in study.found_shortcuts[:MOST_DRAWN]:
+        drawing = theme.figure(2.4, theme.PANEL)
+        drawing.set_label(NAMES[one.property])
+        axes = drawing.subplots()
         values, mine = (
             measured[one.property][:, 0],
             images["target"].to_numpy() == study.classes.index(one.told),
@@ -70,8 +70,9 @@ def figure(study: Study) -> Figure:
                 **style,
             )
         axes.set(xlabel=NAMES[one.property], yticks=[])
-        axes.legend(frameon=False, fontsize=8)
-    return drawing
+        axes.legend()
+        drawings.append(drawing)
+    return drawings
 
 
 @floats.table(

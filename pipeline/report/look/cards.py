@@ -56,9 +56,7 @@ def address(png: bytes) -> str:
 
 def _on_page(card: Card) -> str:
     pictures = "".join(
-        f'<img src="{address(png)}" alt="{text(card.alternative)}" loading="lazy">'
-        if png
-        else "<i>not kept</i>"
+        f'<img src="{address(png)}" alt="{text(card.alternative)}">' if png else "<i>not kept</i>"
         for png in card.pictures
     )
     lines = "".join(f'<span class="{line.tone}">{text(line.words)}</span>' for line in card.lines)

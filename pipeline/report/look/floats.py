@@ -26,6 +26,7 @@ Data = Callable[[Study], "Content | Float | Markdown"]
 
 NOTHING = "<!-- -->"  # Quarto leaves inline code as it stands where its result is empty
 MOST_MODELS = 12  # side by side in one figure or table
+MOST_WIDE = 4.7  # inches of paper that leave room for words beside a figure
 KINDS = {"fig": "Figure", "tbl": "Table"}
 
 # The order in which the report shows them; each has its number only where it has something to show.
@@ -80,7 +81,8 @@ class Float:
             f'<img src="{data_link(panel, "image/svg+xml")}" alt="{text(self._alternative(number))}">'
             for number, panel in enumerate(self._panels)
         ]
-        return f'<div class="panels n{min(len(pictures), 3)}">{"".join(pictures)}</div>'
+        kind = "small" if self._small else f"n{min(len(pictures), 3)}"
+        return f'<div class="panels {kind}">{"".join(pictures)}</div>'
 
     def _links(self) -> str:
         """Return links to the numbers as a file that is in the page."""
@@ -97,16 +99,37 @@ class Float:
         assert not isinstance(self.content, Table | Drawn)
         return [svg.write(one) for one in _figures(self.content)]
 
+    @property
+    def _small(self) -> bool:
+        """Whether its drawings are of the size of which a phone shows two in a row."""
+        assert not isinstance(self.content, Table | Drawn)
+        return _figures(self.content)[0].get_figwidth() <= theme.SMALL
+
     def _alternative(self, panel: int) -> str:
-        more = f" (panel {panel + 1})" if panel else ""
-        return f"{self.alternative}{more}"
+        """Say what a drawing shows, and of several which it is, by its own label where it has one."""
+        assert not isinstance(self.content, Table | Drawn)
+        one = _figures(self.content)[panel]
+        more = str(one.get_label()) or (f"panel {panel + 1}" if panel else "")
+        return f"{self.alternative} ({more})" if more else self.alternative
 
     def _paper(self) -> str:
         words = ", ".join(map(typst_string, (self.label, self.number, self.title, self.reading)))
-        options = f"wide: {str(self.wide).lower()}, small: {str(self.label in APPENDIX).lower()}"
-        return (
-            f"#{'sheet' if self.label.startswith('tbl') else 'plate'}({words}, {options}, {self._on_paper()})"
-        )
+        if self.label.startswith("tbl"):
+            return f"#sheet({words}, small: {str(self.label in APPENDIX).lower()}, {self._on_paper()})"
+        return f"#plate({words}, width: {self._width}, {self._on_paper()})"
+
+    @property
+    def _width(self) -> str:
+        """How wide a figure is on paper; ``none`` of one that needs all of it, and has its words above it."""
+        if isinstance(self.content, Table | Drawn):
+            return "none" if self.wide else "12cm"
+        panels = len(self._panels)
+        if panels > 3 or (panels > 1 and self.wide and not self._small):
+            return "none"
+        if panels > 1 and not self._small:
+            return "12cm"
+        scale = 0.77 if self.label in APPENDIX else 0.84  # words are as large as those beside it
+        return f"{min(scale * panels * _figures(self.content)[0].get_figwidth(), MOST_WIDE):.2f}in"
 
     @property
     def on_paper(self) -> str:
@@ -123,8 +146,15 @@ class Float:
         ]
         if len(pictures) == 1:
             return pictures[0]
-        columns = 2 if len(pictures) in (2, 4) else 3
-        return f"grid(columns: (1fr,) * {columns}, gutter: 6pt, {', '.join(pictures)})"
+        return f"grid(columns: (1fr,) * {self._columns}, gutter: 6pt, {', '.join(pictures)})"
+
+    @property
+    def _columns(self) -> int:
+        """Into how many columns the paper sets the drawings."""
+        count = len(self._panels)
+        if self._small:
+            return min(count, 4 if self.label in APPENDIX else 3)
+        return 2 if count in (2, 4) else 3
 
 
 def always(_: Study) -> bool:

@@ -25,10 +25,13 @@ from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.english import flat
 
-WIDTH = 5.6  # inches; words of 9 points stay readable at half the width of a page
-PANEL = 3.2  # inches: one of two side by side, or all of a phone's width
+# Inches. A phone shows 358 px of a page of 390: words of 9 points are 9 px high there at the least.
+WIDTH = 4.95  # a figure of one panel
+PANEL = 3.2  # one of two side by side, of which a phone shows one in a row
+SMALL = 2.3  # one of many, of which a phone shows two in a row
 MAX_HEIGHT = 8.4  # inches: what an A4 page holds with the caption
 HEAT_STEPS = 24
+MARK = 0.5  # inches of a legend beside a name
 
 
 @dataclass(frozen=True)
@@ -145,16 +148,16 @@ def letters(study: Study) -> dict[str, str]:
     return {model.key: ascii_uppercase[i % 26] + rounds[i] for i, model in enumerate(study.models)}
 
 
-def arranged(count: int) -> tuple[int, int]:
-    """Return rows and columns for ``count`` charts side by side: no row of one below a row of three."""
-    columns = 2 if count == 4 else min(3, count)
-    return -(-count // columns), columns
-
-
 def two_lines(label: str, limit: int = 22) -> str:
     """Return a model's label with its mode on a line of its own."""
     name, _, mode = label.partition(", ")
     return "\n".join(short(part, limit) for part in (name, mode) if part)
+
+
+def heading(study: Study, model: Model) -> str:
+    """Return what stands above a small chart: a model's letter and name, and its mode below them."""
+    parts = f"{letters(study)[model.key]}  {flat(model.label)}".split(", ", 1)
+    return "\n".join(fitted(part, SMALL - 0.6) for part in parts)
 
 
 def amount(value: float) -> str:
@@ -202,12 +205,14 @@ def spread(heights: Sequence[float], step: float) -> list[float]:
 def legend(drawing: Figure, study: Study, models: Sequence[Model]) -> None:
     """Write mark, letter and name of models above a chart."""
     styles, marks = model_styles(study), letters(study)
-    columns = 1 if drawing.get_figwidth() <= PANEL else 2
-    width = drawing.get_figwidth() / columns - 0.5  # beside the marks
+    width = drawing.get_figwidth()
+    words = [f"{marks[m.key]}  {flat(m.label)}" for m in models]
+    half = width / 2 - MARK
+    columns = 2 if width > PANEL and all(fitted(one, half) == one for one in words) else 1
     handles = [
         Line2D([], [], color=styles[m.key].color, marker=styles[m.key].marker, ls="",
-               label=fitted(f"{marks[m.key]}  {flat(m.label)}", width))
-        for m in models
+               label=fitted(one, width / columns - MARK))
+        for m, one in zip(models, words, strict=True)
     ]  # fmt: skip
     drawing.legend(handles=handles, loc="outside upper left", ncols=columns, borderaxespad=0, columnspacing=1)
 

@@ -190,10 +190,15 @@ def test_hostile_names_leave_the_svg_well_formed(study_of: StudyOf, name: str) -
 
 
 @pytest.mark.parametrize("name", sorted({*FIGURES} - {"fig-confusion"}))
-def test_words_are_large_enough_for_half_a_page(study_of: StudyOf, name: str) -> None:
-    for drawing in drawings(name, study_of("one_seed")):
+def test_words_of_figures_are_9_px_high_on_a_phone(study_of: StudyOf, name: str) -> None:
+    kind = {"fig-efficiency": "sizes", "fig-tuning": "tuned", "fig-balance": "two_classes"}.get(
+        name, "one_seed"
+    )
+    for drawing in drawings(name, study_of(kind)):
+        inches = drawing.get_figwidth()
+        shown = 175 if inches <= theme.SMALL else 358  # px: one of two in a row, or alone, of a page of 390
         visible = [text for text in drawing.findobj(Text) if text.get_text() and text.get_visible()]
-        assert min(text.get_fontsize() for text in visible) >= 8
+        assert min(text.get_fontsize() for text in visible) * shown / (72 * inches) >= 9
 
 
 def test_models_keep_their_color_in_every_figure(study_of: StudyOf) -> None:

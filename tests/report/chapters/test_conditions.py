@@ -94,7 +94,7 @@ def test_table_lists_every_model_and_condition(study: Study) -> None:
     rows = grid(conditions.kept(study))
     assert len(rows) == 4
     assert len(rows[0]) == 1 + 1 + len(CONDITIONS) + 2
-    assert conditions.figure(study).content.axes[0].get_title(loc="left") == "Blur"
+    assert conditions.figure(study).content[0].axes[0].get_title(loc="left") == "Blur"
 
 
 def test_numbers_stand_in_results_only_where_they_were_asked_for(study: Study) -> None:

@@ -46,7 +46,7 @@ def test_curves_are_the_history_with_the_kept_epoch_marked(study_of: StudyOf) ->
 def test_each_model_has_its_curves_in_the_appendix(study_of: StudyOf) -> None:
     study = study_of("one_model")
     record = study.models[0].chosen
-    loss, accuracy = learning.figure_of_each(study).content.axes[:2]
+    loss, accuracy = learning.figure_of_each(study).content[0].axes
     for axes, what in ((loss, "loss"), (accuracy, "accuracy")):
         train, val, kept = axes.lines[:3]
         assert train.get_ydata() == pytest.approx(record.history[f"train_{what}"])
@@ -56,7 +56,7 @@ def test_each_model_has_its_curves_in_the_appendix(study_of: StudyOf) -> None:
 
 def test_an_early_stop_is_marked(study_of: StudyOf) -> None:
     study = study_of("one_transfer_model")
-    lines = learning.figure_of_each(study).content.axes[0].lines
+    lines = learning.figure_of_each(study).content[0].axes[0].lines
     assert list(lines[-1].get_xdata()) == [study.models[0].chosen.history["epoch"].max()] * 2
 
 
@@ -66,9 +66,10 @@ def test_of_one_epoch_there_is_one_tick_and_models_share_their_heights(
     study = study_of("tie")
     first = {record.run_id: record.history.head(1) for record in study.records}
     monkeypatch.setattr(RunRecord, "history", property(lambda record: first[record.run_id]))
-    drawing = learning.figure_of_each(study).content
-    for axes in drawing.axes[2:]:
+    drawings = learning.figure_of_each(study).content
+    for axes in (drawing.axes[1] for drawing in drawings):
         low, high = axes.get_xlim()
         assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1]
-    assert drawing.axes[0].get_ylim() == drawing.axes[1].get_ylim()
-    assert [line.get_marker() for line in drawing.axes[0].lines[:2]] == [".", "."]
+    first, second = (drawing.axes[0] for drawing in drawings)
+    assert first.get_ylim() == second.get_ylim()
+    assert [line.get_marker() for line in first.lines[:2]] == [".", "."]

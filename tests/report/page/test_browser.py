@@ -108,6 +108,28 @@ def test_a_cell_opens_the_images_behind_it(show: Open, study_of: StudyOf) -> Non
     assert shown.count() == 0
 
 
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)], ids=["desktop", "phone"])
+def test_images_stand_in_view_of_the_cell_that_opened_them(show: Open, size: tuple[int, int]) -> None:
+    width, height = size
+    panel = show(viewport={"width": width, "height": height}).locator(".explorer [role=tabpanel]").first
+    buttons = panel.locator("button[data-true]")
+    for button in (buttons.first, buttons.last):
+        button.click()
+        for one in (button, panel.locator(".shown")):
+            box = one.bounding_box()
+            assert box is not None
+            assert -1 <= box["y"] <= box["y"] + box["height"] <= height + 1
+
+
+def test_what_scrolls_sideways_says_so(show: Open) -> None:
+    page = show(viewport={"width": 390, "height": 844})
+    page.get_by_role("button", name="Open all").click()
+    untold = page.evaluate("""[...document.querySelectorAll(".scroll")].filter((box) => box.clientWidth &&
+        box.scrollWidth > box.clientWidth + 1 && !box.previousElementSibling?.matches(".sideways")).length""")
+    assert untold == 0
+    assert visible(page, ".sideways") > 0
+
+
 def test_cells_are_reached_by_arrow_keys(show: Open) -> None:
     page = show()
     panel = page.locator(".explorer [role=tabpanel]").first
@@ -260,19 +282,22 @@ def test_a_phone_opens_the_rest_of_a_row(show: Open) -> None:
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360)])
 def test_axe_finds_no_violation(show: Open, scheme: str, width: int) -> None:
     page = show(color_scheme=scheme, viewport={"width": width, "height": 900})
+    page.get_by_role("button", name="Open all").click()
+    page.locator(".explorer button[data-true]").first.click()
     page.add_script_tag(path=AXE)
     found = page.evaluate("axe.run()")
     assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found["violations"]] == []
 
 
-def test_the_answer_is_on_the_first_screen(show: Open, study_of: StudyOf) -> None:
-    page = show()
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)], ids=["desktop", "phone"])
+def test_the_answer_is_on_the_first_screen(show: Open, study_of: StudyOf, size: tuple[int, int]) -> None:
+    width, height = size
+    page = show(viewport={"width": width, "height": height})
     answer = page.locator(".answer")
-    page.set_viewport_size({"width": 1280, "height": 800})
     for part in (".answer", ".tiles", "#tbl-headline", ".beside"):
         box = page.locator(part).bounding_box()
         assert box is not None
-        assert box["y"] + box["height"] <= 800, part
+        assert box["y"] + box["height"] <= height, part
     best = study_of(KIND).best
     assert best is not None
     assert percent(best.test_accuracy) in answer.inner_text().replace("\u202f", "\u00a0")
