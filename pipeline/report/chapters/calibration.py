@@ -313,6 +313,7 @@ def _coverages(study: Study) -> Table:
     when=lambda study: len(study.models) > 2,  # the body shows two
     alternative="For each model a chart of the share of right answers against confidence, beside the "
     "diagonal.",
+    data=lambda study: _bins(study),
     wide=True,
 )
 def figure_of_each(study: Study) -> list[Figure]:
@@ -325,6 +326,17 @@ def figure_of_each(study: Study) -> list[Figure]:
         _draw_reliability(drawing.subplots(), model, theme.heading(study, model), styles[model.key])
         drawings.append(drawing)
     return drawings
+
+
+def _bins(study: Study) -> Table:
+    """List the bins of every model's confidence, as it is."""
+    rows = []
+    for model in study.models:
+        bins = model.calibration.before.bins
+        columns = (bins.confidence, bins.accuracy, bins.low, bins.high)
+        for count, *shares in zip(bins.count, *columns, strict=True):
+            rows.append([name(model.label), str(int(count)), *(f"{share:.6g}" for share in shares)])
+    return table(["Model", "Images", "Confidence", "Right", "Low", "High"], rows, "lrrrrr")
 
 
 def _draw_reliability(axes: Axes, model: Model, heading: str, style: theme.ModelStyle) -> None:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
-from pipeline.report.evidence.scores import ConfusedPair, clustered
+from pipeline.report.evidence.scores import ConfusedPair, clustered, most_confused
 from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
 from pipeline.report.look.table import NONE, Table, name, table
@@ -27,7 +27,8 @@ MOST_CONSIDERED = 1000  # confusions among which equals are looked for
 MOST_TIED = 3  # equally common confusions that are named
 MOST_NUMBERS = 12  # classes up to which the matrices are drawn large
 SMALLEST_CELL = 0.16  # inches from which a cell holds its count
-MOST_NAMES = 30  # classes up to which rows and columns are named
+MOST_DRAWN = 30  # classes up to which all of them are drawn
+MOST_CONFUSED = 24  # classes drawn of more
 SMALLEST_SCALE = 0.05  # the share of errors that has the strongest colour is at least this
 
 
@@ -150,8 +151,12 @@ def _title(study: Study) -> str:
     pair = found.pairs[0]
     true, predicted = (short(found.classes[k], 24) for k in (pair.true, pair.predicted))
     others = len(found.pairs) - 1
+    many = len(found.classes) > MOST_DRAWN
+    drawn = f"; drawn: the {MOST_CONFUSED} of {len(found.classes):,} classes confused most" if many else ""
     tied = f", as often as {number_word(others)} other pair{'s' if others > 1 else ''}" if others else ""
-    return f"{best} errs most by taking “{true}” for “{predicted}”: {plural(pair.count, 'image')}{tied}"
+    return (
+        f"{best} errs most by taking “{true}” for “{predicted}”: {plural(pair.count, 'image')}{tied}{drawn}"
+    )
 
 
 def shown_pair(study: Study) -> list[Model]:
@@ -159,6 +164,18 @@ def shown_pair(study: Study) -> list[Model]:
     best = study.best
     pair = [model for model in study.pair or () if model is not best]
     return [model for model in (best, *pair) if model][:2]
+
+
+def drawn_classes(study: Study) -> list[int]:
+    """Return the classes in the same order; of many only those that the two models confuse most."""
+    if len(study.classes) <= MOST_DRAWN:
+        return order(study)
+    counts = sum(model.metrics.confusion_matrix for model in shown_pair(study))
+    most = dict.fromkeys(
+        k for pair in most_confused(np.asarray(counts), MOST_CONSIDERED) for k in (pair.true, pair.predicted)
+    )
+    kept = set(list(most)[:MOST_CONFUSED])
+    return [k for k in order(study) if k in kept]
 
 
 def order(study: Study) -> list[int]:
@@ -175,19 +192,21 @@ def order(study: Study) -> list[int]:
     alternative="Confusion matrix on test: rows are labels, columns what the model said; the diagonal "
     "holds the "
     "right answers.",
+    data=lambda study: _cells(study),
     wide=True,
 )
 def figure(study: Study) -> list[Figure]:
     """Draw the confusion matrices of the best on val and its rival on test; rows are true classes."""
-    shown, places = shown_pair(study), order(study)
+    shown, places = shown_pair(study), drawn_classes(study)
     names = [study.classes[k] for k in places]
     matrices = [model.metrics.confusion_matrix[np.ix_(places, places)] for model in shown]
-    most = max(SMALLEST_SCALE, *(float(_errors(matrix).max()) for matrix in matrices))
+    images = np.asarray(shown[0].metrics.support)[places]
+    most = max(SMALLEST_SCALE, *(float(_errors(matrix, images).max()) for matrix in matrices))
     drawings = []
     for model, matrix in zip(shown, matrices, strict=True):
-        drawing, axes = _square(_names_width(study.classes))
+        drawing, axes = _square(_names_width(names))
         drawing.set_label(model.label)
-        draw_matrix(axes, matrix, names, most)
+        draw_matrix(axes, matrix, names, most, images)
         label = f"{letters(study)[model.key]}  {short(model.label, 32)}"
         left = -axes.get_position().x0 / axes.get_position().width  # a long name needs the drawing's width
         axes.set_title(label, color=theme.model_styles(study)[model.key].color, loc="left", x=left, size=9)
@@ -197,8 +216,6 @@ def figure(study: Study) -> list[Figure]:
 
 def _names_width(classes: Sequence[str]) -> float:
     """Return the room in inches that the names of rows (and of columns, turned) take."""
-    if len(classes) > MOST_NAMES:
-        return 0.3
     size = 0.075 if len(classes) <= MOST_NUMBERS else 0.06
     return 0.35 + size * min(12, max(len(flat(name)) for name in classes))
 
@@ -212,20 +229,22 @@ def _square(names: float) -> tuple[Figure, Axes]:
     return drawing, drawing.add_axes((names / width, names / height, side / width, side / height))
 
 
-def _errors(matrix: np.ndarray) -> np.ndarray:
-    """Return the errors of counts [true, predicted], as shares of their row."""
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+def _errors(matrix: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Return the errors of counts [true, predicted], as shares of each row's ``images``."""
+    shares = matrix / np.maximum(images[:, None], 1)
     return np.asarray(shares * (1 - np.eye(len(matrix))))
 
 
-def draw_matrix(axes: Axes, matrix: np.ndarray, classes: Sequence[str], most: float) -> None:
-    """Draw counts [true, predicted]; errors are coloured by their share of the row, up to ``most``."""
-    shares, many = _errors(matrix), len(classes) > MOST_NAMES
-    ticks = [] if many else [short(name, 12) for name in classes]
+def draw_matrix(
+    axes: Axes, matrix: np.ndarray, classes: Sequence[str], most: float, images: np.ndarray
+) -> None:
+    """Draw counts [true, predicted]; errors are coloured by their share of each row's ``images``."""
+    shares = _errors(matrix, images)
+    ticks = [short(name, 12) for name in classes]
     scale = PowerNorm(0.7, 0, most)
     sns.heatmap(
-        shares, ax=axes, cmap=theme.HEAT_MAP, norm=scale, cbar=False, rasterized=many,
-        linewidths=0 if many else 0.4, linecolor=theme.PAPER.light, xticklabels=ticks, yticklabels=ticks,
+        shares, ax=axes, cmap=theme.HEAT_MAP, norm=scale, cbar=False,
+        linewidths=0.4, linecolor=theme.PAPER.light, xticklabels=ticks, yticklabels=ticks,
     )  # fmt: skip
     axes.set(xlabel="predicted", ylabel="true")
     axes.tick_params(length=0, labelsize=9 if len(classes) <= MOST_NUMBERS else 6.5)
@@ -247,6 +266,17 @@ def _write_counts(axes: Axes, matrix: np.ndarray, shades: np.ndarray, size: floa
 
 def _any_wrong(study: Study) -> bool:
     return any(not model.chosen_test.correct.all() for model in study.models)
+
+
+def _cells(study: Study) -> Table:
+    """List the cells of every model's matrix that are not empty."""
+    rows = [
+        [name(model.label), name(study.classes[true], 300), name(study.classes[predicted], 300), str(count)]
+        for model in study.models
+        for (true, predicted), count in np.ndenumerate(model.metrics.confusion_matrix)
+        if count
+    ]
+    return table(["Model", "Label", "Answer", "Images"], rows, "lllr")
 
 
 @floats.table(

@@ -164,11 +164,32 @@ def _title(study: Study) -> str:
     "here twice.",
     _title,
     when=known,
+    data=lambda study: _answers_of_two(study),
 )
 def sheet(study: Study) -> Drawn:
     """Show the errors to know: images with label, answers and confidences."""
     images = kept_images(study)
     return cards([_card(study, one, images.get(one.index)) for one in known(study)], columns=6)
+
+
+def _answers_of_two(study: Study) -> Table:
+    """List the same images with label, answers and confidences."""
+    marks, pair = letters(study), shown_pair(study)
+    header = ["Image", "File", "Why", "Label"]
+    for model in pair:
+        header += [f"{marks[model.key]}: answer", "confidence"]
+    rows = []
+    for one in known(study):
+        row = int(np.searchsorted(study.models[0].chosen_test.index, one.index))
+        cells = [str(one.index), name(study.test_files.get(one.index, ""), 300), one.why]
+        cells.append(name(study.classes[int(study.targets[row])], 300))
+        for split in (model.chosen_test for model in pair):
+            cells += [
+                name(study.classes[int(split.predicted[row])], 300),
+                f"{split.probability[row].max():.4f}",
+            ]
+        rows.append(cells)
+    return table(header, rows, "l" * len(header))
 
 
 def _card(study: Study, one: Known, png: bytes | None) -> Card:

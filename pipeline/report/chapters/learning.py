@@ -342,6 +342,7 @@ def _epochs(study: Study) -> Table:
     alternative="For each model, two line charts over epochs: loss and accuracy on train and val, with "
     "the kept "
     "epoch marked.",
+    data=_epochs,
     wide=True,
 )
 def figure_of_each(study: Study) -> list[Figure]:

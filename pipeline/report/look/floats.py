@@ -192,13 +192,13 @@ def table(
     title: Title,
     when: When = always,
     models: bool = True,
+    data: Data | None = None,
 ) -> Callable[[Shows], Callable[[Study], Float | Markdown]]:
     """Decorate a table of a study (of its ``models``, or also without any), shown ``when`` that is true."""
 
     def decorate(fill: Shows) -> Callable[[Study], Float | Markdown]:
-        return _float(
-            label, reading, title, _with_models(when) if models else when, "", None, True, fill, fill
-        )
+        shown = _with_models(when) if models else when
+        return _float(label, reading, title, shown, "", data, True, fill, fill)
 
     return decorate
 

@@ -36,7 +36,7 @@ def test_rows_of_the_heat_map_are_true_labels_and_errors_are_coloured() -> None:
     true, predicted = [0, 0, 0, 1, 2, 2], [0, 1, 1, 1, 2, 0]
     matrix = confusion_matrix(true, predicted)
     axes = Figure(figsize=(6, 6)).subplots()
-    confusion.draw_matrix(axes, matrix, ["ant", "bee", "cat"], most=1)
+    confusion.draw_matrix(axes, matrix, ["ant", "bee", "cat"], most=1, images=matrix.sum(axis=1))
     assert [label.get_text() for label in axes.get_yticklabels()] == ["ant", "bee", "cat"]
     assert (axes.get_ylabel(), axes.get_xlabel()) == ("true", "predicted")
     assert axes.yaxis_inverted()
@@ -68,10 +68,19 @@ def test_classes_that_are_mixed_up_stand_side_by_side() -> None:
     assert abs(places.index(0) - places.index(5)) == abs(places.index(2) - places.index(4)) == 1
 
 
-def test_a_hundred_classes_are_drawn_without_numbers_or_names(study_of: StudyOf) -> None:
-    axes = confusion.figure(study_of("hundred_classes")).content[0].axes[0]
-    assert not axes.texts
-    assert not [label for label in axes.get_yticklabels() if label.get_text()]
+def test_of_a_hundred_classes_those_confused_most_are_drawn(study_of: StudyOf) -> None:
+    study = study_of("hundred_classes")
+    drawn, places = confusion.figure(study), confusion.drawn_classes(study)
+    axes = drawn.content[0].axes[0]
+    assert "drawn: the 24 of 100 classes confused most" in drawn.title
+    assert [label.get_text() for label in axes.get_yticklabels()] == [study.classes[k] for k in places]
+    first, second = (model.metrics.confusion_matrix for model in confusion.shown_pair(study))
+    together = first + second
+    np.fill_diagonal(together, 0)
+    assert set(np.unravel_index(together.argmax(), together.shape)) <= set(places)
+    shares = np.asarray(axes.collections[0].get_array()).reshape(24, 24)
+    best = first[np.ix_(places, places)] * (1 - np.eye(24))
+    assert shares == pytest.approx(best / first.sum(axis=1)[places][:, None])
 
 
 def test_all_of_the_errors_are_not_counted_twice(tmp_path: Path) -> None:
