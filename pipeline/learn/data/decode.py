@@ -233,7 +233,7 @@ def is_deep(image: Image.Image) -> bool:
 
 def _has_deep_colours(image: Image.Image) -> bool:
     """Whether a file that is not decoded yet holds colours of 16 bits, of which Pillow takes the upper 8."""
-    tiles = getattr(image, "tile", ())
+    tiles: list[Any] = getattr(image, "tile", [])
     return image.mode in ("RGB", "RGBA") and bool(tiles) and _order(tiles[0]) in DEEP_COLOURS
 
 

@@ -57,18 +57,19 @@ def figure(study: Study) -> list[Figure]:
             measured[one.property][:, 0],
             images["target"].to_numpy() == study.classes.index(one.told),
         )
-        edges = np.histogram_bin_edges(values[np.isfinite(values)], 24)
-        for side, label, style in ((~mine, "all others", {"alpha": 0.5}), (mine, short(one.told, 18), {})):
-            color = theme.BAR.light if label == "all others" else theme.BAD.light
-            axes.hist(
-                values[side],
-                edges,
-                density=True,
-                label=label,
-                color=color,
-                histtype="stepfilled" if style else "step",
-                **style,
-            )
+        edges = np.histogram_bin_edges(values[np.isfinite(values)], 24).tolist()
+        axes.hist(
+            values[~mine], edges, density=True, label="all others", color=theme.BAR.light,
+            histtype="stepfilled", alpha=0.5,
+        )  # fmt: skip
+        axes.hist(
+            values[mine],
+            edges,
+            density=True,
+            label=short(one.told, 18),
+            color=theme.BAD.light,
+            histtype="step",
+        )
         axes.set(xlabel=NAMES[one.property], yticks=[])
         axes.legend()
         drawings.append(drawing)
