@@ -165,6 +165,8 @@ def explain(details: ErrorDetails) -> str:
         return f"{key} {message}." if key else f"{message}."
     if key == "seed" and isinstance(details["input"], list):
         return f"seed is {shown(details['input'])}; several go into seeds, as seeds: [0, 1, 2]."
+    if key == "device" and (gpu := re.fullmatch(r"cuda:(\d+)", str(details["input"]))):
+        return f"device is '{gpu[0]}'; write cuda, and choose the GPU by CUDA_VISIBLE_DEVICES={gpu[1]}."
     return f"{key} is {shown(details['input'])}; it must be {_allowed(details)}."
 
 

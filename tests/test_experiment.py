@@ -279,6 +279,10 @@ BAD_PARAMS: list[tuple[str | bytes, str]] = [
         "models: [{model: resnet18, pretrained: true}]",
         "models[0]: unknown key 'pretrained'. Did you mean 'mode'?",
     ),
+    (
+        "device: cuda:1\n" + ONE_MODEL,
+        "device is 'cuda:1'; write cuda, and choose the GPU by CUDA_VISIBLE_DEVICES=1.",
+    ),
     ("seed: [0, 1]\n" + ONE_MODEL, "seed is [0, 1]; several go into seeds, as seeds: [0, 1, 2]."),
     ("models: [", "line 1: expected the node content, but found '<stream end>'."),
     ("", "is empty; it needs at least a list of models."),
