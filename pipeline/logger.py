@@ -145,7 +145,7 @@ class TensorBoard:
         folder = self._folder / record.run_id
         if any(folder.glob(f"*{WHOLE}")):
             return
-        partial = folder.with_name(f".{record.run_id}.partial")
+        partial = LOGS / f".{record.run_id}.partial"  # not below what TensorBoard looks through
         for left in partial.glob("*"):
             left.unlink()
         with self._writer(str(partial), purge_step=0, filename_suffix=WHOLE) as writer:

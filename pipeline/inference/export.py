@@ -213,10 +213,20 @@ def _onnx(network: WholeNetwork, predictor: Predictor) -> tuple[bytes, Run]:
         )
     assert made is not None
     proto = made.model_proto
+    _name_batches(proto.graph)
     for key, value in metadata(predictor).items():
         proto.metadata_props.add(key=key, value=value)
     content = proto.SerializeToString()
     return content, _session(content)
+
+
+def _name_batches(graph: Any) -> None:
+    """Call the number of images N, for which PyTorch's exporter has a name of its own."""
+    own = graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for dim in value.type.tensor_type.shape.dim:
+            if own and own in dim.dim_param:
+                dim.dim_param = dim.dim_param.replace(own, "N")
 
 
 def _session(content: bytes) -> Run:

@@ -43,7 +43,9 @@ def test_onnx_answers_as_the_network_and_says_what_it_is(
     assert (said["input_height"], said["input_width"]) == ("8", "8")
     given = model.graph.input[0].type.tensor_type
     assert given.elem_type == onnx.TensorProto.UINT8
-    assert [d.dim_value for d in given.shape.dim][1:] == [8, 8, 3]
+    assert [d.dim_param or d.dim_value for d in given.shape.dim] == ["N", 8, 8, 3]
+    answered = model.graph.output[0].type.tensor_type.shape.dim
+    assert [d.dim_param or d.dim_value for d in answered] == ["N", 10]
 
 
 def test_torch_export_answers_as_the_network(tmp_path: Path) -> None:
