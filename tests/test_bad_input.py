@@ -286,7 +286,8 @@ BAD: dict[str, Bad] = {
     ),
     # diff and clean
     "diff of nothing": Bad(
-        "a.json: no such file. Give a results.json or a params file.", arguments=("diff", "a.json", "b.json")
+        "a.json: no such file. Give a report's folder, a results.json or a params file.",
+        arguments=("diff", "a.json", "b.json"),
     ),
     "diff of text": Bad(
         "a.json: not a results.json (Expecting value: line 1 column 1 (char 0)).",

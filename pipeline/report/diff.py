@@ -107,6 +107,8 @@ def load(path: Path) -> Results:
     """Return the results that a ``results.json`` holds, or that a params file's whole runs give."""
     if path.is_dir():
         return read(path / "results.json")
+    if not path.exists():
+        raise InputError(f"{path}: no such file. Give a report's folder, a results.json or a params file.")
     if path.suffix == ".json":
         return read(path)
     from pipeline.run import records

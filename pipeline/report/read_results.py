@@ -117,7 +117,7 @@ def _content(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file. Give a results.json or a params file.") from None
+        raise InputError(f"{path}: no such file. Give a results.json or a report's folder.") from None
     except RecursionError:
         raise InputError(f"{path}: not a results.json (nested too deeply).") from None
     except (OSError, ValueError) as error:

@@ -107,15 +107,11 @@ def test_an_image_that_is_dropped_or_chosen_is_answered_in_a_browser(port: int, 
         page.on("request", lambda request: problems.append(request.url) if "evil" in request.url else None)
         page.on("console", lambda said: problems.append(said.text) if "Security" in said.text else None)
         page.goto(f"http://127.0.0.1:{port}/")
-        data = page.evaluate_handle(
-            """(bytes) => {
-                const moved = new DataTransfer();
-                moved.items.add(new File([new Uint8Array(bytes)], "three.png", {type: "image/png"}));
-                return moved;
-            }""",
-            list(digit()),
-        )
-        page.dispatch_event("#drop", "drop", {"dataTransfer": data})
+        box, hand = page.locator("#drop").bounding_box(), page.context.new_cdp_session(page)
+        file = {"items": [], "files": [str(tmp_path / "three.png")], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):  # as a file that is dragged in from the desktop
+            place = {"x": box["x"] + 20, "y": box["y"] + 20}
+            hand.send("Input.dispatchDragEvent", {"type": kind, **place, "data": file})
         page.wait_for_selector("#result:not([hidden])")
         assert page.inner_text("#prediction").endswith(" %")
         assert page.locator("#nearest img").count() == 5

@@ -204,5 +204,6 @@ def test_a_fault_of_ours_is_not_blamed_on_the_file(tmp_path: Path, monkeypatch: 
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nothing\.json: no such file"):
-        diff(tmp_path / "nothing.json", tmp_path / "nothing.json")
+    for name in ("nothing.json", "nothing"):
+        with pytest.raises(InputError, match=rf"{name}: no such file\. Give a report's folder"):
+            diff(tmp_path / name, tmp_path / name)
