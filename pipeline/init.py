@@ -75,7 +75,9 @@ def _check(folder: Path, path: Path) -> None:
 def _fill(made: Path, name: str) -> None:
     source = starter()
     (made / LOOK).mkdir(parents=True)
-    shutil.copytree(source / "params", made / "params")
+    (made / "params").mkdir()
+    for path in sorted((source / "params").glob("*.yaml")):  # copytree's errors are lists of errors
+        shutil.copyfile(path, made / "params" / path.name)
     shutil.copyfile(source / "report.qmd", made / "report.qmd")
     shutil.copyfile(PACKAGE / "notebooks" / "train.ipynb", made / "train.ipynb")
     project, own = (source / "_quarto.yml").read_text(encoding="utf-8"), "pipeline/report/page/"

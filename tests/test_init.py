@@ -71,15 +71,19 @@ def test_a_folder_that_cannot_be_is_refused_and_nothing_is_touched(
     assert sorted(p.name for p in workplace.rglob("*")) == ["file", "full", "mine.txt"]
 
 
+@pytest.mark.parametrize("call", ["pipeline.files.os.fsync", "shutil.copyfile"])
 def test_full_disk_leaves_nothing_behind(
-    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    workplace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    call: str,
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("pipeline.files.os.fsync", full)
+    monkeypatch.setattr(call, full)
     assert cli.main(["init", "mine"]) == 2
-    assert "No space left" in capsys.readouterr().err
+    assert "mine: cannot be made: No space left on device. Free space" in capsys.readouterr().err
     assert list(workplace.iterdir()) == []
 
 
