@@ -63,7 +63,7 @@ class Logger:
     def __init__(self, experiment: Experiment) -> None:
         self._name, self._experiment = experiment.logger, experiment.name
         self._live = True
-        self._said: set[str] = set()
+        self._said = False
         self._lock = threading.Lock()
 
     def show(self, event: Mapping[str, Any]) -> None:
@@ -86,16 +86,16 @@ class Logger:
                 return
 
     def _did(self, work: Callable[[Log], None]) -> bool:
-        """Do it, and return whether it was done; say why not."""
+        """Do it, and return whether it was done; say once why not."""
         if self._name is None:
             return True
         try:
             with self._lock:
                 work(self._log)
         except Exception as error:  # noqa: BLE001 (stores and servers fail in every possible way)
-            if (why := one_line(error)) not in self._said:
-                print(f"headstart: not logged to {self._name}: {why}", file=sys.stderr)
-            self._said.add(why)
+            if not self._said:
+                print(f"headstart: not logged to {self._name}: {one_line(error)}", file=sys.stderr)
+            self._said = True
             return False
         return True
 
