@@ -198,7 +198,7 @@ def figure(study: Study) -> Figure:
             axes.plot(
                 recall[model.key][k], place, style.marker, color=style.color, mec=theme.PAPER.light, ms=8
             )
-    axes.set_yticks(range(len(ranked)), [short(study.classes[k], 30) for k in ranked])
+    axes.set_yticks(range(len(ranked)), [short(study.classes[k], 24) for k in ranked])
     axes.set(ylim=(len(ranked) - 0.4, -0.6), xlabel="recall on test")
     theme.percent(axes.xaxis)
     axes.grid(axis="x")

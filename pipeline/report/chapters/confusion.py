@@ -152,7 +152,9 @@ def _title(study: Study) -> str:
     true, predicted = (short(found.classes[k], 24) for k in (pair.true, pair.predicted))
     others = len(found.pairs) - 1
     many = len(found.classes) > MOST_DRAWN
-    drawn = f"; drawn: the {MOST_CONFUSED} of {len(found.classes):,} classes confused most" if many else ""
+    drawn = (
+        f"; the PDF draws the {MOST_CONFUSED} of {len(found.classes):,} classes confused most" if many else ""
+    )
     tied = f", as often as {number_word(others)} other pair{'s' if others > 1 else ''}" if others else ""
     return (
         f"{best} errs most by taking “{true}” for “{predicted}”: {plural(pair.count, 'image')}{tied}{drawn}"

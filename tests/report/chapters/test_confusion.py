@@ -72,7 +72,7 @@ def test_of_a_hundred_classes_those_confused_most_are_drawn(study_of: StudyOf) -
     study = study_of("hundred_classes")
     drawn, places = confusion.figure(study), confusion.drawn_classes(study)
     axes = drawn.content[0].axes[0]
-    assert "drawn: the 24 of 100 classes confused most" in drawn.title
+    assert "the PDF draws the 24 of 100 classes confused most" in drawn.title
     assert [label.get_text() for label in axes.get_yticklabels()] == [study.classes[k] for k in places]
     first, second = (model.metrics.confusion_matrix for model in confusion.shown_pair(study))
     together = first + second
