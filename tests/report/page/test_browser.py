@@ -241,6 +241,7 @@ def test_paper_leaves_out_what_only_works_on_a_screen(show: Open) -> None:
     assert visible(page, ".threshold, .pool, .explorer [role=tablist]") == 0
     assert page.locator("#TOC").is_hidden()
     assert visible(page, ".explorer [data-model]") == 5
+    assert visible(page, ".explorer [data-model] > h3") == 5  # each matrix says whose it is
     assert page.locator("#tbl-runs").is_visible()
 
 
