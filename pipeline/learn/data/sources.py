@@ -4,6 +4,7 @@ The parent process asks these questions for every run, so PyTorch is not importe
 """
 
 import importlib.util
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -33,8 +34,8 @@ SPLIT_SETTINGS = (
     "split_seed", "max_train_images",
 )  # fmt: skip
 SAMPLED_FILES = 500
-DECODED_FILES = 64  # of which all pixels are read: what was cut off looks whole from outside
-DECODED_IF_DAMAGED = 2000
+# Of how many files, and bytes, all pixels are read: what was cut off looks whole from outside.
+DECODED, DECODED_IF_DAMAGED = (64, 100_000_000), (2000, 1_000_000_000)
 COPIES_OF_A_BATCH = 4  # as float32: the images, what normalising them takes, and the first activations
 
 
@@ -224,12 +225,20 @@ def _problem(path: str, decode: bool = False) -> str:
 def _refuse_damaged(contents: Contents, allowed: float) -> None:
     """Raise DataError when more than a share of the files cannot be decoded, by some spread over all."""
     paths = [pair for part in contents.parts.values() for pair in zip(part.files, part.paths, strict=True)]
-    for most in (DECODED_FILES, DECODED_IF_DAMAGED):
-        sample = paths[:: -(-len(paths) // most) or 1]
+    for files, most_bytes in (DECODED, DECODED_IF_DAMAGED):
+        sample = paths[:: -(-len(paths) // files) or 1]
+        sample = sample[:: max(1, math.ceil(sum(_size(path) for _, path in sample) / most_bytes))]
         found = {name: why for name, path in sample if (why := _problem(path, decode=True))}
         if len(found) <= allowed * len(sample):
             return
     refuse_too_many(contents.place, found, len(sample), allowed, every=len(paths))
+
+
+def _size(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except OSError:  # a broken link
+        return 0
 
 
 def _refuse_unreadable(contents: Contents, allowed: float) -> None:
