@@ -78,7 +78,8 @@ def _copied(path: Path, target: Path, way: str) -> Path:
         if way == "lossless":
             image.save(target.with_suffix(".png"))
             return target.with_suffix(".png")
-        shifted = ImageChops.offset(image.point(lambda v: min(255, round(1.08 * v))), 1, 0)
+        brighter = [min(255, round(1.08 * level)) for level in range(256)] * len(image.getbands())
+        shifted = ImageChops.offset(image.point(brighter), 1, 0)
         shifted.save(target.with_suffix(".jpg"), quality=80)
     return target.with_suffix(".jpg")
 

@@ -223,7 +223,7 @@ def has_more(image: Image.Image) -> bool:
         several = bool(getattr(image, "is_animated", False)) and image.format != "MPO"
     except Exception:  # noqa: BLE001 (what is damaged behind the first does not spoil it)
         return False
-    return several or image.info.get("frames", 1) > 1
+    return several or int(image.info.get("frames", 1)) > 1
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -245,9 +245,9 @@ def _order(tile: Any) -> str:
 
 def _deep_colours(image: Image.Image) -> np.ndarray:
     """Return uint16 [H, W, 3]: Pillow asked for the other byte of each value too, as if they lay turned."""
-    file: Any = image.fp  # type: ignore[attr-defined]
-    file.seek(0)
-    content = file.read()
+    opened: Any = image
+    opened.fp.seek(0)
+    content = opened.fp.read()
     halves = []
     for turned in (False, True):
         half: Any = Image.open(BytesIO(content), formats=[str(image.format)])
