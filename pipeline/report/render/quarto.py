@@ -1,10 +1,16 @@
-"""Run Quarto with this environment's Python, live progress and errors in one line."""
+"""Run Quarto with this environment's Python, live progress and errors in one line.
+
+Quarto writes beside the document while it works, by names that may be taken there: by another command
+(quarto-cli#6116), by somebody's ``report.ipynb`` (#4802), by the ``report_files`` of a page that a browser
+saved, where it fails. So it works in a folder of its own that looks like the document's.
+"""
 
 import codecs
 import functools
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,8 +21,10 @@ from typing import Any
 from pipeline.errors import HeadstartError, RenderError, one_line
 from pipeline.kernel import write_kernelspec
 from pipeline.report.render import notebook
+from pipeline.report.render.options import PROJECT_FILE
 
 TARGETS = {"html": "html", "pdf": "typst"}
+WRITTEN = ("quarto_ipynb", "ipynb", "knit.md", "md", "html", "typ", "pdf")  # beside the document, by Quarto
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 FAILED_CELL = re.compile(r"following cell:\n-+\n(?P<source>.*?)\n-+\n(?P<traceback>.*)", re.DOTALL)
 EXCEPTION = re.compile(r"^\w[\w.]*(?:Error|Exception|Interrupt|Exit|Warning)\b.*", re.MULTILINE)
@@ -45,16 +53,28 @@ def render(
         params = folder / "params.yaml"
         params.write_text(json.dumps(dict(parameters)), encoding="utf-8")
         write_kernelspec(folder)
+        work = _likeness(qmd, folder / "project")
         own = {"QUARTO_PYTHON": sys.executable, "JUPYTER_PATH": _jupyter_path(name), **environment}
         for key in formats:
             (folder / key).mkdir()
             command = ["quarto", "render", qmd.name, "--to", TARGETS[key], "--output", f"report.{key}"]
             command += ["--execute-params", str(params), "--output-dir", str(folder / key)]
-            if Path.cwd() != qmd.resolve().parent:
-                command += ["--execute-dir", str(Path.cwd())]
-            _run(command, qmd, os.environ | own)
+            command += ["--execute-dir", str(Path.cwd())]
+            _run(command, qmd, work, os.environ | own)
             contents[key] = (folder / key / f"report.{key}").read_bytes()
     return contents, []
+
+
+def _likeness(qmd: Path, folder: Path) -> Path:
+    """Make a folder that looks like the document's: its own files are copies, all others links."""
+    folder.mkdir()
+    taken = {f"{qmd.stem}.{ending}" for ending in WRITTEN}
+    for path in qmd.resolve().parent.iterdir():
+        if path.name in (qmd.name, PROJECT_FILE):
+            shutil.copyfile(path, folder / path.name)
+        elif not path.name.startswith((".", f"{qmd.stem}_files")) and path.name not in taken:
+            (folder / path.name).symlink_to(path, target_is_directory=path.is_dir())
+    return folder
 
 
 def _jupyter_path(folder: str) -> str:
@@ -62,11 +82,11 @@ def _jupyter_path(folder: str) -> str:
     return os.pathsep.join(path for path in (folder, os.environ.get("JUPYTER_PATH")) if path)
 
 
-def _run(command: list[str], qmd: Path, environment: Mapping[str, str]) -> None:
-    """Run Quarto in the document's folder, showing what it prints as it comes."""
+def _run(command: list[str], qmd: Path, folder: Path, environment: Mapping[str, str]) -> None:
+    """Run Quarto in a folder, showing what it prints as it comes."""
     with subprocess.Popen(
         command,
-        cwd=qmd.resolve().parent,
+        cwd=folder,
         env=dict(environment),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -279,11 +279,14 @@ def test_quarto_gets_this_python_the_parameters_and_the_output(small, tmp_path, 
         "print('Cell 1/1: live', file=sys.stderr)\n"
         "said = {'params': json.load(open(option['--execute-params']))}\n"
         "said |= {'python': os.environ['QUARTO_PYTHON'], 'engine': os.environ['HEADSTART_ENGINE']}\n"
-        "said |= {'to': option['--to'], 'cwd': os.getcwd()}\n"
+        "said |= {'to': option['--to'], 'cwd': option['--execute-dir'], 'beside': sorted(os.listdir())}\n"
+        "pathlib.Path('report.ipynb').write_text('by Quarto')\n"
         "pathlib.Path(option['--output-dir'], option['--output']).write_text(json.dumps(said))\n"
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder), prepend=":")
+    (tmp_path / "report.ipynb").write_text("somebody's own")
+    (tmp_path / "report_files").mkdir()
     quarto.describe.cache_clear()
     done = rendering.render(small, tmp_path / "x.yaml", tmp_path / "reports" / "x")
     quarto.describe.cache_clear()
@@ -292,4 +295,6 @@ def test_quarto_gets_this_python_the_parameters_and_the_output(small, tmp_path, 
     said = done.files["html"].read_text()
     assert f'"params": {{"params_file": "x.yaml"}}, "python": "{sys.executable}"' in said
     assert f'"engine": "Quarto 9.9.9", "to": "html", "cwd": "{tmp_path}"' in said
+    assert '"beside": ["_quarto.yml", "bin", "report.qmd", "reports"]' in said
+    assert (tmp_path / "report.ipynb").read_text() == "somebody's own"
     assert capsys.readouterr().err.count("Cell 1/1: live") == 2
