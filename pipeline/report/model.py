@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from pipeline.experiment import RunSettings
+from pipeline.experiment import RunSettings, own_network
 from pipeline.record import ModelInfo, RunRecord, SplitPredictions
 from pipeline.report import names
 from pipeline.report.evidence import calibration, costs, errors, interval, learning, scores
@@ -60,6 +60,11 @@ class Model:
     @property
     def is_custom(self) -> bool:
         return self.name == "custom_cnn"
+
+    @property
+    def normalised_by_data(self) -> bool:
+        """Whether images are normalised by the training images' statistics, not as weights ask for."""
+        return self.is_custom or own_network(self.name)
 
     @property
     def seeds(self) -> list[int]:

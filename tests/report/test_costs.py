@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.report.evidence.costs import Measured, over_seeds, pareto_front, ratio_of, relation
@@ -82,12 +83,32 @@ def test_pareto_of_a_study_marks_the_front(study_of: StudyOf) -> None:
         ([100.0, 102.0], [101.0, 103.0], "same"),
         ([100.0, 180.0], [120.0, 150.0], "open"),  # they overlap: that is no proof of equality
         ([200.0, 210.0], [100.0, 102.0], "more"),
+        ([100.0, 130.0], [140.0, 170.0], "open"),  # two runs each part by chance one time in three
     ],
 )
 def test_times_are_the_same_only_where_that_is_shown(
     mine: list[float], theirs: list[float], expected: str
 ) -> None:
     assert relation(over_seeds(mine), over_seeds(theirs)) == expected
+
+
+def test_equal_times_are_rarely_told_apart() -> None:
+    """Two to four runs each on a machine whose times vary by a fifth."""
+    random = np.random.default_rng(0)
+    drawn = 10 * np.exp(0.2 * random.standard_normal((600, 2, 4)))
+    found = [
+        relation(*(over_seeds(row[: 2 + n % 3].tolist()) for row in pair)) for n, pair in enumerate(drawn)
+    ]
+    assert np.mean([one in ("more", "less") for one in found]) < 0.06
+
+
+def test_one_run_tells_nothing_of_the_latency_of_another(tmp_path: Path) -> None:
+    """Within a run answers vary by a tenth; nobody knows how busy the machine was in the other."""
+    models = (Made(), Made("resnet18", "fine_tune", 0.9))
+    own, tuned = (m.cost for m in Study.from_records(*write_experiment(tmp_path, "x", FEW, models)).models)
+    assert own.latency_seconds.high < tuned.latency_seconds.low
+    assert ratio_of(tuned.latency_seconds, own.latency_seconds) is None
+    assert relation(tuned.latency_seconds, own.latency_seconds) == "more"  # 2.9 against 1.1 ms
 
 
 def test_one_run_each_gives_no_ratio() -> None:

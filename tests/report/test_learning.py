@@ -93,6 +93,17 @@ def test_train_far_below_val_is_not_underfitting(record: RunRecord) -> None:
     assert found.fit == "balanced"
 
 
+def test_few_val_images_tell_neither_over_nor_underfitting(tmp_path: Path) -> None:
+    few = write_run(tmp_path, Made(), 0, MadeData(train=200, val=20, test=50, near_duplicates=0))
+    for accuracy in (0.7, 0.95):
+        history = made_history("healthy", accuracy, 0)
+        history["val_loss"] = [*history["val_loss"][:-1], 3.0]  # not still falling
+        history["val_accuracy"] = min(accuracy, 0.85)
+        found = learning(with_history(few, history))
+        assert found is not None
+        assert found.fit == "unknown"
+
+
 def test_figures_are_of_the_recorded_best_epoch(record: RunRecord) -> None:
     history = made_history("healthy", 0.95, 0)
     found = learning(with_history(record, history, best_epoch=4))

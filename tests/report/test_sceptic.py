@@ -155,6 +155,23 @@ def test_a_side_that_learned_nothing_is_not_compared(read: Any) -> None:
     assert {one.choice for one in recommendations(study)} <= {study.learned[0].spoken, NOT_SETTLED}
 
 
+def test_equality_of_trained_networks_is_said_to_be_of_these(tmp_path: Path) -> None:
+    data = replace(FEW, val=500, test=6000)
+    models = (replace(SCRATCH, accuracy=0.97), replace(TUNED, accuracy=0.97))
+    study = Study.from_records(*write_experiment(tmp_path, "x", data, models))
+    [found] = every_claim(study)
+    assert (found.outcome, found.test.scope) == ("equivalent", "runs")
+    assert "as trained here" in next(iter(short.words(study))).text
+    assert "(of these trained networks)" in recommendations(study)[0].sentence.text
+
+
+def test_unlike_weights_of_rare_classes_are_named(tmp_path: Path) -> None:
+    weighed: dict[str, object] = {"class_weights": "balanced"}
+    models = (replace(SCRATCH, settings=weighed), TUNED)
+    study = Study.from_records(*write_experiment(tmp_path, "x", FEW, models))
+    assert "weight of rare classes" in every_claim(study)[0].mixed_in
+
+
 def test_more_seeds_do_not_hide_what_is_plain(read: Any) -> None:
     for kind in ("ten_seeds", "one_failed_of_five"):
         [found] = every_claim(read(kind))
@@ -323,6 +340,16 @@ def test_augmentation_is_not_claimed_of_features_that_were_cached(tmp_path: Path
     assert "the other models saw them as they are" in said
     alone = Study.from_records(*write_experiment(tmp_path / "probe", "x", FEW, models[1:]))
     assert _text(images.augmentation_words(alone)) == "Training changed no image at random."
+
+
+def test_a_probe_of_several_views_does_not_see_images_changed_anew(tmp_path: Path) -> None:
+    several: dict[str, object] = {"augmentation": ["flip"], "feature_views": 4}
+    probe = Made("resnet18", "linear_probe", 0.7, settings=several)
+    said = _text(
+        images.augmentation_words(Study.from_records(*write_experiment(tmp_path, "x", FEW, (probe,))))
+    )
+    assert said.startswith("The linear probe on ResNet-18 draws from 4 views of each image, one as it is")
+    assert "each time" not in said
 
 
 def _text(said: Words) -> str:

@@ -171,7 +171,11 @@ def _place(leader: Standing) -> str:
 
 
 def _of_runs(leader: Standing) -> str:
-    return "; this is of the trained networks, one seed each" if leader.of_runs else ""
+    if not leader.of_runs:
+        return ""
+    models = [leader.model, *(claim.second for claim in leader.claims)]
+    single = all(len(model.records) == 1 for model in models)
+    return f"; this is of the trained networks{', one seed each' if single else ''}"
 
 
 def _ties(found: Facts) -> Sentence | None:

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline.report.evidence.calibration import Calibration, Coverage, Meaning
+from pipeline.report.evidence.tests import ALPHA, holm
 from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
 from pipeline.report.look.table import NONE, Table, name, table
@@ -31,12 +32,14 @@ class Calibrated:
 
     model: Model
     found: Calibration
+    p: float  # that chance alone gives its calibration error, Holm over the models
+    gain_p: float  # that a temperature changes nothing, the same
 
     @property
     def kind(self) -> str:
         """Whether its confidence exceeds its accuracy beyond noise: over, under, fair or uneven."""
         measured = self.found.before
-        if not measured.miscalibrated:
+        if self.p >= ALPHA:
             return "fair"
         return "over" if measured.gap.low > 0 else "under" if measured.gap.high < 0 else "uneven"
 
@@ -47,6 +50,7 @@ class Calibrated:
             "ece": before.ece,
             "ece_limit": before.ece_limit,
             "p": before.p,
+            "p_holm": self.p,
             "gap": before.gap.value,
             "gap_low": before.gap.low,
             "gap_high": before.gap.high,
@@ -76,7 +80,9 @@ def facts(study: Study) -> Facts | None:
     best = study.best
     if best is None:
         return None
-    every = [Calibrated(model, model.calibration) for model in study.models]
+    found = [model.calibration for model in study.models]
+    p, gain_p = holm(np.array([one.before.p for one in found])), holm(np.array([one.gain_p for one in found]))
+    every = [Calibrated(*one) for one in zip(study.models, found, p.tolist(), gain_p.tolist(), strict=True)]
     return Facts(every, best, best.meaning(THRESHOLD), best.coverage)
 
 
@@ -173,8 +179,9 @@ def _meaning(found: Facts) -> Sentence | None:
 
 def _scaling(found: Facts) -> Sentence:
     """Say what one temperature, fitted on val, does on test: judged by the paired gain in log loss."""
-    helped = [one for one in found.every if one.found.log_loss_gain.low > 0]
-    hurt = [one.model for one in found.every if one.found.log_loss_gain.high < 0]
+    known = [one for one in found.every if one.gain_p < ALPHA]
+    helped = [one for one in known if one.found.log_loss_gain.value > 0]
+    hurt = [one.model for one in known if one.found.log_loss_gain.value < 0]
     text = "One temperature per model, fitted on val, makes the probabilities on test no better beyond noise"
     if helped:
         text = _helped(found, helped)
@@ -234,10 +241,11 @@ def _pair(study: Study) -> list[Model]:
 
 def _title(study: Study) -> str:
     """Say of the two models whether their confidence can be believed."""
-    parts = []
+    found, parts = facts(study), []
+    assert found is not None
     for model in _pair(study):
-        found = Calibrated(model, model.calibration)
-        words = KIND_WORDS[found.kind].format(points(found.found.before.gap.value))
+        one = next(one for one in found.every if one.model is model)
+        words = KIND_WORDS[one.kind].format(points(one.found.before.gap.value))
         parts.append(f"{letters(study)[model.key]} is {words}")
     return f"Confidence: {', '.join(parts)}"
 

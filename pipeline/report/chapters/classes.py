@@ -69,12 +69,12 @@ def _hardest(found: Facts) -> Sentence:
     best, recall = found.best, found.recall
     low, high = min(recall.values()), max(recall.values())
     hard, easy = ([k for k, share in recall.items() if share == end] for end in (low, high))
-    easiest = f"most in {_quoted(found, easy)} ({percent(high)})"
+    easiest = f"most often in {_quoted(found, easy)} ({percent(high)})"
     if high == 1:
-        easiest = f"all in {_quoted(found, easy)}"
+        easiest = f"always in {_quoted(found, easy)}"
     tail = "" if found.p < ALPHA else "; chance alone could part classes of so few images as far"
     text = (
-        f"{opened(best.spoken)}{of_one_seed(best)} gets fewest right in {_quoted(found, hard)} "
+        f"{opened(best.spoken)}{of_one_seed(best)} is right least often in {_quoted(found, hard)} "
         f"({_share(found, hard, low)}) and {easiest}{tail}."
     )
     if low == high:
@@ -163,12 +163,16 @@ def _title(study: Study) -> str:
         )
     least = min(found.recall.values())
     hardest = [k for k, recall in found.recall.items() if recall == least]
+    if len(hardest) == len(found.recall) > 1:
+        return f"No class is harder than another: {percent(least, 0)} recognised in each"
     if len(hardest) > 1:
         return (
             f"{plural(len(hardest), 'class', 'classes')} are hardest: {percent(least, 0)} recognised in each"
         )
-    it = short(found.classes[hardest[0]], 40)
-    return f"“{it}” is hardest: {percent(least, 0)} of its images are recognised"
+    it, share = short(found.classes[hardest[0]], 40), percent(least, 0)
+    if found.p >= ALPHA:
+        return f"“{it}” has the lowest recall, {share}, which chance could make of so few images"
+    return f"“{it}” is hardest: {share} of its images are recognised"
 
 
 @floats.figure(
@@ -226,16 +230,16 @@ def _recalls(study: Study) -> Table:
 
 @floats.table(
     "tbl-per-class",
-    "Chosen seeds of the two models compared.",
+    "Chosen seeds of the models compared.",
     lambda study: f"Precision, recall and F1 of {_which(study)}",
 )
 def scores(study: Study) -> Table:
     """List precision, recall and F1 of each class for the two models that the report compares."""
-    pair = study.pair or (study.models[0],)
+    pair = study.pair or (study.best or study.models[0],)
     marks = letters(study)
     header = ["Class", "Images"]
     for model in pair:
-        mark = f"{marks[model.key]}: " if len(pair) > 1 else ""
+        mark = f"{marks[model.key]}: " if len(study.models) > 1 else ""
         header += [f"{mark}precision", "recall", "F1"]
     rows = [_class_row(study, pair, k) for k in listed_classes(study)]
     return table(header, rows, "lr" + "rrr" * len(pair))

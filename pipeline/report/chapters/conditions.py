@@ -159,9 +159,10 @@ def _pretraining(study: Study, found: Facts) -> Sentence | None:
     there = of_pair(found.worse, warm.key, cold.key)
     clean = found.found[warm.key].clean.value - found.found[cold.key].clean.value
     change = of_pair(found.kept, warm.key, cold.key)
+    mixed = f" and another {join(said.mixed_in)}" if said.mixed_in else ""
     text = (
-        f"What pretrained weights give {warm.network_name} is {signed(clean)} points on clean images and "
-        f"{signed(there.difference)} under these conditions (95 % interval "
+        f"What pretrained weights{mixed} give {warm.network_name} is {signed(clean)} points on clean images "
+        f"and {signed(there.difference)} under these conditions (95 % interval "
         f"{points_range(there.low, there.high)}): {_gain(change)}."
     )
     facts = {"first": warm, "second": cold, "clean": clean, "there": there, "change": change}
@@ -181,7 +182,7 @@ def _gain(change: Comparison) -> str:
 def _probes(study: Study, found: Facts) -> list[Sentence]:
     """Compare fine-tuned networks with their linear probes (Kumar et al. 2022, arXiv 2202.10054)."""
     said = []
-    for network, ways in study.three_ways.items():
+    for ways in study.three_ways.values():
         tuned, probe = ways.get("fine_tune"), ways.get("linear_probe")
         if tuned is None or probe is None or not {tuned.key, probe.key} <= set(found.found):
             continue
@@ -190,7 +191,7 @@ def _probes(study: Study, found: Facts) -> list[Sentence]:
         change = of_pair(found.kept, tuned.key, probe.key)
         text = (
             "Fine-tuning can distort features that a probe leaves as they are, and lose more than it does "
-            f"away from the training images (Kumar et al. 2022). Here {network} fine-tuned is "
+            f"away from the training images (Kumar et al. 2022). Here {tuned.network_name} fine-tuned is "
             f"{_ahead(clean)} its probe clean and {_ahead(there.difference)} it under these conditions: "
             f"{_loses(change)}."
         )

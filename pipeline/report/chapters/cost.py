@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -88,16 +89,17 @@ class Facts:
         """Return the cheapest and the dearest model, and how their prices compare, as words."""
         ranked = sorted(self.costs, key=lambda model: of(self.costs[model]).value)
         cheap, dear = ranked[0], ranked[-1]
-        return cheap, dear, _apart(of(self.costs[dear]), of(self.costs[cheap]))
+        pairs = max(1, comb(len(ranked), 2))
+        return cheap, dear, _apart(of(self.costs[dear]), of(self.costs[cheap]), pairs)
 
 
-def _apart(dear: Interval, cheap: Interval) -> str:
+def _apart(dear: Interval, cheap: Interval, pairs: int) -> str:
     """Say how many times as long, where the spread allows it, or why nobody can tell."""
-    ratio = ratio_of(dear, cheap)
+    ratio = ratio_of(dear, cheap, pairs)
     if ratio is not None:
         return f", {times(ratio)} as long"
     told = {"same": ", about the same", "open": "; whether these differ the runs cannot tell"}
-    return told.get(relation(dear, cheap), f", {once(dear, cheap)}")
+    return told.get(relation(dear, cheap, pairs), f", {once(dear, cheap)}")
 
 
 def facts(study: Study) -> Facts | None:
@@ -293,9 +295,7 @@ def _title(study: Study) -> str:
     if never:
         are = "is" if len(never) == 1 else "are"
         return f"{join(never)} {are} never the best buy, as measured: others score as high for less time"
-    return (
-        f"{join(both)}: none is beaten in accuracy, training and answering" if both else "Each has its price"
-    )
+    return f"{join(both)}: no model scores as high for less time" if both else "Each has its price"
 
 
 @floats.figure(
@@ -363,7 +363,7 @@ def _room(place: np.ndarray, others: np.ndarray) -> float:
 
 @floats.table(
     "tbl-cost",
-    "Means over seeds on one machine, in brackets the range measured. One image: median time of an "
+    "Means over seeds, in brackets the range measured. One image: median time of an "
     "answer, up "
     "to its 90th percentile.",
     floats.named("What each model takes"),

@@ -202,8 +202,8 @@ def _unmet(found: Facts, meeting: Images) -> str:
         f"{REACH} times these data{after}; whether they do with more, these runs cannot say",
         "level all along": f"{opened(own)} and {transfer} are level at every size, within "
         f"{points(found.margin)}",
-        "not told apart at any size": f"At no size can {own} and {transfer} be told apart, so there is no "
-        "number of images at which one catches up",
+        "not told apart at any size": f"{opened(own)} and {transfer} are too near each other at every size "
+        "to say at how many images one catches up",
         "ahead already at the smallest size": f"Already at {smallest:,} images {own} is not "
         f"behind {transfer}",
         "crosses twice": f"The curves of {own} and {transfer} cross more than once, so no single number of "
@@ -211,11 +211,9 @@ def _unmet(found: Facts, meeting: Images) -> str:
     }
     why = str(meeting.why)
     return said.get(why) or (
-        f"Up to {largest:,} images {own} does not catch up with {transfer}; beyond that nothing can be said, "
-        f"since there are {why}" if why.startswith("fewer") else
-        f"Up to {largest:,} images {own} does not catch up with {transfer}; beyond that nothing can be said: "
-        f"{why}"
-    )  # fmt: skip
+        f"Up to {largest:,} images {own} is not shown to catch up with {transfer}; beyond that nothing can "
+        f"be said{', since there are ' if why.startswith('fewer') else ': '}{why}"
+    )
 
 
 def _short(found: Facts, meeting: Images) -> str:
@@ -309,7 +307,8 @@ def _title(study: Study) -> str:
         return "Accuracy by the number of training images"
     own, transfer = (letters(study)[model.key] for model in found.pair)
     if found.meeting.images is None:
-        return f"{own} and {transfer}: {found.meeting.why}"
+        near = found.meeting.why == "not told apart at any size"  # surely enough for that; one may be better
+        return f"{own} and {transfer}: {'too near to say where they meet' if near else found.meeting.why}"
     about = f"at about {images_words(found.meeting.images)} training images"
     reached = ", by extrapolation" if found.meeting.extrapolated else ""
     return f"{own} catches up with {transfer} {about}{reached}"

@@ -121,7 +121,8 @@ def _choice(study: Study, found: Facts) -> Sentence | None:
     seen = [t if t.first == best.key else t.reversed for t in found.tests if best.key in (t.first, t.second)]
     better = [found.models[test.second].spoken for test in seen if test.better == test.second]
     if better:
-        text = f"There {join(better)} does better than {best.spoken}, the best on val, beyond noise."
+        does = "does" if len(better) == 1 else "do"
+        text = f"There {join(better)} {does} better than {best.spoken}, the best on val, beyond noise."
         return Sentence(text, "elsewhere.another", {"tests": seen}, REFERENCES)
     text = f"No model does better there than {best.spoken}, the best on val, beyond noise."
     return Sentence(text, "elsewhere.holds", {"tests": seen}, REFERENCES)

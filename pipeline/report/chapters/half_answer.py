@@ -134,7 +134,7 @@ def _missing(half: Half) -> Sentence:
         side = "was trained from scratch" if pretrained else "started from a pretrained network"
         scores = join([f"{one.spoken} {percent(one.accuracy.value)}" for one in half.unlearned[:MOST_NAMED]])
         text = (
-            f"Only one side is shown to have learned anything: of what {side}, {scores} on test, which does "
+            f"Only one side is shown to have learned anything: what {side} reached on test, {scores}, does "
             f"not beat the {percent(half.chance)} of always naming the commonest class beyond noise."
         )
         return Sentence(

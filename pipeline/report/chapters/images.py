@@ -18,7 +18,7 @@ from pipeline.report.look.table import Drawn, Table, name, table
 from pipeline.report.look.theme import letters, short
 from pipeline.report.model import Model
 from pipeline.report.study import Study
-from pipeline.report.words.english import join, plural
+from pipeline.report.words.english import join, opened, plural
 from pipeline.report.words.phrases import spoken_list
 from pipeline.report.words.sentence import Sentence
 
@@ -85,8 +85,7 @@ def augmentation_words(study: Study) -> Words:
     kinds = list(
         dict.fromkeys(kind.replace("_", " ") for model in changed for kind in model.settings.augmentation)
     )
-    who = "" if len(changed) == len(study.models) else f" of {spoken_list(changed)}"
-    text = f"In training{who}, images are changed each time they are shown ({join(kinds)})"
+    text = _who_sees_what(study, changed, join(kinds))
     if len(changed) < len(study.models):
         text += "; the other models saw them as they are"
     heads = [model for model in changed if model.mode == "fine_tune" and model.settings.head_epochs]
@@ -99,6 +98,24 @@ def augmentation_words(study: Study) -> Words:
         text += "; what learns from features computed once never sees images that are mixed with others"
     evidence = {"models": changed, "kinds": kinds}
     return Words(study, [Sentence(f"{text}.", "data.augmentation", evidence, ("fig-samples",))])
+
+
+def _who_sees_what(study: Study, changed: Sequence[Model], kinds: str) -> str:
+    """Say who sees each image changed anew, and who a few views of it whose features were computed once."""
+    viewed = [model for model in changed if model.mode == "linear_probe"]
+    anew = [model for model in changed if model not in viewed]
+    parts = []
+    if anew:
+        who = "" if len(anew) == len(study.models) else f" of {spoken_list(anew)}"
+        parts.append(f"In training{who}, images are changed each time they are shown ({kinds})")
+    if viewed:
+        views = join([str(n) for n in sorted({model.settings.feature_views for model in viewed})], "or")
+        draws, what = "draws" if len(viewed) == 1 else "draw", "" if anew else f" ({kinds})"
+        who = spoken_list(viewed) if anew else opened(spoken_list(viewed))
+        parts.append(
+            f"{who} {draws} from {views} views of each image, one as it is and the rest changed{what}"
+        )
+    return "; ".join(parts)
 
 
 def _mixes(model: Model) -> bool:
@@ -211,7 +228,7 @@ def _strip(study: Study) -> Drawn:
     changed = [kind.replace("_", " ") for kind in model.settings.augmentation] if len(views) else []
     size, native = model.network and model.network.input_size, study.dataset and study.dataset.native_size
     from_file = f"{native[1]} × {native[0]} pixels" if native else "of its own size"
-    whose = "of the training images" if model.is_custom else "that the published weights ask for"
+    whose = "of the training images" if model.normalised_by_data else "that the published weights ask for"
     steps = [
         Card(png, "an image as in its file", [Line("File"), Line(from_file, MUTED)]),
         Card(png, "the image, resized",

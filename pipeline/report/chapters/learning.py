@@ -35,6 +35,7 @@ FIT_WORDS = {
     "unfinished": "still learning",
     "underfitting": "underfits",
     "balanced": "balanced",
+    "unknown": "too few val images to tell",
 }
 
 
@@ -87,6 +88,7 @@ def curve_words(study: Study) -> Words:
         _unfinished(found.of("unfinished"), models),
         _underfitting(found.of("underfitting")),
         _balanced(found.of("balanced"), models),
+        _unknown(found.of("unknown")),
         _of_the_head([one for one in found.learners if one.model.mode == "fine_tune"]),
     ]
     return Words(study, sentences, told=REFERENCES)
@@ -126,9 +128,9 @@ def _verb(learners: Sequence[Learner], one: str, many: str) -> str:
 
 
 def _overfitting(learners: Sequence[Learner]) -> Sentence | None:
-    by_gap = [one for one in learners if one.curve.gap > GAP]
-    by_loss = [one for one in learners if one.curve.gap <= GAP]
-    heart = [one for one in by_loss if one.curve.last_gap > BY_HEART]
+    by_gap = [one for one in learners if one.curve.ahead_on_train]
+    by_loss = [one for one in learners if not one.curve.ahead_on_train]
+    heart = [one for one in by_loss if one.curve.last_gap > max(BY_HEART, one.curve.val_noise)]
     worse = [
         one for one in by_loss if one.curve.last_val_accuracy < one.curve.val_accuracy and one not in heart
     ]
@@ -220,6 +222,14 @@ def _balanced(learners: Sequence[Learner], models: int) -> Sentence | None:
     return _said(text, "balanced", learners)
 
 
+def _unknown(learners: Sequence[Learner]) -> Sentence | None:
+    if not learners:
+        return None
+    who = _verb(learners, "it over- or underfits", "they over- or underfit")
+    text = f"Of {_names(learners)} the val images are too few to tell whether {who}."
+    return _said(text, "unknown", learners)
+
+
 def _stopping(stopped: Sequence[Learner], models: int) -> Sentence | None:
     if not stopped:
         return None
@@ -274,7 +284,8 @@ def _title(study: Study) -> str:
     for fit, words in FIT_WORDS.items():
         some = sorted(marks[one.model.key] for one in found.of(cast(Fit, fit)))
         if some:
-            parts.append(f"{join(some)}: {words if len(some) == 1 else words.removesuffix('s')}")
+            plain = words if len(some) == 1 or words not in ("overfits", "underfits") else words[:-1]
+            parts.append(f"{join(some)}: {plain}")
     return "; ".join(parts)
 
 
@@ -405,8 +416,7 @@ def _share_heights(panels: Sequence[Axes]) -> None:
 @floats.table(
     "tbl-learning",
     "Chosen seed at its kept epoch. Gap: train minus val accuracy, in points; train is measured while "
-    "training, "
-    "with augmentation.",
+    "training, on images as it shows them.",
     floats.named("What the curves show, by rule"),
     when=lambda study: facts(study).learners,
 )

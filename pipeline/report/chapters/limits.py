@@ -267,11 +267,11 @@ def _labels(found: Facts) -> Sentence | None:
     if not issues or close is None or issues <= close.lead_images:
         return None
     lead = round(close.lead_images)
-    between = f"the {plural(lead, 'image')}" if lead else "the less than one image"
-    outnumber = "outweighs" if issues == 1 else "outnumber"
+    images = plural(lead, "image") if lead else "less than one image"
+    outnumber = "outweighs" if issues == 1 else "outnumber" if lead else "outweigh"
     text = (
-        f"The {plural(issues, 'test label')} in doubt {outnumber} {between} between "
-        f"{spoken_list(close.models)}: wrong labels could decide between them."
+        f"The {plural(issues, 'test label')} in doubt {outnumber} what lies between "
+        f"{spoken_list(close.models)}, {images}: wrong labels could decide between them."
     )
     evidence = {"issues": issues, "lead_images": close.lead_images}
     return Sentence(text, "limits.labels", evidence, ("tbl-label-errors",))

@@ -38,7 +38,7 @@ def _input(model: Model) -> str:
 
 
 def _normalisation(model: Model) -> str:
-    return "training images’" if model.is_custom else "published weights’"
+    return "training images’" if model.normalised_by_data else "published weights’"
 
 
 def _start(model: Model) -> str:

@@ -136,7 +136,9 @@ def _most_accurate(found: Facts, said: set[Model]) -> Recommendation:
     elif others.equivalent:
         verb = "is" if len(others.equivalent) == 1 else "are"
         within = points(others.claims[0].test.margin)
-        text += f" and is {found.title}; {spoken_list(others.equivalent)} {verb} equivalent within {within}."
+        scope = " (of these trained networks)" if others.of_runs else ""
+        level = spoken_list(others.equivalent)
+        text += f" and is {found.title}; {level} {verb} equivalent within {within}{scope}."
     elif others.beaten:
         rest = others.beaten[0].spoken if len(others.beaten) == 1 else "any other model"
         scope = " (of these trained networks)" if others.of_runs else ""
@@ -198,11 +200,9 @@ def _small_device(found: Facts, said: set[Model]) -> Recommendation | None:
     least = "the fewest"
     if sum(other.total_parameters == cost.total_parameters for _, other in sized) > 1:
         least = "as few as any"
-    of = (
-        "of those that come half the way from chance to the best and beat simple answers"
-        if len(sized) < len(found.models)
-        else "of all"
-    )
+    of = "of all that are shown to have learned anything" if found.others else "of all"
+    if len(sized) < len(found.models):
+        of = "of those that come half the way from chance to the best and beat simple answers"
     text = (
         f"{opened(choice.spoken)} has {least} parameters {of}, {quantity(cost.total_parameters)} "
         f"({data_size(cost.parameter_bytes)} in 32-bit) and needs "

@@ -100,4 +100,6 @@ def _size(found: Comparison, place: int) -> str:
 
 
 def _range(found: Comparison) -> str:
+    if found.corrected:  # the verdict is that of the family, and so is the interval beside it
+        return points_range(found.family_low, found.family_high)
     return points_range(found.low, found.high)

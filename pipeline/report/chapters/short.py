@@ -65,7 +65,7 @@ def _level(study: Study, said: Claim) -> str:
     a, b = said.scores
     first, second = called(study, said.first), called(study, said.second)
     if said.equivalent:
-        within = points(said.test.margin)
+        within = f"{points(said.test.margin)}{', as trained here' if said.of_runs else ''}"
         return f"{first} ({a}), and {second} ({b}), are equally accurate within {within}: choose by price."
     decides = f"; {said.what_decides} would decide, if it stays so" if said.what_decides else ""
     return f"Not settled: {first} ({a}), and {second} ({b}), cannot be told apart{decides}."

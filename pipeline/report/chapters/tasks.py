@@ -80,7 +80,7 @@ def _compared(study: Study) -> Task:
     asked = "The two compared, beyond chance"
     if study.best_scratch and study.best_transfer:
         return Task(asked, DONE, "difference with its interval and test", ("fig-accuracy", "tbl-tests"))
-    return Task(asked, NOT, "one side of the comparison is missing")
+    return Task(asked, NOT, "one side is missing, or not shown to have learned anything")
 
 
 def _metrics(study: Study) -> Task:
@@ -94,13 +94,14 @@ def _matrices(study: Study) -> Task:
     asked = "Confusion matrices"
     if not study.models:
         return Task(asked, NOT, "no run is whole")
-    return Task(asked, DONE, "of the two compared, on the page of all", ("fig-confusion",))
+    which = "the two compared" if study.pair else "the best on val"
+    return Task(asked, DONE, f"of {which}, on the page of all", ("fig-confusion",))
 
 
 def _discussed(study: Study) -> Task:
     asked = "Trade-offs discussed"
     if study.pair is None:
-        return Task(asked, NOT, "a comparison takes two models")
+        return Task(asked, NOT, "a comparison takes two models that are shown to have learned")
     return Task(asked, DONE, "in the discussion, with sources", ("tbl-tradeoffs", "tbl-recommend"))
 
 

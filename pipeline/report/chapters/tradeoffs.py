@@ -74,12 +74,19 @@ def facts(study: Study) -> Facts | None:
 
 
 def _more_honest(study: Study) -> Model | None:
+    """Return the model whose calibration error is smaller beyond noise.
+
+    Chance gives perfectly calibrated models an error too, and unlike ones to unlike confidences: the
+    difference has to be larger than that of what chance gives.
+    """
     test = study.calibration_test
     if test is None or not test.distinguishable:
         return None
-    honest, other = study.compared if test.difference < 0 else study.compared[::-1]
-    as_shown = honest.calibration.before.ece < other.calibration.before.ece  # of the chosen seeds
-    return honest if as_shown else None
+    first, second = (model.calibration.before for model in study.compared)  # of the chosen seeds
+    by_chance = first.ece_expected - second.ece_expected
+    if test.difference < 0:
+        return study.compared[0] if first.ece < second.ece and test.family_high < by_chance else None
+    return study.compared[1] if second.ece < first.ece and test.family_low > by_chance else None
 
 
 def _speeds(first: Model, second: Model) -> Speed | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from scipy.special import stdtr, stdtrit
 
 from pipeline.record import SplitPredictions
 from pipeline.report.evidence.interval import BOOTSTRAP_SEED, RESAMPLES, Interval, wilson
@@ -41,11 +42,6 @@ class Reliability:
     log_loss: float  # nats
     bins: Bins
 
-    @property
-    def miscalibrated(self) -> bool:
-        """Whether the ECE is more than chance explains at 5 %."""
-        return self.p < ALPHA
-
 
 @dataclass(frozen=True)
 class Calibration:
@@ -55,6 +51,7 @@ class Calibration:
     after: Reliability
     temperature: float  # above 1: the model was too sure of itself
     log_loss_gain: Interval  # paired, on test, nats: positive where scaling helps
+    gain_p: float  # that it is none
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ def calibrate(val: SplitPredictions, test: SplitPredictions) -> Calibration:
     temperature = fit_temperature(val)
     scaled = scale(test, temperature)
     gain = _log_losses(test) - _log_losses(scaled)
-    return Calibration(reliability(test), reliability(scaled), temperature, _mean_interval(gain))
+    return Calibration(reliability(test), reliability(scaled), temperature, _mean_interval(gain), _p(gain))
 
 
 def reliability(split: SplitPredictions) -> Reliability:
@@ -169,7 +166,16 @@ def _log_losses(split: SplitPredictions) -> np.ndarray:
     return -np.log(np.maximum(chance, SMALLEST, dtype=np.float64))
 
 
+def _p(values: np.ndarray) -> float:
+    """Return p of a mean of zero, by Student's t."""
+    spare = max(1, len(values) - 1)
+    mean, error = float(values.mean()), float(values.std() / np.sqrt(spare))
+    return float(2 * stdtr(spare, -abs(mean) / error)) if error > 0 else float(mean == 0)
+
+
 def _mean_interval(values: np.ndarray) -> Interval:
-    """Return the mean of per-image values with its normal 95 % interval."""
-    mean, error = float(values.mean()), float(values.std() / np.sqrt(len(values)))
-    return Interval(mean, mean - 1.959964 * error, mean + 1.959964 * error)
+    """Return the mean of per-image values with its 95 % interval by the t distribution."""
+    spare = max(1, len(values) - 1)
+    half = float(stdtrit(spare, 1 - ALPHA / 2) * values.std() / np.sqrt(spare))
+    mean = float(values.mean())
+    return Interval(mean, mean - half, mean + half)

@@ -1,13 +1,15 @@
 """What each model costs, in several currencies (Dehghani et al. 2021, arXiv 2110.12894)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from scipy.special import stdtrit
 
 from pipeline.record import RunRecord, Timings
 from pipeline.report.evidence.interval import Interval
+from pipeline.report.evidence.tests import ALPHA
 
 CLOSE = 1.1  # within a factor of this, costs count as about the same
 UNSTEADY = 4.0  # a ratio whose ends are further apart than this factor is no figure
@@ -20,7 +22,8 @@ Relation = Literal["more", "less", "same", "open"]
 class Measured(Interval):
     """The mean of a quantity over runs, from the lowest to the highest (of a latency, from p10 to p90)."""
 
-    spread_known: bool  # whether it was measured more than once
+    spread_known: bool  # whether it was measured in more than one run
+    per_run: tuple[float, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -48,25 +51,29 @@ class Cost:
 
 def over_seeds(values: Sequence[float]) -> Measured:
     """Return the mean of one measured quantity between its lowest and its highest seed."""
-    return Measured(float(np.mean(values)), float(min(values)), float(max(values)), len(values) > 1)
+    known = len(values) > 1
+    return Measured(float(np.mean(values)), float(min(values)), float(max(values)), known, tuple(values))
 
 
 def _latency(timings: Sequence[Timings]) -> Measured:
-    """Return the mean of the medians; within one run, too, answers vary, from 10th to 90th percentile."""
+    """Return the mean of the medians; within one run, too, answers vary, from 10th to 90th percentile.
+
+    That tells nothing of how busy or how warm the machine is when another run is measured.
+    """
     medians = sorted(timing.latency_seconds for timing in timings)  # one order, one mean to the bit
     fast = [timing.latency_seconds_p10 for timing in timings if timing.latency_seconds_p10 is not None]
     slow = [timing.latency_seconds_p90 for timing in timings if timing.latency_seconds_p90 is not None]
-    known = len(medians) > 1 or bool(slow)
     low, high = min([*medians, *fast]), max([*medians, *slow])
-    return Measured(float(np.mean(medians)), float(low), float(high), known)
+    return Measured(float(np.mean(medians)), float(low), float(high), len(medians) > 1, tuple(medians))
 
 
-def relation(one: Interval, other: Interval) -> Relation:
+def relation(one: Interval, other: Interval, pairs: int = 1) -> Relation:
     """Return whether ``one`` costs more, less or as much as ``other``; "open" where the runs cannot tell.
 
-    Apart are quantities whose ranges do not overlap, or single runs a factor of FAR apart. The same are
-    those all of whose values lie within a factor of CLOSE and that were measured more than once, and what is
-    one measurement, as the latency of one network in two modes.
+    Apart are quantities whose ranges do not overlap and whose runs differ by a t test of their logarithms,
+    or single runs a factor of FAR apart. The same are those all of whose values lie within a factor of
+    CLOSE and that were measured more than once, and what is one measurement, as the latency of one
+    network in two modes. ``pairs`` are those that the two were picked from (Bonferroni).
     """
     if one == other and spread_known(one):
         return "same"
@@ -80,12 +87,29 @@ def relation(one: Interval, other: Interval) -> Relation:
     overlap = one.low <= other.high and other.low <= one.high
     if overlap or 1 / CLOSE < ratio < CLOSE or (not known and 1 / FAR < ratio < FAR):
         return "open"
+    if not _differ(one, other, ALPHA / pairs):
+        return "open"
     return "more" if ratio > 1 else "less"
 
 
-def ratio_of(one: Interval, other: Interval) -> float | None:
+def _differ(one: Interval, other: Interval, alpha: float) -> bool:
+    """Whether two quantities measured in several runs each differ beyond the spread of their runs.
+
+    Of two runs each, one in three pairs of equal quantities have ranges that do not overlap.
+    """
+    runs = [np.log(found.per_run) if isinstance(found, Measured) else np.array([]) for found in (one, other)]
+    if min(map(len, runs)) < 2:
+        return True
+    df = len(runs[0]) + len(runs[1]) - 2
+    pooled = sum(float(np.sum((logs - logs.mean()) ** 2)) for logs in runs) / df
+    error = np.sqrt(pooled * (1 / len(runs[0]) + 1 / len(runs[1])))
+    return bool(abs(runs[0].mean() - runs[1].mean()) > stdtrit(df, 1 - alpha / 2) * error)
+
+
+def ratio_of(one: Interval, other: Interval, pairs: int = 1) -> float | None:
     """Return how many times ``other`` ``one`` is; None where their spread is unknown or does not allow it."""
-    if not (spread_known(one) and spread_known(other)) or relation(one, other) not in ("more", "less"):
+    known = spread_known(one) and spread_known(other)
+    if not known or relation(one, other, pairs) not in ("more", "less"):
         return None
     if (one.high / other.low) / (one.low / other.high) > UNSTEADY:
         return None

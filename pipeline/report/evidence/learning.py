@@ -21,7 +21,7 @@ STEPS = 2  # so many last steps of the val loss must each have fallen for that
 KNOWN = 0.10  # half the interval of a val accuracy, above which nobody can say that it is like another
 LOW = 0.90  # train accuracy below which a model without a gap may lack capacity or freedom
 
-Fit = Literal["overfitting", "unfinished", "underfitting", "balanced"]
+Fit = Literal["overfitting", "unfinished", "underfitting", "balanced", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,17 @@ class Learning:
     last_val_accuracy: float
     last_train_accuracy: float
     best_stage: str | None  # head or network: what learned in the kept epoch; None where nothing tells
+    val_noise: float  # half the 95 % interval of the val accuracy
 
     @property
     def gap(self) -> float:
         """Train minus val accuracy at the chosen epoch."""
         return self.train_accuracy - self.val_accuracy
+
+    @property
+    def ahead_on_train(self) -> bool:
+        """Whether train is ahead of val by more than val images can show by chance."""
+        return self.gap > max(GAP, self.val_noise)
 
     @property
     def last_gap(self) -> float:
@@ -64,9 +70,9 @@ def learning(record: RunRecord) -> Learning | None:
         return None
     chosen = history["epoch"] == record.details.best_epoch
     best = history[chosen].iloc[-1] if chosen.any() else history.iloc[int(history["val_loss"].argmin())]
-    val_images = len(record.split("val").index)
+    noise = _noise(float(best["val_accuracy"]), len(record.split("val").index))
     return Learning(
-        fit=_fit(history, best, val_images, _chance_loss(record)),
+        fit=_fit(history, best, noise, _chance_loss(record)),
         best_epoch=int(best["epoch"]),
         last_epoch=int(history["epoch"].max()),
         planned_epochs=record.settings.epochs,
@@ -78,7 +84,13 @@ def learning(record: RunRecord) -> Learning | None:
         last_val_accuracy=float(history["val_accuracy"].iloc[-1]),
         last_train_accuracy=float(history["train_accuracy"].iloc[-1]),
         best_stage=_stage(record),
+        val_noise=noise,
     )
+
+
+def _noise(val_accuracy: float, val_images: int) -> float:
+    low, high = wilson(val_accuracy * val_images, max(val_images, 1))
+    return float(high - low) / 2
 
 
 def _chance_loss(record: RunRecord) -> float:
@@ -116,23 +128,23 @@ def seconds_to(record: RunRecord, level: float) -> float:
     return float(epochs.sum()) + (timings.feature_seconds if timings else 0.0)
 
 
-def _fit(history: pd.DataFrame, best: pd.Series, val_images: int, chance_loss: float) -> Fit:
+def _fit(history: pd.DataFrame, best: pd.Series, noise: float, chance_loss: float) -> Fit:
     """Apply the rules in order: the first that holds names the run.
 
     overfitting: train is ahead of val by 5 points and by more than val images can show by chance, or
     each of the last two epochs, after the best one, lies 5 % above it in val loss while the train loss
     fell. unfinished: the best epoch is the last one, and the val loss, below that of chance, fell in each of
-    the last two steps. underfitting: train and val within 5 points of each other, which val images that
-    tell accuracy to 10 points can show, and train accuracy itself below 90 %.
+    the last two steps. unknown: val images do not tell accuracy to 10 points. underfitting: train and val
+    within 5 points of each other, and train accuracy itself below 90 %.
     """
-    low, high = wilson(best["val_accuracy"] * val_images, max(val_images, 1))
-    noise = float(high - low) / 2
     gap = best["train_accuracy"] - best["val_accuracy"]
     if gap > max(GAP, noise) or _diverged(history, best):
         return "overfitting"
     if best["epoch"] == history["epoch"].max() and _still_falling(history, chance_loss):
         return "unfinished"
-    alike = abs(gap) < GAP and noise <= KNOWN
+    if noise > KNOWN:
+        return "unknown"
+    alike = abs(gap) < GAP
     return "underfitting" if best["train_accuracy"] < LOW and alike else "balanced"
 
 

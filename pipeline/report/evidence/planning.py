@@ -29,13 +29,18 @@ class Chance:
 
 def needed_images(pairs: Sequence[Pair], now: Spread, alpha: np.ndarray, margin: float) -> list[int | None]:
     """Return about how many images in all would decide each pair, were the difference as it is now."""
-    times = np.geomspace(1, MOST_TIMES_IMAGES, 150)[:, None]
+    times = np.geomspace(1, MOST_TIMES_IMAGES, 150)[1:, None]
     residual = now.residual / times
     trainings = now.trainings - now.residual + residual  # more images do not shrink the effect of a training
-    then = replace(now, images=now.images / times, residual=residual, trainings=trainings)
-    enough = _decided(pairs, then, alpha, margin)
+    size = np.abs([pair.difference for pair in pairs])
+    drawn = (size - np.abs(now.centre)) / times  # what few images draw to zero; more of them draw less
+    then = replace(
+        now, centre=size - drawn, images=now.images / times, residual=residual, trainings=trainings
+    )
+    enough = _decided(then, alpha, margin)
     possible = np.atleast_1d(enough.any(axis=0))
-    images = np.array([len(pair.a.mean) * pair.a.each for pair in pairs]) * times[enough.argmax(axis=0), 0]
+    had = np.array([len(pair.a.mean) * pair.a.each for pair in pairs])
+    images = np.maximum(had + 1, had * times[enough.argmax(axis=0), 0])
     return [_rounded(n) if can else None for n, can in zip(images, possible, strict=True)]
 
 
@@ -58,15 +63,15 @@ def needed_seeds(pairs: Sequence[Pair], now: Spread, alpha: np.ndarray, margin: 
         trainings=np.array([pair.between_of_one for pair in pairs]) / seeds,
         df=np.where(now.df > 0, now.df + np.maximum(2 * seeds - spent, 0), 0),
     )
-    enough = _decided(pairs, then, alpha, margin) & (seeds > had) & (now.df > 0)
+    enough = _decided(then, alpha, margin) & (seeds > had) & (now.df > 0)
     possible = np.atleast_1d(enough.any(axis=0))
     first = np.array(SEEDS)[enough.argmax(axis=0)]
     return [int(n) if can else None for n, can in zip(first, possible, strict=True)]
 
 
-def _decided(pairs: Sequence[Pair], then: Spread, alpha: np.ndarray, margin: float) -> np.ndarray:
+def _decided(then: Spread, alpha: np.ndarray, margin: float) -> np.ndarray:
     """Whether a difference as it is now would be called one, or equivalent, with these variances."""
-    size = np.abs([pair.difference for pair in pairs])
+    size = np.abs(then.centre)
     return (size > then.half_width(alpha)) | (size + then.half_width(2 * alpha) < margin)
 
 

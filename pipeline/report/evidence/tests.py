@@ -170,10 +170,13 @@ def beats_chance(
     """Compare each model with naming always the commonest class of ``target``, int [images].
 
     A model has learned something where the verdict is "first"; Holm over the models. The verdict is of
-    these trained networks: of models that learned nothing, trainings differ by noise alone.
+    these trained networks: of models that learned nothing, trainings differ by noise alone. Where each class
+    has as many images, its share is known and no estimate.
     """
-    scores = _scores(models, groups)
-    commonest = (target == np.bincount(target).argmax())[None]
+    scores, counts = _scores(models, groups), np.bincount(target)
+    commonest = (target == counts.argmax())[None]
+    if groups is None and np.ptp(counts[counts > 0]) <= 1:
+        commonest = np.full(commonest.shape, commonest.mean())
     constant = Scores.of(commonest, groups)
     pairs = [Pair(name, COMMONEST, model, constant, None) for name, model in scores.items()]
     return {comparison.first: comparison for comparison in _compared(pairs, margin, span=1.0)}

@@ -23,10 +23,12 @@ RECIPE = {  # settings that may explain a difference as well
     "optimizer": "optimizer",
     "learning_rate": "learning rate",
     "schedule": "schedule",
+    "warmup_epochs": "schedule",
     "weight_decay": "weight decay",
     "label_smoothing": "label smoothing",
     "augmentation": "augmentation",
     "crop_share": "augmentation",
+    "rotation_degrees": "augmentation",
     "resize": "way to a square",
     "dropout": "dropout",
     "momentum": "momentum",
@@ -194,7 +196,9 @@ def mixed_in(first: Model, second: Model) -> list[str]:
         RECIPE[name] for name in RECIPE if name in mine and name in theirs and mine[name] != theirs[name]
     ]
     images = ["number of training images"] * (first.train_images != second.train_images)
-    return [*["image size"] * sizes_differ(first, second), *images, *dict.fromkeys(found)]
+    weighed = [(model.settings.class_weights, model.settings.sampler) for model in (first, second)]
+    balance = ["weight of rare classes"] * (weighed[0] != weighed[1])  # has an effect only where it is set
+    return [*["image size"] * sizes_differ(first, second), *images, *dict.fromkeys(found), *balance]
 
 
 def _holm(p: float) -> str:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 from pipeline.report.chapters import (
     calibration,
 )
+from pipeline.report.evidence.tests import holm
 from tests.made_records import Made, MadeData
 from tests.report.chapters.tools import (
     said,
@@ -53,3 +55,14 @@ def test_shares_stay_between_none_and_all(tmp_path: Path, accuracy: float) -> No
     assert low >= -0.02
     assert high <= 1.02
     assert all(0 <= tick <= 1 for tick in axes.get_yticks())
+
+
+def test_calibration_of_many_models_is_judged_together(study_of: StudyOf) -> None:
+    """Of five calibrated models, one in four studies has one whose ECE alone looks like more than chance."""
+    study = study_of("one_seed")
+    found = calibration.facts(study)
+    assert found is not None
+    each = [one.found.before.p for one in found.every]
+    assert [one.p for one in found.every] == pytest.approx(holm(np.array(each)))
+    lucky = replace(found.every[0], p=0.06)
+    assert lucky.kind == "fair"

@@ -56,8 +56,8 @@ def test_equally_easy_classes_are_not_told_apart(tmp_path: Path) -> None:
     _answer_class(split, 1, right=True)
     _answer_class(split, 2, right=True)
     assert said(study, "classes.hardest") == (
-        "The custom CNN gets fewest right in “airplane” (0.0 % of its 192 images) and all in “automobile” "
-        "and “bird”."
+        "The custom CNN is right least often in “airplane” (0.0 % of its 192 images) and always in "
+        "“automobile” and “bird”."
     )
 
 

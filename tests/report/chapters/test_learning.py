@@ -1,12 +1,13 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.record import RunRecord
 from pipeline.report.chapters import (
     learning,
 )
-from tests.made_records import Made
+from tests.made_records import Made, MadeData
 from tests.report.chapters.tools import (
     said,
     study_with,
@@ -73,3 +74,18 @@ def test_of_one_epoch_there_is_one_tick_and_models_share_their_heights(
     first, second = (drawing.axes[0] for drawing in drawings)
     assert first.get_ylim() == second.get_ylim()
     assert [line.get_marker() for line in first.lines[:2]] == [".", "."]
+
+
+def test_a_gap_within_noise_is_no_reason_given_for_overfitting(tmp_path: Path) -> None:
+    data = MadeData(train=200, val=40, test=50, near_duplicates=0, label_errors=0)
+    study = study_with(tmp_path, Made(), data=data)
+    record = study.models[0].chosen
+    history = record.history.copy()
+    history["val_accuracy"], history["train_accuracy"] = 0.80, 0.87  # 40 images do not tell 7 points
+    history["train_loss"] = np.linspace(1.0, 0.2, len(history))
+    history["val_loss"] = [*np.linspace(1.0, 0.5, 6), *np.linspace(0.6, 1.2, len(history) - 6)]
+    object.__setattr__(record, "details", record.details.model_copy(update={"best_epoch": 6}))
+    record.__dict__["history"] = history
+    text = said(study, "learning.overfitting")
+    assert "at its best epoch" not in text
+    assert "val loss rose by 140" in text

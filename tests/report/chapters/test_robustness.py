@@ -67,3 +67,14 @@ def test_a_tie_stays_level(study_of: StudyOf) -> None:
 
 def test_one_model_has_nothing_to_count_again(study_of: StudyOf) -> None:
     assert list(robustness.words(study_of("one_model"))) == []
+
+
+def test_what_holm_calls_noise_is_shown_with_the_interval_of_the_family(study_of: StudyOf) -> None:
+    recount = study_of("one_seed").recounts[-1]
+    alone = replace(recount.comparison, verdict="undecided", corrected=True, low=0.001, high=0.02,
+                    family_low=-0.004, family_high=0.025)  # fmt: skip
+    study = study_of("one_seed")
+    facts_ = replace(robustness.facts(study), recounts=[replace(recount, comparison=alone)])
+    text, rule = robustness._of_a_difference(facts_)
+    assert rule == "robustness.falls"
+    assert "within noise in macro F1 (−0.4 to +2.5" in text
