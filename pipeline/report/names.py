@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from pipeline.experiment import RunSettings, own_network
 
+IF_SET = ("class_weights", "sampler")  # have an effect only where they are set
 MODE_WORDS = {"scratch": "from scratch", "linear_probe": "linear probe", "fine_tune": "fine-tuned"}
 
 # How the literature spells names of networks: the first pattern that fits the whole name.
@@ -105,9 +106,9 @@ def _unique(name: Callable[[RunSettings], str], models: Sequence[RunSettings]) -
 def _differences(models: Sequence[RunSettings]) -> list[str]:
     used = [settings.effective() for settings in models]
     shared = [name for name in used[0] if all(name in one for one in used)]
-    own = [name for name in shared if name not in ("model", "mode", "seed")]
-    differing = [name for name in own if len({repr(one[name]) for one in used}) > 1]
-    words = [[f"{name} {_shown(one[name])}" for name in differing] for one in used]
+    own = [name for name in (*shared, *IF_SET) if name not in ("model", "mode", "seed")]
+    differing = [name for name in own if len({repr(one.get(name)) for one in used}) > 1]
+    words = [[f"{name} {_shown(one.get(name, 'none'))}" for name in differing] for one in used]
     if len({settings.model for settings in models}) > 1:  # classes of one name in several files
         words = [[s.model.rpartition(":")[0], *rest] for s, rest in zip(models, words, strict=True)]
     return [", ".join(one) for one in words]

@@ -38,3 +38,12 @@ def test_classes_of_one_name_in_two_files_are_told_by_their_files() -> None:
     assert second.startswith("Net, from scratch (nets/ben.py, learning_rate 0.3")
     assert third == "ExampleNet, from scratch"
     assert len(set(names.spoken(models))) == len(set(names.keys(models))) == 3
+
+
+def test_one_network_with_and_without_weights_for_rare_classes_has_two_names() -> None:
+    models = [RunSettings(), RunSettings(class_weights="balanced"), RunSettings(sampler="balanced")]
+    assert names.labels(models) == [
+        "custom CNN (class_weights none, sampler none)",
+        "custom CNN (class_weights balanced, sampler none)",
+        "custom CNN (class_weights none, sampler balanced)",
+    ]

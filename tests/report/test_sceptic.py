@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.record import Copies, Duplicates
+from pipeline.record import Copies, Duplicates, SplitPredictions
 from pipeline.report import page
 from pipeline.report.chapters import accuracy, images, short
 from pipeline.report.chapters.recommendations import NOT_SETTLED, recommendations
+from pipeline.report.evidence.tests import beats_chance
 from pipeline.report.look.paragraph import Words
 from pipeline.report.study import Study
 from pipeline.report.words.claims import every_claim
@@ -143,6 +144,46 @@ def test_models_that_learned_nothing_are_not_recommended(read: Any) -> None:
     answer = [s for s in every_sentence(study) if s.rule.startswith("answer.")]
     assert [s.rule for s in answer] == ["answer.chance", "answer.chance.no-choice", "answer.chance.needed"]
     assert answer[0].evidence["chance"] == pytest.approx(np.bincount(study.targets).max() / 400)
+
+
+def test_what_a_common_class_hides_is_said_class_by_class(tmp_path: Path) -> None:
+    """19 of 20 images are of one class; to find half of the others may cost as many of these."""
+    data = replace(FEW, test=600, classes=("a", "b"))
+    study = Study.from_records(*write_experiment(tmp_path, "x", data, (replace(SCRATCH, accuracy=0.5),)))
+    target = np.repeat([0, 1], [570, 30])
+    predicted = np.concatenate([np.repeat([0, 1], [555, 15]), np.repeat([1, 0], [15, 15])])
+    probability = np.where(np.eye(2)[predicted] > 0, 0.9, 0.1).astype(np.float32)
+    splits = {split: SplitPredictions(np.arange(600), target, probability) for split in ("val", "test")}
+    study.models[0].chosen.__dict__["_splits"] = splits
+    said = {s.rule: s for s in every_sentence(study)}
+    assert study.learned == []
+    assert "is not shown to be more accurate than one answer for all" in said["answer.chance"].text
+    assert said["answer.chance.by-class"].evidence == {
+        "custom_cnn-scratch": pytest.approx((555 / 570 + 0.5) / 2)
+    }
+    assert "learned anything" not in said["short.chance"].text
+
+
+def test_weighed_classes_are_not_said_to_grow_too_sure_alone(tmp_path: Path) -> None:
+    weighed: dict[str, object] = {"class_weights": "balanced"}
+    made = Made(learning="overfit", settings=weighed)
+    study = Study.from_records(*write_experiment(tmp_path, "x", FEW, (made,)))
+    record = study.models[0].chosen
+    history = record.history.copy()
+    history["train_accuracy"] = history["val_accuracy"]
+    history.loc[8:, "val_loss"] += 0.5
+    record.__dict__["history"] = history
+    [found] = [s for s in every_sentence(study) if s.rule == "learning.overfitting"]
+    assert "too sure of itself" not in found.text
+
+
+def test_few_balanced_test_images_can_show_that_a_model_learned() -> None:
+    """16 of 24 right in three equal classes is far from a third, whichever class is named commonest."""
+    target = np.repeat([0, 1, 2], 8)
+    right = np.repeat([[2, 5, 8]], 1, axis=0)
+    correct = np.concatenate([np.arange(8) < n for n in right[0]])[None]
+    assert beats_chance({"one": correct}, target)["one"].verdict == "first"
+    assert beats_chance({"one": correct}, np.repeat([0, 1, 2], [10, 7, 7]))["one"].verdict == "undecided"
 
 
 def test_a_side_that_learned_nothing_is_not_compared(read: Any) -> None:

@@ -113,7 +113,7 @@ def _chance(found: Facts) -> Sentence:
     """State the accuracy of always answering the commonest class of the test images."""
     share = found.commonest
     below = found.unlearned
-    text = f"Always naming the commonest class would score {percent(share)}"
+    text = f"Always naming the commonest class of the test images would score {percent(share)}"
     if below:
         does = "does" if len(below) == 1 else "do"
         text += f", and {spoken_list(below)} {does} not beat that beyond noise"
@@ -402,7 +402,7 @@ def _scores(study: Study, model: Model) -> list[Cell]:
     "Above the diagonal: row minus column in points; bold: better, =: equivalent, ?: undecided. Below: p, "
     "Holm-corrected.",
     floats.named("Every pair of models"),
-    when=floats.two_models,
+    when=lambda study: len(study.learned) > 1,
 )
 def tests(study: Study) -> Table:
     """Show every pair: above the diagonal row minus column in points, below it the corrected p value."""

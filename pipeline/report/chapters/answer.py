@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.report.chapters import data_efficiency, half_answer
-from pipeline.report.evidence.baselines import Baseline
+from pipeline.report.evidence.baselines import COMMONEST, Baseline
 from pipeline.report.look import dots, floats
 from pipeline.report.look.paragraph import Words
 from pipeline.report.look.table import NONE, Cell, Drawn, Table, bold, name, table
@@ -74,14 +74,17 @@ def accuracy_words(study: Study) -> Words:
     found = _whole(study)
     beside = [one_class(study), shortcut(study)]
     if found is None:
-        return Words(study, [*half_answer.sentences(study), *beside])
+        half = [one for one in half_answer.sentences(study) if not one.rule.endswith(".cost")]
+        return Words(study, [*half, *beside])
     return Words(study, [_accuracy(found), _pretraining(found), _unlearned(found), *beside])
 
 
 def cost_words(study: Study) -> Words:
     """Say what either side costs."""
     found = _whole(study)
-    return Words(study, [_cost(found)] if found else [])
+    if found is None:
+        return Words(study, [one for one in half_answer.sentences(study) if one.rule.endswith(".cost")])
+    return Words(study, [_cost(found)])
 
 
 def images_words(study: Study) -> Words:
@@ -314,7 +317,7 @@ def _baseline(study: Study, found: Baseline) -> list[Cell]:
     """Set a simple answer apart from the models: no letter, in italics."""
     accuracy = found.accuracy
     return [
-        f"*no network: {name(found.name)}*",
+        f"*no network: {name(found.name)}{' of train' if found.name == COMMONEST else ''}*",
         f"{100 * accuracy.low:.1f}–{100 * accuracy.high:.1f}",
         percent(accuracy.value),
         percent(found.test.recall_macro if _balanced(study) else found.test.f1_macro),

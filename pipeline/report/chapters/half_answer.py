@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.report.evidence.tests import Comparison
+import numpy as np
+
+from pipeline.report.evidence.per_image import recall_scores
+from pipeline.report.evidence.tests import Comparison, beats
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.claims import Standing, standing
@@ -67,6 +70,7 @@ class Chance:
     """Models none of which does better than always naming the commonest class."""
 
     models: Mapping[Model, Comparison]  # each against the commonest class
+    balanced: Sequence[Model]  # of these, that tell classes apart where each counts alike
     chance: float
     images: str
     visible: float  # the smallest lead over chance that the test images could have shown
@@ -75,24 +79,37 @@ class Chance:
 def _chance(study: Study) -> Chance:
     found = {model: study.beyond_chance[model.key] for model in study.models}
     visible = max(one.smallest_visible for one in found.values())
-    return Chance(found, commonest(study), test_images(study), visible)
+    return Chance(found, _tell_classes_apart(study), commonest(study), test_images(study), visible)
+
+
+def _tell_classes_apart(study: Study) -> list[Model]:
+    """Return the models whose mean recall over classes is better than that of one answer for all."""
+    present = len(np.unique(study.targets))
+    blind = np.full((1, len(study.targets)), 1 / present)
+    pairs = {
+        model.key: (recall_scores(study.targets, np.stack([one.predicted for one in model.test])), blind)
+        for model in study.models
+    }
+    found = beats(pairs, study.margin, study.groups)
+    return [model for model in study.models if found[model.key]]
 
 
 def _nothing_learned(found: Chance) -> list[Sentence]:
-    """Say that no model learned anything, and recommend nothing."""
+    """Say that no model beats the commonest class, and recommend nothing."""
     evidence = {
         "chance": found.chance,
         "models": {m.key: [one.difference, one.low, one.high] for m, one in found.models.items()},
     }
-    start = f"None of the {number_word(len(found.models))} models is shown to have learned anything"
+    what = "to be more accurate than one answer for all" if found.balanced else "to have learned anything"
+    start = f"None of the {number_word(len(found.models))} models is shown {what}"
     most = max(model.accuracy.value for model in found.models)
     best = [model for model in found.models if model.accuracy.value == most]
     which = f"the most accurate on test, {spoken_list(best)}, {'gets' if len(best) == 1 else 'get'}"
     if len(found.models) == 1:
-        start, which = "The one model is not shown to have learned anything", f"{best[0].spoken} gets"
+        start, which = f"The one model is not shown {what}", f"{best[0].spoken} gets"
     text = (
         f"{start}: {which} {percent(most)} of the {found.images} right, and always "
-        f"naming the commonest class {percent(found.chance)}, which is not beaten beyond noise."
+        f"naming their commonest class {percent(found.chance)}, which is not beaten beyond noise."
     )
     no_choice = "So these runs recommend nothing, whichever model scores higher."
     if len(found.models) == 1:
@@ -104,7 +121,21 @@ def _nothing_learned(found: Chance) -> list[Sentence]:
         Sentence(text, "answer.chance", evidence, references),
         Sentence(no_choice, "answer.chance.no-choice", evidence, references),
         Sentence(needed, "answer.chance.needed", {"smallest_visible": found.visible}),
+        *_by_class(found),
     ]
+
+
+def _by_class(found: Chance) -> list[Sentence]:
+    """Say which models tell the classes apart although accuracy, which a common class rules, hides it."""
+    if not found.balanced:
+        return []
+    does = "does" if len(found.balanced) == 1 else "do"
+    text = (
+        f"Where each class counts alike, {spoken_list(found.balanced)} {does} better than one answer for all "
+        "beyond noise: accuracy, which the commonest class rules, hides what was learned."
+    )
+    recall = {model: model.mean("recall_macro") for model in found.balanced}
+    return [Sentence(text, "answer.chance.by-class", recall, ("tbl-scores",))]
 
 
 def _visible(found: Chance) -> str:
@@ -134,8 +165,9 @@ def _missing(half: Half) -> Sentence:
         side = "was trained from scratch" if pretrained else "started from a pretrained network"
         scores = join([f"{one.spoken} {percent(one.accuracy.value)}" for one in half.unlearned[:MOST_NAMED]])
         text = (
-            f"Only one side is shown to have learned anything: what {side} reached on test, {scores}, does "
-            f"not beat the {percent(half.chance)} of always naming the commonest class beyond noise."
+            f"Only one side is shown to have learned anything: what {side} reached on the test images, "
+            f"{scores}, does not beat the {percent(half.chance)} of always naming their commonest class "
+            "beyond noise."
         )
         return Sentence(
             text, "answer.one-side.unlearned", {"unlearned": half.unlearned, "chance": half.chance}

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pipeline.record import RunRecord
-from pipeline.report.evidence.learning import GAP, Fit, Learning
+from pipeline.report.evidence.learning import BY_HEART, Fit, Learning
 from pipeline.report.look import floats, theme
 from pipeline.report.look.floats import NOTHING
 from pipeline.report.look.paragraph import Words
@@ -27,7 +27,6 @@ from pipeline.report.words.numbers import NBSP, percent, signed
 from pipeline.report.words.phrases import each_or_span, spoken_list
 from pipeline.report.words.sentence import Sentence
 
-BY_HEART = 2 * GAP  # train minus val accuracy at the end of a run whose kept epoch has no such gap
 MOST_STOPS = 3  # early stops that are told one by one
 REFERENCES = ("fig-curves", "tbl-learning")
 FIT_WORDS = {
@@ -131,13 +130,17 @@ def _overfitting(learners: Sequence[Learner]) -> Sentence | None:
     by_gap = [one for one in learners if one.curve.ahead_on_train]
     by_loss = [one for one in learners if not one.curve.ahead_on_train]
     heart = [one for one in by_loss if one.curve.last_gap > max(BY_HEART, one.curve.val_noise)]
-    worse = [
-        one for one in by_loss if one.curve.last_val_accuracy < one.curve.val_accuracy and one not in heart
-    ]
+    worse = [one for one in by_loss if one not in heart and _answers_worse(one)]
     surer = [one for one in by_loss if one not in worse and one not in heart]
     parts = [_gap_words(by_gap), _heart_words(heart), _loss_words(worse), _surer_words(surer)]
     parts = [part for part in parts if part]
     return _said(f"{opened('; '.join(parts))}.", "overfitting", learners) if parts else None
+
+
+def _answers_worse(one: Learner) -> bool:
+    """Whether answers on val may have got worse: of weighed classes the accuracy does not tell."""
+    weighed = one.model.settings.class_weights or one.model.settings.sampler
+    return bool(weighed) or one.curve.last_val_accuracy < one.curve.val_accuracy
 
 
 def _gap_words(learners: Sequence[Learner]) -> str:

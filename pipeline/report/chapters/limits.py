@@ -168,7 +168,11 @@ def _repeated(found: Facts, few: int, many: int) -> str:
 
 def _test_size(found: Facts) -> Sentence:
     images, paired = found.test_images, found.paired_half_width
-    text = f"With {plural(images, 'test image')} an accuracy is known to about ±{points(found.half_width)}"
+    seeds = {len(model.records) for model in found.models}
+    so_few = f" and {plural(seeds.pop(), 'seed')} each" if len(seeds) == 1 and seeds != {1} else ""
+    so_few = " and these seeds" if len(seeds) > 1 else so_few
+    known = f"an accuracy is known to about ±{points(found.half_width)}"
+    text = f"With {plural(images, 'test image')}{so_few} {known}"
     evidence: dict[str, float] = {"images": images, "half_width": found.half_width}
     if paired is not None:
         evidence["half_width_of_difference"] = paired

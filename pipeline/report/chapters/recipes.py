@@ -71,6 +71,15 @@ def _stopping(model: Model) -> str:
     return f"after {used['patience']} epochs"
 
 
+def _several(count: int) -> str:
+    return str(count) if count > 1 else NONE
+
+
+def _balance(model: Model) -> str:
+    """Say by what means rare classes count as much as others; a dash where each image counts alike."""
+    return "weigh more" if model.settings.class_weights else "shown more" if model.settings.sampler else NONE
+
+
 def _images(model: Model) -> str:
     found = model.chosen.details.dataset
     return f"{found.split_sizes.get('train', 0):,}" if found else NONE
@@ -91,6 +100,8 @@ ROWS: dict[str, Reads] = {
     "Schedule": _set("schedule", lambda value: str(value).replace("_", " ")),
     "Warm-up epochs": _set("warmup_epochs", lambda value: f"{value:g}"),
     "Batch": _set("batch_size"),
+    "Views of each image": lambda model: _several(model.settings.effective().get("feature_views", 1)),
+    "Rare classes": _balance,
     "Epochs": _epochs,
     "Early stopping": _stopping,
     "Label smoothing": _set("label_smoothing", lambda value: f"{value:g}"),

@@ -33,7 +33,8 @@ def verdict(study: Study) -> Sentence:
         return Sentence(text, "short.failed", {"failed_runs": runs})
     if not study.learned:
         text = (
-            "No answer: no model learned anything that can be told from chance, so these runs recommend none."
+            "No answer: no model is shown to beat always naming the commonest class, so these runs recommend "
+            "none."
         )
         return Sentence(text, "short.chance", {"share": commonest(study)})
     own, transfer = study.best_scratch, study.best_transfer
@@ -118,6 +119,8 @@ def failed(study: Study) -> Iterator[Sentence]:
 
 def caveats(study: Study) -> Words:
     """Return what to know before relying on the verdict, at most four, the gravest first."""
+    if not study.learned:
+        return [said for rule in (_leak, _commonest, _one_seed) if (said := rule(study))]
     rules: tuple[Rule, ...] = (
         _simple_answer, _not_all, _unlearned, _leak, _commonest, _mixed_in, _not_separated, _one_seed,
         _small_gain, _small_input, _unfinished, _one_pretrained, _one_data_set,
@@ -134,7 +137,9 @@ def _unlearned(study: Study) -> Sentence | None:
     if not study.unlearned or not study.learned:
         return None
     marks = join([letters(study)[model.key] for model in study.unlearned])
-    return _caveat(f"Not shown to have learned anything: {marks}.", "unlearned", {"models": study.unlearned})
+    return _caveat(
+        f"Not shown to beat naming one class always: {marks}.", "unlearned", {"models": study.unlearned}
+    )
 
 
 def _simple_answer(study: Study) -> Sentence | None:

@@ -78,7 +78,7 @@ def _transfer(study: Study) -> Task:
 
 def _compared(study: Study) -> Task:
     asked = "The two compared, beyond chance"
-    if study.best_scratch and study.best_transfer:
+    if study.learned and study.best_scratch and study.best_transfer:
         return Task(asked, DONE, "difference with its interval and test", ("fig-accuracy", "tbl-tests"))
     return Task(asked, NOT, "one side is missing, or not shown to have learned anything")
 
@@ -100,7 +100,7 @@ def _matrices(study: Study) -> Task:
 
 def _discussed(study: Study) -> Task:
     asked = "Trade-offs discussed"
-    if study.pair is None:
+    if study.pair is None or not study.learned:
         return Task(asked, NOT, "a comparison takes two models that are shown to have learned")
     return Task(asked, DONE, "in the discussion, with sources", ("tbl-tradeoffs", "tbl-recommend"))
 

@@ -295,7 +295,7 @@ def _title(study: Study) -> str:
     "times overlap, "
     "or single runs differ too little.",
     _title,
-    when=lambda study: study.pair,
+    when=lambda study: study.pair and study.learned,
 )
 def beside(study: Study) -> Table:
     """Compare the report's two models in everything that was measured, and say whom each favours."""

@@ -15,6 +15,7 @@ from pipeline.report.evidence.interval import wilson
 
 GAP = 0.05  # train minus val accuracy, at the chosen epoch, from which a run overfits
 RISE = 0.05  # by which the val loss must have risen after its best epoch, as a share of it ...
+BY_HEART = 0.10  # train minus val accuracy at the end, after a better epoch, that only memory explains
 LASTING = 2  # ... in each of so many last epochs: a single one may be a chance
 STILL_FALLING = 0.01  # val loss over the last three epochs, as a share, that says "not done yet"
 STEPS = 2  # so many last steps of the val loss must each have fallen for that
@@ -133,12 +134,13 @@ def _fit(history: pd.DataFrame, best: pd.Series, noise: float, chance_loss: floa
 
     overfitting: train is ahead of val by 5 points and by more than val images can show by chance, or
     each of the last two epochs, after the best one, lies 5 % above it in val loss while the train loss
-    fell. unfinished: the best epoch is the last one, and the val loss, below that of chance, fell in each of
-    the last two steps. unknown: val images do not tell accuracy to 10 points. underfitting: train and val
+    fell, or by the end train is ahead by 10 points and by more than chance, and the val loss was lower
+    before. unfinished: the best epoch is the last one, and the val loss, below that of chance, fell in each
+    of the last two steps. unknown: val images do not tell accuracy to 10 points. underfitting: train and val
     within 5 points of each other, and train accuracy itself below 90 %.
     """
     gap = best["train_accuracy"] - best["val_accuracy"]
-    if gap > max(GAP, noise) or _diverged(history, best):
+    if gap > max(GAP, noise) or _diverged(history, best) or _by_heart(history, best, noise):
         return "overfitting"
     if best["epoch"] == history["epoch"].max() and _still_falling(history, chance_loss):
         return "unfinished"
@@ -152,6 +154,12 @@ def _diverged(history: pd.DataFrame, best: pd.Series) -> bool:
     since = history[history["epoch"] > best["epoch"]].tail(LASTING)
     risen = (since["val_loss"] > (1 + RISE) * best["val_loss"]).all()
     return bool(len(since) == LASTING and risen and since["train_loss"].iloc[-1] < best["train_loss"])
+
+
+def _by_heart(history: pd.DataFrame, best: pd.Series, noise: float) -> bool:
+    last = history.iloc[-1]
+    ahead = last["train_accuracy"] - last["val_accuracy"] > max(BY_HEART, noise)
+    return bool(ahead and last["val_loss"] > best["val_loss"])
 
 
 def _still_falling(history: pd.DataFrame, chance_loss: float) -> bool:

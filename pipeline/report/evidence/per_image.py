@@ -28,6 +28,13 @@ def _f1_of_seed(target: np.ndarray, guess: np.ndarray, classes: int) -> np.ndarr
     return f1[present].mean() + both - (f1 * weight)[target] - (f1 * weight)[guess]
 
 
+def recall_scores(target: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return scores [seeds, images] whose mean over images is each seed's macro recall, balanced accuracy."""
+    counts = np.bincount(target)
+    weight = np.divide(len(target), counts, out=np.zeros(len(counts)), where=counts > 0) / np.sum(counts > 0)
+    return np.asarray((predicted == target) * weight[target])
+
+
 def calibration_scores(confidence: np.ndarray, correct: np.ndarray) -> np.ndarray:
     """Return scores whose mean over images is each seed's expected calibration error, 15 equal bins.
 
