@@ -18,8 +18,8 @@ from tests.report.conftest import StudyOf
 def test_models_no_better_than_the_commonest_class_are_named(study_of: StudyOf) -> None:
     text = said(study_of("two_classes"), "accuracy.chance")
     assert text == (
-        "Always naming the commonest class would score 74.8 %, and the custom CNN, ResNet-18 from scratch "
-        "and the linear probe on ResNet-18 do not beat that beyond noise."
+        "Always naming the commonest class of the test images would score 74.8 %, and the custom CNN, "
+        "ResNet-18 from scratch and the linear probe on ResNet-18 do not beat that beyond noise."
     )
 
 
