@@ -119,7 +119,7 @@ def failed(study: Study) -> Iterator[Sentence]:
 
 def caveats(study: Study) -> Words:
     """Return what to know before relying on the verdict, at most four, the gravest first."""
-    if not study.learned:
+    if study.models and not study.learned:
         return [said for rule in (_leak, _commonest, _one_seed) if (said := rule(study))]
     rules: tuple[Rule, ...] = (
         _simple_answer, _not_all, _unlearned, _leak, _commonest, _mixed_in, _not_separated, _one_seed,
