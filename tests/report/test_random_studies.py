@@ -15,7 +15,8 @@ from tests.report.random_studies import random_study
 
 SEEDS = range(24)
 ODD = re.compile(
-    r"\bnan\b|\binf\b|\bNone\b(?! of)|[{}]|  |\.\.|,,| [,.;]|\( |\b1 (?:images|runs|classes|seeds|models|pairs)\b"
+    r"\bnan\b|\binf\b|\bNone\b(?! of)|[{}]|  |\.\.|,,| [,.;]|\( "
+    r"|\b1 (?:images|runs|classes|seeds|models|pairs)\b"
 )
 RELATIONS = {  # what a clause says of the models before and behind it, and the verdict that earns it
     "first": ("do(?:es)? better (?:on test )?than", "is more accurate (?:on test )?than"),
