@@ -73,8 +73,8 @@ def test_what_holm_calls_noise_is_shown_with_the_interval_of_the_family(study_of
     recount = study_of("one_seed").recounts[-1]
     alone = replace(recount.comparison, verdict="undecided", corrected=True, low=0.001, high=0.02,
                     family_low=-0.004, family_high=0.025)  # fmt: skip
-    study = study_of("one_seed")
-    facts_ = replace(robustness.facts(study), recounts=[replace(recount, comparison=alone)])
-    text, rule = robustness._of_a_difference(facts_)
+    found = robustness.facts(study_of("one_seed"))
+    assert found is not None
+    text, rule = robustness._of_a_difference(replace(found, recounts=[replace(recount, comparison=alone)]))
     assert rule == "robustness.falls"
     assert "within noise in macro F1 (−0.4 to +2.5" in text
