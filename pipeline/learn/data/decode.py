@@ -24,6 +24,7 @@ MAX_PIXELS = 89_478_485
 # These start other programs or network libraries, or hold no image that Pillow itself decodes.
 REFUSED_FORMATS = frozenset({"EPS", "WMF", "FPX", "MIC", "BUFR", "GRIB", "HDF5", "MPEG"})
 GDAL_NO_DATA = 42113  # the TIFF tag
+DEEP = "deep_colours"  # what is said of a file of such colours when it is opened
 # Colours of 16 bits by how Pillow calls their order of bytes, and the order that gives the lower ones.
 DEEP_COLOURS = {
     f"{bands};16{order}": f"{bands};16{other}"
@@ -141,6 +142,8 @@ def open_image(path: str | os.PathLike[str]) -> Image.Image:
         raise UnreadableError(*why_unreadable(path)) from None
     if image.width * image.height > MAX_PIXELS:
         raise ValueError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
+    if _has_deep_colours(image):  # no longer told once it is decoded, as it is to read its rotation
+        image.info[DEEP] = True
     return image
 
 
@@ -228,7 +231,7 @@ def has_more(image: Image.Image) -> bool:
 
 def is_deep(image: Image.Image) -> bool:
     """Whether an image has numbers of more than 8 bits, which a ``Scale`` makes grey levels or colours."""
-    return image.mode.startswith(("I", "F")) or _has_deep_colours(image)
+    return image.mode.startswith(("I", "F")) or DEEP in image.info
 
 
 def _has_deep_colours(image: Image.Image) -> bool:
@@ -246,8 +249,7 @@ def _order(tile: Any) -> str:
 def _deep_colours(image: Image.Image) -> np.ndarray:
     """Return uint16 [H, W, 3]: Pillow asked for the other byte of each value too, as if they lay turned."""
     opened: Any = image
-    opened.fp.seek(0)
-    content = opened.fp.read()
+    content = Path(opened.filename).read_bytes()
     halves = []
     for turned in (False, True):
         half: Any = Image.open(BytesIO(content), formats=[str(image.format)])
@@ -264,7 +266,7 @@ def _turned(tile: Any) -> Any:
 
 def numbers(image: Image.Image) -> np.ndarray:
     """Return what a deep image holds, [H, W] or [H, W, 3]; what its file says to be no data is no number."""
-    values = _deep_colours(image) if _has_deep_colours(image) else np.asarray(image)
+    values = _deep_colours(image) if DEEP in image.info else np.asarray(image)
     try:
         no_data = float(image.tag_v2[GDAL_NO_DATA])  # type: ignore[attr-defined]
     except (AttributeError, KeyError, ValueError, TypeError):

@@ -6,8 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from pipeline.experiment import RunSettings
+from pipeline.learn import data
 from pipeline.learn.data.decode import Scale, is_deep, numbers, open_image, to_rgb
+from pipeline.learn.data.images import ImageData
+from pipeline.learn.models.weights import Preprocessing
+from tests.learn.tiny import CPU
 
 RANDOM = np.random.RandomState(0)
 COLOURS = RANDOM.randint(0, 4096, (6, 5, 3)).astype("u2")
@@ -79,3 +85,40 @@ def test_full_colours_stay_as_they_were(tmp_path: Path) -> None:
     with open_image(write_png(tmp_path / "1.png", bright)) as image:
         found = np.asarray(to_rgb(image)).astype(int)
     assert abs(found - bright // 256).max() <= 1
+
+
+def load(root: Path) -> ImageData:
+    return data.load(RunSettings(dataset="image_folder", data_dir=str(root)), Preprocessing(), CPU)
+
+
+@pytest.fixture
+def root(workplace: Path) -> Path:
+    for label in ("cat", "dog"):
+        (workplace / "data" / label).mkdir(parents=True)
+    return workplace / "data"
+
+
+def test_twelve_bits_of_colour_are_not_turned_black(root: Path) -> None:
+    for label in ("cat", "dog"):
+        for number in range(4):
+            write_png(root / label / f"{number}.png", RANDOM.randint(0, 4096, (8, 8, 3)).astype("u2"))
+    images = load(root)
+    assert images.info.pixel_scale == [0, 4095]
+    assert int(images.train.pixels.max()) > 240
+    assert len(images.train.pixels.unique()) > 100
+    assert "far below 65,535" in images.info.notes[0]
+
+
+def test_files_of_unlike_depth_are_told(root: Path) -> None:
+    for number in range(8):
+        Image.fromarray(RANDOM.randint(0, 256, (8, 8), "u1")).save(root / "cat" / f"{number}.png")
+        Image.fromarray(RANDOM.randint(0, 65536, (8, 8)).astype("u2")).save(root / "dog" / f"{number}.png")
+    assert "% of the images for training have so many bits; the others stayed" in load(root).info.notes[0]
+
+
+def test_images_that_use_few_levels_are_told(root: Path) -> None:
+    for label in ("cat", "dog"):
+        for number in range(8):
+            Image.fromarray(RANDOM.randint(0, 2, (8, 8), "u1")).save(root / label / f"{number}.png")
+    (note,) = load(root).info.notes
+    assert note.startswith("The largest value in 11 training images is 1, of 255")
