@@ -120,7 +120,7 @@ def failed(study: Study) -> Iterator[Sentence]:
 def caveats(study: Study) -> Words:
     """Return what to know before relying on the verdict, at most four, the gravest first."""
     if study.models and not study.learned:
-        return [said for rule in (_leak, _commonest, _one_seed) if (said := rule(study))]
+        return Words(study, [rule(study) for rule in (_leak, _commonest, _one_seed)])
     rules: tuple[Rule, ...] = (
         _simple_answer, _not_all, _unlearned, _leak, _commonest, _mixed_in, _not_separated, _one_seed,
         _small_gain, _small_input, _unfinished, _one_pretrained, _one_data_set,
