@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FORMATS = ("html", "pdf")
 ENGINE_VARIABLE = "HEADSTART_ENGINE"
 FOLDER_VARIABLE = "HEADSTART_REPORTS"  # where cells write what stands beside the report
-OWNER = ".params_file"  # in a report's folder: which params file's report it is
+OWNER = ".params_file"  # in a report's folder: the path from there to the params file that it is of
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def render(
         files = {key: output.with_name(f"{output.name}.{key}") for key in contents}
         found = _below(beside, output.parent)
         if found:
-            found[output / OWNER] = str(params_file.resolve()).encode()
+            found[output / OWNER] = os.path.relpath(params_file.resolve(), output.resolve()).encode()
         _write_all({files[key]: content for key, content in contents.items()} | found)
     return Rendered(files, name, (*filter(None, [passed_over]), *warnings))
 
@@ -124,7 +124,7 @@ def check(qmd: Path, output: Path, formats: Sequence[str], params_file: Path) ->
 def refuse_another_study(output: Path, params_file: Path) -> None:
     """Raise InputError where a report of this name is that of another params file, which is still there."""
     try:
-        other = Path((output / OWNER).read_text(encoding="utf-8"))
+        other = (output / (output / OWNER).read_text(encoding="utf-8")).resolve()
         if not params_file.is_file() or other.samefile(params_file):
             return
     except (OSError, ValueError):

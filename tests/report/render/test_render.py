@@ -193,6 +193,14 @@ def test_a_report_of_another_params_file_of_the_same_name_is_not_replaced(two_st
     rendering.check(qmd, tmp_path / "reports" / "x", ("html",), first)
 
 
+def test_the_copy_of_a_project_keeps_its_reports(two_studies, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(tmp_path, copy, ignore=shutil.ignore_patterns("copy"))
+    rendering.check(copy / "report.qmd", copy / "reports" / "x", ("html",), copy / "a" / "x.yaml")
+    with pytest.raises(InputError, match="the same name"):
+        rendering.check(copy / "report.qmd", copy / "reports" / "x", ("html",), copy / "b" / "x.yaml")
+
+
 def test_a_params_file_that_was_moved_keeps_its_report(two_studies, tmp_path):
     qmd, first, second = two_studies
     first.replace(second)
