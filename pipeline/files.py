@@ -119,7 +119,7 @@ def lock(path: str | os.PathLike[str]) -> "BaseFileLock":
     """
     from filelock import FileLock, SoftFileLock  # a Python without packages can still ask for hashes
 
-    return FileLock(path) if _has_locks(Path(path).parent) else SoftFileLock(path)
+    return FileLock(path) if _has_locks(Path(path).parent.absolute()) else SoftFileLock(path)
 
 
 @cache

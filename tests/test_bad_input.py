@@ -204,9 +204,7 @@ BAD: dict[str, Bad] = {
         "IMAGENET1K_V1; or give a file.",
         RESNET.replace("w.pth", "IMAGENET1K_V9"),
     ),
-    "empty weights": Bad(
-        "weights w.pth: damaged, or no PyTorch weights file; fetch it again.", RESNET, files={"w.pth": ""}
-    ),
+    "empty weights": Bad("weights w.pth: is empty; fetch it again.", RESNET, files={"w.pth": ""}),
     "weights that are text": Bad(
         "weights w.pth: damaged, or no PyTorch weights file; fetch it again.",
         RESNET,

@@ -271,12 +271,12 @@ def _any_wrong(study: Study) -> bool:
 
 
 def _cells(study: Study) -> Table:
-    """List the cells of every model's matrix that are not empty."""
+    """List the cells of the drawn matrices that are not empty."""
     rows = [
-        [name(model.label), name(study.classes[true], 300), name(study.classes[predicted], 300), str(count)]
-        for model in study.models
-        for (true, predicted), count in np.ndenumerate(model.metrics.confusion_matrix)
-        if count
+        [name(model.label), *(name(study.classes[k], 300) for k in cell), str(counts[tuple(cell)])]
+        for model in shown_pair(study)
+        for counts in [np.asarray(model.metrics.confusion_matrix)]
+        for cell in np.argwhere(counts)
     ]
     return table(["Model", "Label", "Answer", "Images"], rows, "lllr")
 

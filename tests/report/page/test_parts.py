@@ -138,7 +138,7 @@ def test_explorer_carries_no_more_than_its_share(study_of: StudyOf, monkeypatch:
     module = importlib.import_module("pipeline.report.page.explorer")
     monkeypatch.setattr(module, "MOST_BYTES", 3000)
     content = explored(study_of("one_seed"))
-    pictures = re.findall(r"base64,([^\"]+)", content)
+    pictures = re.findall(r"image/png;base64,([^\"]+)", content)
     assert 0 < sum(len(base64.b64decode(picture)) for picture in pictures) <= 3000
 
 
