@@ -3,9 +3,9 @@
 import io
 import json
 import os
+import select
 import subprocess
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ class Driver:
         self.process.stdin.flush()
         started = int(self.process.stdout.readline())
         if seconds:
-            time.sleep(seconds)
+            select.select([self.process.stdout], [], [], seconds)  # it may end before
             # The driver may have taken note of its end by now; then there is nobody left to kill.
             subprocess.run(["kill", "-KILL", str(started)], stderr=subprocess.DEVNULL, check=False)
         return int(self.process.stdout.readline())

@@ -11,7 +11,7 @@ from pipeline.record import RunRecord
 from tests.faults.runs import Driver, assert_same, finished_epochs, job_in, kept_epochs
 
 KILLS = 13  # of each kind of run: 52 in all
-MOST_OPERATIONS = 110  # a run of its own looks at or changes 88 to 115 files
+MOST_OPERATIONS = 110  # a run of its own looks at or changes 100 to 130 files
 LITE = {"model": "efficientnet_lite0", "image_size": 32, "max_train_images": 64}
 RUNS: dict[str, dict[str, Any]] = {
     "averaged weights, augmentation and dropout": {
@@ -67,12 +67,14 @@ def test_run_killed_at_random_points_ends_as_if_never_stopped(
         lives += 1
         job = job_in(tmp_path / f"life {lives}", changes)
         while not job.final.is_dir():
-            how = {"seconds": chance.uniform(0.02, seconds)}
+            started, how = time.monotonic(), {"seconds": chance.uniform(0.02, seconds)}
             if killed % 2:
                 how = {"operation": chance.randint(1, MOST_OPERATIONS)}
             status = driver.make(job, **how if killed < KILLS else {})
             assert status in (0, -9)
             killed += status == -9
+            if status == 0:  # the first may have met a busier machine
+                seconds = min(seconds, time.monotonic() - started)
             assert kept_epochs(job) >= finished_epochs(job) - 1
         assert driver.make(job) == 0  # killed in its last moment, it may have been moved but not more
         assert_same(RunRecord.read(job.final), expected)
