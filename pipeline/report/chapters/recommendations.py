@@ -81,8 +81,7 @@ def _useful(study: Study, best: Model) -> list[Model]:
     chance = commonest(study)
     enough = chance + USEFUL * (best.accuracy.value - chance)
     beaten = {model.key for model, _ in study.below_baselines}  # by answers that need no network trained
-    useful = [model for model in study.learned if model.accuracy.value >= enough and model.key not in beaten]
-    return useful or [best]
+    return [model for model in study.learned if model.accuracy.value >= enough and model.key not in beaten]
 
 
 def _accounted(study: Study) -> Model | None:

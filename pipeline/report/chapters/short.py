@@ -223,7 +223,8 @@ def _small_gain(study: Study) -> Sentence | None:
 
 
 def _small_input(study: Study) -> Sentence | None:
-    found = next((said for model in study.transfer if (said := small_input(model))), None)
+    first = sorted(study.transfer, key=lambda model: model is not study.best_transfer)
+    found = next((said for model in first if (said := small_input(model))), None)
     if found is None:
         return None
     mark, facts = letters(study)[found.facts["model"].key], found.facts

@@ -281,11 +281,10 @@ def _title(study: Study) -> str:
     first, second = study.compared
     rows = _rows(study)
     won = [sum(row[-1] == name(model.label) for row in rows) for model in (first, second)]
-    marks = letters(study)
+    marks, (some, others) = letters(study), [number_word(count) if count else "none" for count in won]
     return (
-        f"Of {number_word(len(rows))} things measured, {number_word(won[0])} "
-        f"{'speaks' if won[0] == 1 else 'speak'} for {marks[first.key]} and {number_word(won[1])} "
-        f"for {marks[second.key]}"
+        f"Of {number_word(len(rows))} things measured, {some} {'speak' if won[0] > 1 else 'speaks'} for "
+        f"{marks[first.key]} and {others} for {marks[second.key]}"
     )
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.report.chapters import (
@@ -40,3 +41,15 @@ def test_recommendations_cite_their_ground(study_of: StudyOf) -> None:
     found = recommendations.recommendations(study_of("one_seed"))
     assert all(one.sentence.references for one in found)
     assert [one.choice for one in found if one.model] == [one.model.spoken for one in found if one.model]
+
+
+def test_nothing_is_cheap_enough_that_does_not_beat_a_simple_answer(study_of: StudyOf) -> None:
+    study = replace(study_of("transfer_wins"))
+    assert {"Little time to train", "A small device"} <= {
+        one.situation for one in recommendations.recommendations(study)
+    }
+    study = replace(study)
+    vars(study)["below_baselines"] = [(model, None) for model in study.learned]
+    found = {one.situation for one in recommendations.recommendations(study)}
+    assert "Accuracy above all" in found
+    assert not found & {"Little time to train", "A small device"}
