@@ -165,16 +165,22 @@ def test_what_a_common_class_hides_is_said_class_by_class(tmp_path: Path) -> Non
     assert "learned anything" not in said["short.chance"].text
 
 
-def test_weighed_classes_are_not_said_to_grow_too_sure_alone(tmp_path: Path) -> None:
-    weighed: dict[str, object] = {"class_weights": "balanced"}
-    made = Made(learning="overfit", settings=weighed)
-    study = Study.from_records(*write_experiment(tmp_path, "x", FEW, (made,)))
+def _said_of_a_rising_loss(study: Study) -> Sentence:
+    """Let the val loss of the only model rise at the end, with answers as good as on train."""
     record = study.models[0].chosen
     history = record.history.copy()
     history["train_accuracy"] = history["val_accuracy"]
     history.loc[8:, "val_loss"] += 0.5
     record.__dict__["history"] = history
     [found] = [s for s in every_sentence(study) if s.rule == "learning.overfitting"]
+    return found
+
+
+def test_weighed_classes_are_not_said_to_grow_too_sure_alone(tmp_path: Path) -> None:
+    weighed: dict[str, object] = {"class_weights": "balanced"}
+    made = Made(learning="overfit", settings=weighed)
+    study = Study.from_records(*write_experiment(tmp_path, "x", FEW, (made,)))
+    found = _said_of_a_rising_loss(study)
     assert "too sure of itself" not in found.text
 
 
@@ -398,12 +404,7 @@ def _text(said: Words) -> str:
 
 def test_a_rising_loss_with_answers_as_good_is_confidence(tmp_path: Path) -> None:
     study = Study.from_records(*write_experiment(tmp_path, "x", FEW, (Made(learning="overfit"),)))
-    record = study.models[0].chosen
-    history = record.history.copy()
-    history["train_accuracy"] = history["val_accuracy"]
-    history.loc[8:, "val_loss"] += 0.5
-    record.__dict__["history"] = history
-    [found] = [s for s in every_sentence(study) if s.rule == "learning.overfitting"]
+    found = _said_of_a_rising_loss(study)
     assert found.evidence["custom_cnn-scratch"]["fit"] == "overfitting"
     assert "too sure of itself" in found.text
 
