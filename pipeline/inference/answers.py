@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.temperature import SURE
-
 
 @dataclass(frozen=True)
 class Answers:
@@ -17,7 +15,8 @@ class Answers:
     ``position`` int64 [n] is their place among those given; ``uncalibrated`` float32 [n, K] is as in
     predictions.parquet, ``probability`` float32 [n, K] with the temperature fitted on val;
     ``unlike_training`` bool [n], or None where the training images are not at hand; ``nearest`` int64
-    [n, 5] are rows of training images; ``unreadable`` says by position why an image is not among them.
+    [n, 5] are rows of training images; ``unreadable`` says by position why an image is not among them;
+    ``unsure_below`` is the probability from which the report acts on answers.
     """
 
     classes: list[str]
@@ -27,6 +26,7 @@ class Answers:
     unlike_training: np.ndarray | None
     nearest: np.ndarray | None
     unreadable: dict[int, str]
+    unsure_below: float
 
     def __len__(self) -> int:
         return len(self.position)
@@ -44,7 +44,7 @@ class Answers:
     @property
     def unsure(self) -> np.ndarray:
         """Whether the probability is below the one from which the report acts on answers, bool [n]."""
-        return self.probability.max(axis=1) < SURE
+        return self.probability.max(axis=1) < self.unsure_below
 
     def table(self, files: Sequence[str], every: bool = False) -> pd.DataFrame:
         """Return a row for each image; ``files`` names all that were given.
@@ -87,11 +87,14 @@ class Answers:
             unlike_training=along("unlike_training"),
             nearest=along("nearest"),
             unreadable={k: why for part in parts for k, why in part.unreadable.items()},
+            unsure_below=parts[0].unsure_below,
         )
 
     @classmethod
-    def none(cls, classes: list[str], compared: bool, unreadable: dict[int, str]) -> "Answers":
+    def none(
+        cls, classes: list[str], compared: bool, unreadable: dict[int, str], unsure_below: float
+    ) -> "Answers":
         """Return the answers to a batch of which nothing could be read."""
         no = np.zeros((0, len(classes)), np.float32)
         unlike, nearest = (np.zeros(0, bool), np.zeros((0, 5), np.int64)) if compared else (None, None)
-        return cls(classes, np.zeros(0, np.int64), no, no, unlike, nearest, unreadable)
+        return cls(classes, np.zeros(0, np.int64), no, no, unlike, nearest, unreadable, unsure_below)

@@ -15,11 +15,11 @@ from sklearn.metrics import f1_score
 from statsmodels.stats.proportion import proportion_confint
 
 from pipeline import __version__
+from pipeline.confidence import SURE, fit_temperature, scale, unsure_below
 from pipeline.errors import InputError, one_line
 from pipeline.inference.dataset import about
 from pipeline.inference.source import Chosen
 from pipeline.record import RunRecord, SplitPredictions
-from pipeline.temperature import SURE, fit_temperature, scale
 
 MARK = "<!-- written by headstart card -->"  # a file without it is somebody's own
 TO_FILL = "*to fill in*"
@@ -189,12 +189,14 @@ def _results(record: RunRecord) -> str:
     val, test = record.split("val"), record.split("test")
     rows = [f"| {name} | {_share(split.correct)} |" for name, split in (("val", val), ("test", test))]
     table = "\n".join(["| split | accuracy, 95 % interval (Wilson) |", "|---|---|", *rows])
-    sure = scale(test, fit_temperature(val)).probability.max(axis=1) >= SURE
+    below = unsure_below(val)
+    sure = scale(test, fit_temperature(val)).probability.max(axis=1) >= below.confidence
     said = f"Macro F1 on test: {_scores(test)[1][2]:.3f}."
     if sure.any():
         said += (
-            f" Of the answers to test images with a calibrated probability of at least {SURE} "
-            f"({100 * sure.mean():.1f} % of all), {_share(test.correct[sure])} are right."
+            f" Of the answers to test images with a calibrated probability of at least {below.confidence} "
+            f"({100 * sure.mean():.1f} % of all), {_share(test.correct[sure])} are right; below it an answer "
+            f"is called unsure ({below.reason})."
         )
     return f"## Results\n\n{table}\n\n{said}\n\n{_by_class(record, test)}"
 

@@ -156,6 +156,7 @@ def metadata(predictor: Predictor) -> dict[str, str]:
         "resize": f"{record.settings.resize}, {prepared.preprocessing.interpolation}",
         "output": "probabilities: float32 [N, K], calibrated",
         "temperature": repr(predictor.temperature),
+        "unsure_below": repr(predictor.unsure_below.confidence),
         "val_accuracy": repr(float(record.split("val").correct.mean())),
         "test_accuracy": repr(float(record.split("test").correct.mean())),
         "made_by": f"headstart {__version__}, torch {torch.__version__}",

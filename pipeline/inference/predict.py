@@ -15,7 +15,6 @@ from pipeline.files import replacing
 from pipeline.inference.answers import Answers
 from pipeline.inference.inputs import Inputs, gather
 from pipeline.inference.predictor import Predictor
-from pipeline.temperature import SURE
 
 SECONDS_BETWEEN_LINES = 5.0
 FORMATS = (".csv", ".parquet")
@@ -87,9 +86,9 @@ def _explained(output: Path) -> Iterator[None]:
 
 def _said(predictor: Predictor, answers: Answers, output: Path) -> list[str]:
     count = Counter(answers.prediction).most_common(5)
-    unsure = int(answers.unsure.sum())
+    unsure, below = int(answers.unsure.sum()), predictor.unsure_below
     lines = [f"{output}: {len(answers):,} images; " + ", ".join(f"{n:,} {name}" for name, n in count)]
-    lines.append(f"Unsure (probability below {SURE}): {unsure:,}.")
+    lines.append(f"Unsure (probability below {below.confidence}: {below.reason}): {unsure:,}.")
     if answers.unlike_training is None:
         lines.append(f"Not compared with the training images: {predictor.why_no_likeness}")
     else:

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from pipeline.confidence import fit_temperature, unsure_below
 from pipeline.errors import HeadstartError, InputError, RecordError, SettingsError
 from pipeline.experiment import RunSettings
 from pipeline.inference import dataset, prior, source
@@ -26,7 +27,6 @@ from pipeline.learn.data.unreadable import reason
 from pipeline.learn.device import Hardware
 from pipeline.learn.features import evaluation_batch
 from pipeline.record import RunRecord
-from pipeline.temperature import fit_temperature
 
 Picture = str | Path | Image.Image | np.ndarray
 Decoded = np.ndarray | str  # uint8 [S, S, 3], or why it cannot be read
@@ -56,6 +56,7 @@ class Predictor:
         )
         self.network: Any = self.hardware.place(network)
         self.temperature = fit_temperature(record.split("val"))
+        self.unsure_below = unsure_below(record.split("val"))
         self.likeness: Likeness | None = None
         self.why_no_likeness = "it was not asked for."
         self.prior: np.ndarray | None = None  # new share / old share of each class, as prior.ratios
@@ -139,7 +140,8 @@ class Predictor:
         squares = {i: image for i, image in decoded.items() if not isinstance(image, str)}
         unreadable = {i: image for i, image in decoded.items() if isinstance(image, str)}
         if not squares:
-            return Answers.none(self.classes, self.likeness is not None, unreadable)
+            compared, below = self.likeness is not None, self.unsure_below.confidence
+            return Answers.none(self.classes, compared, unreadable, below)
         pixels = torch.from_numpy(np.stack(list(squares.values())))
         return self.answer(pixels, np.array(list(squares)), unreadable)
 
@@ -160,6 +162,7 @@ class Predictor:
             unlike_training=self.likeness.unlike(features, pixels) if self.likeness else None,
             nearest=self.likeness.nearest(features) if self.likeness else None,
             unreadable=unreadable or {},
+            unsure_below=self.unsure_below.confidence,
         )
 
     @torch.inference_mode()

@@ -22,7 +22,6 @@ from pipeline.inference.dataset import about
 from pipeline.inference.predictor import Predictor
 from pipeline.learn.data.decode import strict_pillow
 from pipeline.learn.data.unreadable import reason
-from pipeline.temperature import SURE
 
 TEMPLATE = Path(__file__).with_name("serve.html")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -82,7 +81,7 @@ class Asked:
             data=about(record).name,
             classes=len(record.classes),
             accuracy=f"{100 * record.split('test').correct.mean():.1f} %",
-            sure=SURE,
+            below=self.predictor.unsure_below,
             why_not=self.predictor.why_no_likeness,
         )
 

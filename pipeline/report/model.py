@@ -11,11 +11,13 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from pipeline import confidence
+from pipeline.confidence import Coverage, UnsureBelow
 from pipeline.experiment import RunSettings, own_network
 from pipeline.record import ModelInfo, RunRecord, SplitPredictions
 from pipeline.report import names
 from pipeline.report.evidence import calibration, costs, errors, interval, learning, scores
-from pipeline.report.evidence.calibration import Calibration, Coverage, Meaning
+from pipeline.report.evidence.calibration import Calibration, Meaning
 from pipeline.report.evidence.costs import Cost
 from pipeline.report.evidence.errors import Mistake, WithoutDuplicates
 from pipeline.report.evidence.interval import Score
@@ -194,11 +196,16 @@ class Model:
 
     @cached_property
     def coverage(self) -> Coverage:
-        return calibration.coverage(self.chosen_test)
+        """What remains on test above each confidence, with the temperature."""
+        return confidence.coverage(confidence.scale(self.chosen_test, self.calibration.temperature))
 
-    def meaning(self, confidence: float = 0.9) -> Meaning | None:
+    @cached_property
+    def unsure_below(self) -> UnsureBelow:
+        return confidence.unsure_below(self.chosen_val)
+
+    def meaning(self, about: float = 0.9) -> Meaning | None:
         """Return how often predictions of about this confidence are right; None without any."""
-        return calibration.meaning(self.chosen_test, confidence)
+        return calibration.meaning(self.chosen_test, about)
 
     @cached_property
     def learning(self) -> Learning | None:

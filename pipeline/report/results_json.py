@@ -212,6 +212,7 @@ def _model(study: Study, model: Model) -> dict[str, Any]:
         },
         "calibration": model.calibration,
         "coverage": model.coverage,
+        "unsure_below": model.unsure_below,
         "learning": model.learning,
         "cost": model.cost,
         "without_duplicates": model.without_duplicates,

@@ -1,6 +1,7 @@
 """A model card is made from records alone, in the form that the Hugging Face Hub reads."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from pipeline.inference import card, source
 from pipeline.record import RunRecord
 from pipeline.report import results_json
 from tests.made_records import made_study
+from tests.report.chapters.tools import said
 
 pytestmark = pytest.mark.usefixtures("inside")
 
@@ -32,6 +34,20 @@ def test_card_is_one_that_the_hub_reads_with_the_scores_of_the_records(
     assert data.to_dict()["pipeline_tag"] == "image-classification"
     assert (data.license, data.datasets, data.base_model) == ("unknown", ["digits"], None)
     assert data.library_name == "headstart"
+
+
+def test_card_and_report_call_the_same_answers_unsure(tmp_path: Path) -> None:
+    study = made_study(tmp_path, "one_seed")
+    model = study.best
+    assert model is not None
+    below = model.unsure_below
+    assert below.chosen_on_val
+    written = {one["key"]: one for one in results_json.results(study, "embedded")["models"]}
+    assert written[model.key]["unsure_below"] == asdict(below)
+    text = card.card(source.Chosen(model.chosen, "a label"))
+    assert f"a calibrated probability of at least {below.confidence} " in text
+    assert said(study, "calibration.coverage").endswith(f"calls an answer unsure ({below.reason}).")
+    assert f"only when it is at least {below.confidence} sure" in said(study, "calibration.coverage")
 
 
 def test_card_says_how_the_network_was_chosen_and_where_it_started(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ def test_onnx_answers_as_the_network_and_says_what_it_is(
     assert json.loads(said["classes"]) == predictor.classes
     assert said["run_id"] == "run"
     assert said["data_fingerprint"] == predictor.data.info.fingerprint
+    assert float(said["unsure_below"]) == predictor.unsure_below.confidence
     assert float(said["test_accuracy"]) == predictor.record.split("test").correct.mean()
     assert (said["input_height"], said["input_width"]) == ("8", "8")
     given = model.graph.input[0].type.tensor_type

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from pipeline import cli
+from pipeline.confidence import unsure_below
 from pipeline.inference import Predictor
 from pipeline.record import RunRecord
 
@@ -36,8 +37,10 @@ def test_folder_of_classes_becomes_a_table_and_scores(
     number = [int(Path(file).stem) for file in table["file"]]
     predicted = RunRecord.read(Path("runs/run")).split("test").predicted[number]
     assert list(table["prediction"].astype(str)) == [str(p) for p in predicted]
-    assert (table["unsure"] == (table["probability"] < 0.9)).all()
+    below = unsure_below(RunRecord.read(Path("runs/run")).split("val"))
+    assert (table["unsure"] == (table["probability"] < below.confidence)).all()
     printed = capsys.readouterr()
+    assert f"Unsure (probability below {below.confidence}: {below.reason}): " in printed.out
     assert "Accuracy: " in printed.out
     assert "95 % interval" in printed.out
     assert "40 of 40 images" in printed.err

@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
+from pipeline.confidence import fit_temperature, scale
 from pipeline.errors import InputError
 from pipeline.inference import Predictor
 from pipeline.record import RunRecord
-from pipeline.temperature import fit_temperature, scale
 from tests.inference.conftest import trained_run
 
 pytestmark = pytest.mark.usefixtures("inside")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import softmax
 
 from pipeline.record import SplitPredictions
 
@@ -29,3 +30,12 @@ def random_predictions(images: int, classes: int, seed: int = 0, sharpness: floa
     exponent = np.exp(sharpness * logits)
     probability = (exponent / exponent.sum(axis=1, keepdims=True)).astype(np.float32)
     return SplitPredictions(np.arange(images), target, probability)
+
+
+def calibrated(images: int, seed: int = 0, factor: float = 1.0) -> SplitPredictions:
+    """Return predictions that are right as often as they say, before their logits are multiplied."""
+    rng = np.random.default_rng(seed)
+    logits = 2 * rng.normal(size=(images, 4))
+    probability = softmax(logits, axis=1)
+    target = (rng.random((images, 1)) > probability.cumsum(axis=1)).sum(axis=1)
+    return SplitPredictions(np.arange(images), target, softmax(factor * logits, axis=1).astype(np.float32))

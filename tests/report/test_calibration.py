@@ -2,20 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy.special import softmax
 
 from pipeline.record import SplitPredictions
 from pipeline.report.evidence import calibration
-from tests.report.made_predictions import predictions, random_predictions
-
-
-def calibrated(images: int, seed: int = 0, factor: float = 1.0) -> SplitPredictions:
-    """Return predictions that are right as often as they say, before their logits are multiplied."""
-    rng = np.random.default_rng(seed)
-    logits = 2 * rng.normal(size=(images, 4))
-    probability = softmax(logits, axis=1)
-    target = (rng.random((images, 1)) > probability.cumsum(axis=1)).sum(axis=1)
-    return SplitPredictions(np.arange(images), target, softmax(factor * logits, axis=1).astype(np.float32))
+from tests.report.made_predictions import calibrated, random_predictions
 
 
 def test_ece_equals_that_of_torchmetrics() -> None:
@@ -85,22 +75,6 @@ def test_bins_hold_every_image_once() -> None:
     assert bins.count.sum() == 700
     assert (bins.count * bins.accuracy).sum() / 700 == pytest.approx(split.correct.mean())
     assert np.all((bins.low <= bins.accuracy) & (bins.accuracy <= bins.high))
-
-
-def test_coverage_falls_and_ends_empty() -> None:
-    split = random_predictions(500, 4)
-    curve = calibration.coverage(split)
-    assert (curve.coverage[0], curve.accuracy[0]) == (1.0, pytest.approx(split.correct.mean()))
-    assert np.all(np.diff(curve.coverage) <= 0)
-    kept = split.probability.max(axis=1) >= curve.threshold[60]
-    assert curve.coverage[60] == pytest.approx(kept.mean())
-    assert curve.accuracy[60] == pytest.approx(split.correct[kept].mean())
-
-
-def test_accuracy_is_unknown_where_nothing_is_kept() -> None:
-    curve = calibration.coverage(predictions([0, 1], [0, 0]))
-    assert np.isnan(curve.accuracy[-1])
-    assert curve.coverage[-1] == 0
 
 
 def test_meaning_counts_predictions_near_a_confidence() -> None:

@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.report.evidence.calibration import Calibration, Coverage, Meaning
+from pipeline.confidence import SURE, Coverage, UnsureBelow
+from pipeline.report.evidence.calibration import Calibration, Meaning
 from pipeline.report.evidence.tests import ALPHA, holm
 from pipeline.report.look import floats, theme
 from pipeline.report.look.paragraph import Words
@@ -19,7 +20,6 @@ from pipeline.report.words.english import number_word, opened, plural
 from pipeline.report.words.numbers import percent, percent_range, points, signed
 from pipeline.report.words.phrases import each_or_span, of_one_seed, spoken_list
 from pipeline.report.words.sentence import Sentence
-from pipeline.temperature import SURE
 
 REFERENCES = ("fig-calibration", "tbl-calibration")
 THRESHOLD = SURE
@@ -61,12 +61,13 @@ class Calibrated:
 
 @dataclass(frozen=True)
 class Facts:
-    """The calibration of every model, and what the best on val is worth at THRESHOLD."""
+    """The calibration of every model, and what the best on val is worth where it is sure."""
 
     every: Sequence[Calibrated]
     best: Model
     meaning: Meaning | None
     coverage: Coverage
+    unsure_below: UnsureBelow
 
     def who(self, some: Sequence[Calibrated]) -> str:
         models, of = [one.model for one in some], [one.model for one in self.every]
@@ -83,7 +84,7 @@ def facts(study: Study) -> Facts | None:
     found = [model.calibration for model in study.models]
     p, gain_p = holm(np.array([one.before.p for one in found])), holm(np.array([one.gain_p for one in found]))
     every = [Calibrated(*one) for one in zip(study.models, found, p.tolist(), gain_p.tolist(), strict=True)]
-    return Facts(every, best, best.meaning(THRESHOLD), best.coverage)
+    return Facts(every, best, best.meaning(THRESHOLD), best.coverage, best.unsure_below)
 
 
 def words(study: Study) -> Words:
@@ -212,18 +213,25 @@ def _helped(found: Facts, helped: Sequence[Calibrated]) -> str:
 
 
 def _coverage(found: Facts) -> Sentence | None:
-    best, curve = found.best, found.coverage
-    place = int(np.argmin(np.abs(curve.threshold - THRESHOLD)))
+    best, curve, sure = found.best, found.coverage, found.unsure_below
+    place = int(np.searchsorted(curve.threshold, sure.confidence))
     kept, right = float(curve.coverage[place]), float(curve.accuracy[place])
     if kept == 0 or kept == 1:
         return None
     everywhere = percent(float(curve.accuracy[0]))
     against = f"instead of {everywhere} of all" if percent(right) != everywhere else "as of all"
     text = (
-        f"If {best.spoken} answers only when it is at least {THRESHOLD} sure, it answers for {percent(kept)} "
-        f"of the images and gets {percent(right)} of those right, {against}{of_one_seed(best)}."
+        f"If {best.spoken}, with its temperature, answers only when it is at least {sure.confidence} sure, "
+        f"it answers for {percent(kept)} of the images and gets {percent(right)} of those right, "
+        f"{against}{of_one_seed(best)}; below that, headstart predict calls an answer unsure ({sure.reason})."
     )
-    evidence = {"model": best, "threshold": THRESHOLD, "coverage": kept, "accuracy": right}
+    evidence = {
+        "model": best,
+        "threshold": sure.confidence,
+        "chosen_on_val": sure.chosen_on_val,
+        "coverage": kept,
+        "accuracy": right,
+    }
     return Sentence(text, "calibration.coverage", evidence, ("fig-calibration",))
 
 

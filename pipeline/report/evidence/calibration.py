@@ -1,4 +1,4 @@
-"""What a model's probabilities are worth: calibration, temperature scaling, coverage against accuracy.
+"""What a model's probabilities are worth: calibration, and what temperature scaling mends.
 
 Confidence is the probability of the predicted class. Expected calibration error with 15 bins of
 equal width and temperature scaling as in Guo et al. 2017 (arXiv 1706.04599).
@@ -10,10 +10,10 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
+from pipeline.confidence import SMALLEST, fit_temperature, scale
 from pipeline.record import SplitPredictions
 from pipeline.report.evidence.interval import BOOTSTRAP_SEED, RESAMPLES, Interval, wilson
 from pipeline.report.evidence.tests import ALPHA
-from pipeline.temperature import SMALLEST, fit_temperature, scale
 
 BINS = 15
 NEAR = 0.05  # half width of "a confidence of about 0.9"
@@ -52,15 +52,6 @@ class Calibration:
     temperature: float  # above 1: the model was too sure of itself
     log_loss_gain: Interval  # paired, on test, nats: positive where scaling helps
     gain_p: float  # that it is none
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """What remains above each confidence threshold: arrays [thresholds]; accuracy NaN where nothing."""
-
-    threshold: np.ndarray
-    coverage: np.ndarray
-    accuracy: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -105,18 +96,6 @@ def meaning(split: SplitPredictions, confidence: float = 0.9) -> Meaning | None:
         return None
     low, high = wilson(right, images)
     return Meaning(confidence, images, Interval(right / images, float(low), float(high)))
-
-
-def coverage(split: SplitPredictions, steps: int = 100) -> Coverage:
-    """Return share and accuracy of the predictions whose confidence reaches 0, 1/steps, ..., 1."""
-    threshold = np.linspace(0, 1, steps + 1)
-    confidence = _confidence(split)
-    order = np.argsort(confidence, kind="stable")
-    right_from = np.append(np.cumsum(split.correct[order][::-1])[::-1], 0)
-    first = np.searchsorted(confidence[order], threshold, side="left")
-    kept = len(confidence) - first
-    accuracy = np.divide(right_from[first], kept, out=np.full(len(kept), np.nan), where=kept > 0)
-    return Coverage(threshold, kept / len(confidence), accuracy)
 
 
 def _confidence(split: SplitPredictions) -> np.ndarray:

@@ -8,15 +8,14 @@ from pipeline.report.model import Model
 from pipeline.report.page.templates import filled
 from pipeline.report.study import Study
 
-START = 90  # percent
-
 
 def thresholds(study: Study) -> Markdown:
     """Return the slider as HTML, hidden without JavaScript: the figure of coverage says the same."""
     if not study.models:
         return raw()
+    start = round(100 * (study.best or study.models[0]).unsure_below.confidence)
     names = [short(model.label, 60) for model in study.models]
-    return filled("slider", start=START, names=names, curves=[_curve(model) for model in study.models])
+    return filled("slider", start=start, names=names, curves=[_curve(model) for model in study.models])
 
 
 def _curve(model: Model) -> dict[str, list[float | None]]:

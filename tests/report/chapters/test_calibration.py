@@ -4,9 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.report.chapters import (
-    calibration,
-)
+from pipeline.confidence import scale
+from pipeline.report.chapters import calibration
 from pipeline.report.evidence.tests import holm
 from tests.made_records import Made, MadeData
 from tests.report.chapters.tools import (
@@ -33,7 +32,8 @@ def test_reliability_is_that_of_the_bins(study_of: StudyOf) -> None:
 def test_coverage_ends_at_the_accuracy_on_all_images(study_of: StudyOf) -> None:
     study = study_of("one_model")
     line = calibration.figure(study).content[1].axes[0].lines[0]
-    split = study.models[0].chosen_test
+    model = study.models[0]
+    split = scale(model.chosen_test, model.calibration.temperature)
     assert (line.get_xdata()[0], line.get_ydata()[0]) == (1.0, split.correct.mean())
     sure = split.probability.max(axis=1) >= 0.5
     assert any(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.confidence import scale
 from pipeline.report.words.numbers import percent
 from tests.report.conftest import StudyOf
 from tests.report.made_report import KIND, ROOT, Report
@@ -151,7 +152,8 @@ def test_slider_shows_what_remains_at_each_threshold(show: Open, study_of: Study
         page.keyboard.press(key)
     assert slider.get_attribute("aria-valuetext") == "2.0 %"
     slider.fill("90")
-    split = study_of(KIND).models[0].chosen_test
+    model = study_of(KIND).models[0]
+    split = scale(model.chosen_test, model.calibration.temperature)
     kept = split.probability.max(axis=1) >= 0.9
     row = page.locator(".threshold tbody tr").first.inner_text()
     assert f"{100 * kept.mean():.1f} %" in row

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix
 
+from pipeline.confidence import scale
 from pipeline.record import RunRecord
 from pipeline.report import page
 from pipeline.report.chapters import confusion, errors, images, learning, models, reproduce, short
@@ -157,7 +158,7 @@ def test_slider_holds_coverage_and_accuracy_of_every_percent(study_of: StudyOf) 
     content = page.thresholds(study).data
     curves = json.loads(re.findall(r'<script type="application/json">(.*?)</script>', content)[0])
     for curve, model in zip(curves, study.models, strict=True):
-        confidence = model.chosen_test.probability.max(axis=1)
+        confidence = scale(model.chosen_test, model.calibration.temperature).probability.max(axis=1)
         for step in (0, 37, 90):
             kept = confidence >= step / 100
             assert curve["coverage"][step] == pytest.approx(kept.mean(), abs=1e-4)
