@@ -2,6 +2,9 @@
 
 The page asks for nothing but this server; the server keeps nothing. Unless asked otherwise it listens on
 this machine alone, and answers only who calls it by its own name: a page from elsewhere cannot use it.
+
+It is not made of Gradio, though that could show all of this, offline too: Gradio 6.31 needs a Pillow below 13
+and a dozen packages more, answers a request under any name (Host) and sends no Content-Security-Policy.
 """
 
 import base64
