@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from bench import ceiling
+from bench import ceiling, costs
 from pipeline.report.evidence.tests import ALPHA, MARGIN, Comparison, compare, holm
 
 FOLDER = Path(__file__).parent
@@ -222,7 +222,11 @@ def written(found: list[Rates], scale: float, best: str, seconds: float) -> None
         "Power in percent for a difference that a test which knew all variances would find in 80 %: of the "
         "verdict, and of the best of all rules that claim at most 5 % of equal models to differ whatever the "
         "effect of a training (a linear program, best for that one effect). The effect is the variance that "
-        "trainings add to the difference, over that of the images. By `bench/ceiling.py`.\n\n" + best + "\n"
+        "trainings add to the difference, over that of the images. By `bench/ceiling.py`.\n\n" + best + "\n\n"
+        "## What is said of times\n\n"
+        "Shares of studies in percent: equal times called apart, times a tenth apart called the same, and "
+        "how often 1.5 and 3 times as long is told. Of several models, of the dearest and the cheapest. By "
+        "`bench/costs.py`.\n\n" + costs.written() + "\n"
     )
     (FOLDER / "verdict.md").write_text(text)
     rows = [json.dumps(asdict(rates)) for rates in found]

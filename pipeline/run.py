@@ -94,13 +94,18 @@ def _stuck(planned: Sequence[PlannedRun]) -> RunError:
 
 def _make(planned: Sequence[PlannedRun], options: Options, log: logger.Logger) -> None:
     """Make those of these runs that are missing."""
-    missing = [p for p in planned if _is_missing(p, options)]
+    missing = sorted((p for p in planned if _is_missing(p, options)), key=_seed)
     if missing and not options.scheduler:
         limits.check([p.settings for p in missing], missing[0].folder.parent, options.jobs)
     ids, waiting = [p.run_id for p in planned], [p.run_id for p in missing]
     with Progress(ids, waiting, log, quiet=options.for_report) as progress:
         if missing:
             _run_all(missing, options, progress)
+
+
+def _seed(planned: PlannedRun) -> int:
+    """Return the seed: models take turns, so that what else the machine does meets their times alike."""
+    return planned.settings.seed
 
 
 def records(experiment: Experiment) -> list[RunRecord]:

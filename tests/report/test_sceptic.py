@@ -239,7 +239,7 @@ def test_what_sets_an_answer_in_doubt_stands_in_the_answer(read: Any) -> None:
     assert "answer.leak" in rules["leak_by_copies"]
     assert "answer.leak" not in rules["ten_seeds"]
     mixed = [s for s in every_sentence(read("one_seed")) if s.rule == "answer.mixed-in"]
-    assert mixed[0].evidence["differs"] == ["image size"]
+    assert mixed[0].evidence["differs"] == ["image size", "number of head epochs"]
     probe = next(s for s in every_sentence(read("probe_below_scratch")) if s.rule.startswith("answer.acc"))
     assert probe.rule == "answer.accuracy.scratch"
 

@@ -13,7 +13,7 @@ from pipeline.report.evidence.tests import ALPHA
 
 CLOSE = 1.1  # within a factor of this, costs count as about the same
 UNSTEADY = 4.0  # a ratio whose ends are further apart than this factor is no figure
-FAR = 2.0  # by which one run of each must differ to be told apart, since nothing tells their spread
+FAR = 2.5  # by which single runs must differ to be told apart, since nothing tells their spread
 
 Relation = Literal["more", "less", "same", "open"]
 
@@ -70,50 +70,47 @@ def _latency(timings: Sequence[Timings]) -> Measured:
 def relation(one: Interval, other: Interval, pairs: int = 1) -> Relation:
     """Return whether ``one`` costs more, less or as much as ``other``; "open" where the runs cannot tell.
 
-    Apart are quantities whose ranges do not overlap and whose runs differ by a t test of their logarithms,
-    or single runs a factor of FAR apart. The same are those all of whose values lie within a factor of
-    CLOSE and that were measured more than once, and what is one measurement, as the latency of one
-    network in two modes. ``pairs`` are those that the two were picked from (Bonferroni).
+    Several runs of each are asked by t tests of their logarithms: apart are those that differ, by a factor
+    of CLOSE at least as they look (``pairs`` are those that the two were picked from: Bonferroni); the same
+    are those whose ratio two one-sided tests put within CLOSE. Single runs are apart by a factor of FAR, and
+    never the same, unless they are one measurement, as the latency of one network in two modes. Counts
+    are as they are. How often it errs: docs/verdict.md.
     """
     if one == other and spread_known(one):
         return "same"
-    lowest, highest = min(one.low, other.low), max(one.high, other.high)
-    if lowest <= 0:
+    if min(one.low, other.low) <= 0:
         return "open"
-    known = spread_known(one) and spread_known(other)
-    if highest / lowest < CLOSE:
-        return "same" if known else "open"
-    ratio = one.value / other.value
-    overlap = one.low <= other.high and other.low <= one.high
-    if overlap or 1 / CLOSE < ratio < CLOSE or (not known and 1 / FAR < ratio < FAR):
-        return "open"
-    if not _differ(one, other, ALPHA / pairs):
-        return "open"
-    return "more" if ratio > 1 else "less"
+    log = abs(np.log(one.value / other.value))
+    apart: Relation = "more" if one.value > other.value else "less"
+    if not (spread_known(one) and spread_known(other)):
+        return apart if log > np.log(FAR) else "open"
+    df, error = _error(one, other)
+    if log >= np.log(CLOSE):
+        return apart if log > stdtrit(df, 1 - ALPHA / pairs / 2) * error else "open"
+    return "same" if log + stdtrit(df, 1 - ALPHA) * error < np.log(CLOSE) else "open"
 
 
-def _differ(one: Interval, other: Interval, alpha: float) -> bool:
-    """Whether two quantities measured in several runs each differ beyond the spread of their runs.
-
-    Of two runs each, one in three pairs of equal quantities have ranges that do not overlap.
-    """
-    runs = [np.log(found.per_run) if isinstance(found, Measured) else np.array([]) for found in (one, other)]
-    if min(map(len, runs)) < 2:
-        return True
+def _error(one: Interval, other: Interval) -> tuple[int, float]:
+    """Return the degrees of freedom and the standard error of the difference of two mean logarithms."""
+    runs = [np.log(found.per_run) for found in (one, other) if isinstance(found, Measured)]
+    if len(runs) < 2:
+        return 1, 0.0  # counts do not vary
     df = len(runs[0]) + len(runs[1]) - 2
     pooled = sum(float(np.sum((logs - logs.mean()) ** 2)) for logs in runs) / df
-    error = np.sqrt(pooled * (1 / len(runs[0]) + 1 / len(runs[1])))
-    return bool(abs(runs[0].mean() - runs[1].mean()) > stdtrit(df, 1 - alpha / 2) * error)
+    return df, float(np.sqrt(pooled * (1 / len(runs[0]) + 1 / len(runs[1]))))
 
 
 def ratio_of(one: Interval, other: Interval, pairs: int = 1) -> float | None:
-    """Return how many times ``other`` ``one`` is; None where their spread is unknown or does not allow it."""
+    """Return how many times ``other`` ``one`` is; None where their spread is unknown or does not allow it.
+
+    It does where the ends of the ratio's 95 % interval are no further apart than a factor of UNSTEADY.
+    """
     known = spread_known(one) and spread_known(other)
     if not known or relation(one, other, pairs) not in ("more", "less"):
         return None
-    if (one.high / other.low) / (one.low / other.high) > UNSTEADY:
-        return None
-    return one.value / other.value
+    df, error = _error(one, other)
+    steady = 2 * stdtrit(df, 1 - ALPHA / 2) * error <= np.log(UNSTEADY)
+    return one.value / other.value if steady else None
 
 
 def spread_known(measured: Interval) -> bool:

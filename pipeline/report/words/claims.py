@@ -195,10 +195,11 @@ def mixed_in(first: Model, second: Model) -> list[str]:
     found = [
         RECIPE[name] for name in RECIPE if name in mine and name in theirs and mine[name] != theirs[name]
     ]
+    head = ["number of head epochs"] * (mine.get("head_epochs", 0) != theirs.get("head_epochs", 0))
     images = ["number of training images"] * (first.train_images != second.train_images)
     weighed = [(model.settings.class_weights, model.settings.sampler) for model in (first, second)]
     balance = ["weight of rare classes"] * (weighed[0] != weighed[1])  # has an effect only where it is set
-    return [*["image size"] * sizes_differ(first, second), *images, *dict.fromkeys(found), *balance]
+    return [*["image size"] * sizes_differ(first, second), *images, *dict.fromkeys(found), *head, *balance]
 
 
 def _holm(p: float) -> str:

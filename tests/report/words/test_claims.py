@@ -83,7 +83,7 @@ def test_what_else_differs_is_named(tmp_path: Path) -> None:
     models = (Made("resnet18", "fine_tune", 0.9, input_size=128, settings={"epochs": 3}),
               Made("resnet18", "scratch", 0.6, settings={"epochs": 9}))  # fmt: skip
     [found] = every_claim(study_with(tmp_path, *models))
-    assert found.mixed_in == ["image size", "number of epochs"]
+    assert found.mixed_in == ["image size", "number of epochs", "number of head epochs"]
 
 
 def test_evidence_is_that_of_the_test(study_of: StudyOf) -> None:
