@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 from huggingface_hub import EvalResult, ModelCardData
+from scipy.stats import binomtest
 from sklearn.metrics import f1_score
-from statsmodels.stats.proportion import proportion_confint
 
 from pipeline import __version__
 from pipeline.confidence import SURE, fit_temperature, scale, unsure_below
@@ -211,7 +211,7 @@ def _by_class(record: RunRecord, test: SplitPredictions) -> str:
 
 
 def _share(right: np.ndarray) -> str:
-    low, high = proportion_confint(int(right.sum()), len(right), method="wilson")
+    low, high = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
     return f"{100 * right.mean():.1f} % of {len(right):,} ({100 * low:.1f} to {100 * high:.1f} %)"
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from statsmodels.stats.proportion import proportion_confint
+from scipy.stats import binomtest
 
 from pipeline.errors import InputError
 from pipeline.files import replacing
@@ -119,7 +119,7 @@ def scores(answers: Answers, labels: Sequence[str] | None) -> list[str]:
 
 
 def _share(right: np.ndarray) -> str:
-    low, high = proportion_confint(int(right.sum()), len(right), method="wilson")
+    low, high = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
     return (
         f"{100 * right.mean():.1f} % of {len(right):,} images "
         f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %)"

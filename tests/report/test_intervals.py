@@ -29,6 +29,12 @@ def test_wilson_equals_the_examples_of_newcombe_1998() -> None:
     assert high.round(4).tolist() == [0.3662, 0.1605, 0.1611, 0.1718]
 
 
+def test_difference_of_shares_equals_the_example_of_newcombe_1998() -> None:
+    """56 of 70 against 48 of 80, his method 10."""
+    found = interval.difference_of_shares(56 / 70, 70, 48 / 80, 80)
+    assert (found.value, found.low, found.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
+
+
 def test_one_seed_has_a_wilson_interval() -> None:
     found = accuracy([right_or_wrong([True] * 90 + [False] * 10)])
     assert (found.value, found.method, found.deviation) == (0.9, "Wilson", None)

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from statsmodels.stats.proportion import confint_proportions_2indep
 
-from pipeline.report.evidence.interval import Interval, Score, accuracy
+from pipeline.report.evidence.interval import Interval, Score, accuracy, difference_of_shares
 from pipeline.report.evidence.tests import Comparison, compare
 from pipeline.report.look import floats
 from pipeline.report.look.paragraph import Words
@@ -63,8 +62,7 @@ def _change(there: np.ndarray, model: Model, target: np.ndarray) -> Interval:
     here = model.correct[:, np.isin(model.test[0].target, np.unique(target))]
     a, b = float(there.mean()), float(here.mean())
     n, m = there.shape[1], here.shape[1]
-    low, high = confint_proportions_2indep(a * n, n, b * m, m, method="newcomb", compare="diff")
-    return Interval(a - b, float(low), float(high))
+    return difference_of_shares(a, n, b, m)
 
 
 def words(study: Study) -> Words:

@@ -13,9 +13,9 @@ from typing import Literal
 
 import numpy as np
 from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
 
 from pipeline.report.evidence import power_law
+from pipeline.report.evidence.interval import wilson
 from pipeline.report.evidence.power_law import SMALLEST_FIT, PowerLaw
 
 LEVEL = 0.95
@@ -231,8 +231,8 @@ def _point(curve: Curve, k: int, variance: float, degrees: float) -> Point:
     """Return Wilson's interval at the count of images that would vary as much, with Student's quantile."""
     error, per_seed = curve.errors[k], curve.correct[k].mean(axis=1)
     effective = error * (1 - error) / variance if 0 < error < 1 else curve.images
-    alpha = 2 * stats.norm.sf(stats.t.isf((1 - LEVEL) / 2, degrees))
-    low, high = proportion_confint((1 - error) * effective, effective, alpha, "wilson")
+    z = float(stats.t.isf((1 - LEVEL) / 2, degrees))
+    low, high = wilson((1 - error) * effective, effective, z)
     return Point(curve.sizes[k], float(1 - error), float(low), float(high), tuple(map(float, per_seed)))
 
 

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from cleanlab.filter import find_label_issues
-from statsmodels.stats.proportion import confint_proportions_2indep
 
 from pipeline.record import SplitPredictions
-from pipeline.report.evidence.interval import Interval, mean_correct
+from pipeline.report.evidence.interval import Interval, difference_of_shares, mean_correct
 
 MANY_DOUBTED = 0.05  # share of doubted labels above which the models are the likelier reason
 
@@ -181,13 +180,7 @@ def without_duplicates(splits: Sequence[SplitPredictions], twins: Sequence[int])
         removed=int(twin.sum()),
         accuracy=float(correct[~twin].mean()),
         accuracy_removed=float(correct[twin].mean()),
-        difference=_unpaired(correct[twin], correct[~twin]),
+        difference=difference_of_shares(
+            float(correct[twin].mean()), int(twin.sum()), float(correct[~twin].mean()), int((~twin).sum())
+        ),
     )
-
-
-def _unpaired(first: np.ndarray, second: np.ndarray) -> Interval:
-    """Return the difference of two groups' means (0 to 1) with Newcombe's interval for two groups."""
-    low, high = confint_proportions_2indep(
-        first.sum(), len(first), second.sum(), len(second), method="newcomb", compare="diff"
-    )
-    return Interval(float(first.mean() - second.mean()), float(low), float(high))
