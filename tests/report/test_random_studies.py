@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.report import results_json
+from pipeline.report.chapters import short
 from pipeline.report.chapters.recommendations import recommendations
 from pipeline.report.model import Model
 from pipeline.report.study import Study
@@ -37,6 +38,7 @@ def test_every_sentence_is_whole(study: Study) -> None:
         assert text.endswith("."), sentence.text
         assert not ODD.search(text), sentence.text
         assert not [share for share in re.findall(r"(\d[\d.]*) %", text) if float(share) > 100], sentence.text
+    assert len(short.verdict(study).text.split()) <= 27  # 25 words; percent signs count as words here
     json.dumps(results_json.results(study, "none"), allow_nan=False)
 
 

@@ -6,7 +6,7 @@ from pipeline.report.look.paragraph import Words
 from pipeline.report.look.theme import letters
 from pipeline.report.model import Model
 from pipeline.report.study import Study
-from pipeline.report.words.claims import Claim, claim, same_network, standing
+from pipeline.report.words.claims import HEAD, Claim, claim, same_network, standing
 from pipeline.report.words.english import join, number_word, plural
 from pipeline.report.words.numbers import percent, percent_range, points
 from pipeline.report.words.phrases import commonest
@@ -68,7 +68,7 @@ def _level(study: Study, said: Claim) -> str:
     if said.equivalent:
         within = f"{points(said.test.margin)}{', as trained here' if said.of_runs else ''}"
         return f"{first} ({a}), and {second} ({b}), are equally accurate within {within}: choose by price."
-    decides = f"; {said.what_decides} would decide, if it stays so" if said.what_decides else ""
+    decides = f"; about {said.ways[0]} may decide it" if said.ways else ""
     return f"Not settled: {first} ({a}), and {second} ({b}), cannot be told apart{decides}."
 
 
@@ -190,7 +190,7 @@ def _commonest(study: Study) -> Sentence | None:
 def _mixed_in(study: Study) -> Sentence | None:
     pair = study.pair
     found = claim(study, *pair).mixed_in if pair else []
-    if not pair or not found:
+    if not pair or found in ([], [HEAD]):
         return None
     marks = [letters(study)[model.key] for model in pair]
     shown = join(found if len(found) < 4 else [*found[:3], "more"])

@@ -13,7 +13,7 @@ from pipeline.report.evidence.tests import ALPHA
 
 CLOSE = 1.1  # within a factor of this, costs count as about the same
 UNSTEADY = 4.0  # a ratio whose ends are further apart than this factor is no figure
-FAR = 2.5  # by which single runs must differ to be told apart, since nothing tells their spread
+FAR = 2.4  # by which single runs must differ to be told apart, since nothing tells their spread
 
 Relation = Literal["more", "less", "same", "open"]
 

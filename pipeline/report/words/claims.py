@@ -38,6 +38,7 @@ RECIPE = {  # settings that may explain a difference as well
     "precision": "precision",
     "patience": "early stopping",
 }
+HEAD = "number of head epochs"
 RUNS = "for these two trained networks"
 SURE = 0.995  # a probability above it is said to be more than 99 %
 IF_IT_STAYS = ", were the difference as large as it looks now"
@@ -142,9 +143,13 @@ class Claim:
     @property
     def what_decides(self) -> str:
         """about 5,400 test images or 4 seeds of each, were the difference as it looks now; or nothing."""
+        return f"about {join(self.ways, 'or')}" if self.ways else ""
+
+    @property
+    def ways(self) -> list[str]:
+        """5,400 test images, 4 seeds of each: what would decide, each of them alone."""
         ways = [f"{self.test.needed_images:,} test images"] if self.test.needed_images else []
-        ways += [f"{self.test.needed_seeds} seeds of each"] if self.test.needed_seeds else []
-        return f"about {join(ways, 'or')}" if ways else ""
+        return ways + ([f"{self.test.needed_seeds} seeds of each"] if self.test.needed_seeds else [])
 
     @property
     def luck(self) -> str:
@@ -195,7 +200,9 @@ def mixed_in(first: Model, second: Model) -> list[str]:
     found = [
         RECIPE[name] for name in RECIPE if name in mine and name in theirs and mine[name] != theirs[name]
     ]
-    head = ["number of head epochs"] * (mine.get("head_epochs", 0) != theirs.get("head_epochs", 0))
+    heads = mine.get("head_epochs", 0), theirs.get("head_epochs", 0)
+    probe = "linear_probe" in (first.mode, second.mode)  # all of its epochs are of the head
+    head = [HEAD] * (heads[0] != heads[1] and not probe)
     images = ["number of training images"] * (first.train_images != second.train_images)
     weighed = [(model.settings.class_weights, model.settings.sampler) for model in (first, second)]
     balance = ["weight of rare classes"] * (weighed[0] != weighed[1])  # has an effect only where it is set
