@@ -15,8 +15,9 @@ from pipeline.experiment import RunSettings
 from pipeline.learn import models, optimizers, train
 from pipeline.learn.features import evaluation_batch
 
-KEYS = ("probe_vs_every_epoch", "probe_vs_forward")
+KEYS = ("probe_vs_every_epoch", "probe_vs_forward", "probe_four_sizes_vs_one")
 EPOCHS = 10
+SHARES = (8, 4, 2)  # of the training images: an eighth, a quarter, half; and all of them
 
 
 def compare(options: Options) -> Iterator[Result]:
@@ -37,7 +38,7 @@ def compare(options: Options) -> Iterator[Result]:
             measure(name, settings.model_dump_json(), options.folder / f"warm-up-{name}")
         contenders = {
             name: _contender(measure, name, settings, options.folder)
-            for name in ("probe", "every_epoch", "forward")
+            for name in ("probe", "four_sizes", "every_epoch", "forward")
         }
         rounds = list(in_turn(options.rounds, contenders))
     yield from _results(rounds, settings)
@@ -71,12 +72,27 @@ def _results(rounds: list[dict[str, float]], settings: RunSettings) -> Iterator[
         [r["probe"] / r["forward"] for r in rounds],
         details=details,
     )
+    yield Result(
+        "probe_four_sizes_vs_one",
+        "seconds of our linear probe at four training sizes / seconds of the one at all images",
+        "features of train and val once, and all epochs with val passes at each size, as many steps each",
+        Target("at most", 1.2),
+        [r["four_sizes"] / r["probe"] for r in rounds],
+        details=details,
+    )
 
 
 def seconds(contender: str, settings_json: str, folder: Path) -> float:
     """Return what one contender takes, the images being in memory and no features on disk."""
     loaded = ours.load(settings_json)
-    work = {"probe": _probe, "every_epoch": _every_epoch, "forward": _forward}[contender]
+    every = _sizes(loaded.settings) if contender == "four_sizes" else []
+    smaller = [ours.load(settings.model_dump_json()) for settings in every]
+    work = {
+        "probe": _probe,
+        "four_sizes": lambda loaded: [_probe(one) for one in (*smaller, loaded)],
+        "every_epoch": _every_epoch,
+        "forward": _forward,
+    }[contender]
     folder.mkdir()
     with chdir(folder):  # features are kept in the current folder: here there are none yet
         synchronize()
@@ -86,8 +102,13 @@ def seconds(contender: str, settings_json: str, folder: Path) -> float:
         return time.perf_counter() - started
 
 
+def _sizes(settings: RunSettings) -> list[RunSettings]:
+    assert settings.max_train_images is not None
+    return [settings.model_copy(update={"train_size": settings.max_train_images // n}) for n in SHARES]
+
+
 def _probe(loaded: ours.Loaded) -> None:
-    loaded.fit(Path("run"))
+    loaded.fit(Path(f"run-{loaded.settings.train_size or 'all'}"))
 
 
 def _network(loaded: ours.Loaded) -> Any:

@@ -34,6 +34,7 @@ KEYS = (
     "share_of_matmul_ceiling",
     "probe_vs_every_epoch",
     "probe_vs_forward",
+    "probe_four_sizes_vs_one",
     "run_overhead_seconds",
     "noop_report_seconds",
     "report_60_runs_seconds",
