@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import torch
+from safetensors.torch import save_file
 
 from pipeline import cli
 from pipeline.errors import RunError
@@ -64,19 +66,35 @@ def test_torch_export_answers_as_the_network(tmp_path: Path) -> None:
     assert "the same answer as PyTorch on 100.00 %" in card
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"image_size": 16, "flip_at_test": True},
-        {"model": "efficientnet_lite0", "mode": "linear_probe", "image_size": 40, "max_train_images": 100},
-    ],
-)
-def test_enlarging_and_mirroring_are_in_the_file(tmp_path: Path, changes: dict[str, Any]) -> None:
-    predictor = Predictor.from_run(trained_run(tmp_path, epochs=2, **changes), likeness=False)
+@pytest.fixture
+def mirrored(tmp_path: Path) -> Path:
+    """A whole run whose answers are averaged over each enlarged image and its mirror."""
+    return trained_run(tmp_path / "mirrored", epochs=2, image_size=16, flip_at_test=True)
+
+
+@pytest.fixture
+def transferred(tmp_path: Path) -> Path:
+    """A whole run of a head on a frozen backbone, of a few layers: a large one takes long to export."""
+    save_file(timm.create_model("test_efficientnet").state_dict(), tmp_path / "weights.safetensors")
+    return trained_run(
+        tmp_path / "transferred",
+        model="timm/test_efficientnet",
+        mode="linear_probe",
+        weights=str(tmp_path / "weights.safetensors"),
+        image_size=40,
+        epochs=2,
+    )
+
+
+@pytest.mark.parametrize(("run", "image_size"), [("mirrored", 16), ("transferred", 40)])
+def test_enlarging_and_mirroring_are_in_the_file(
+    tmp_path: Path, run: str, image_size: int, request: pytest.FixtureRequest
+) -> None:
+    predictor = Predictor.from_run(request.getfixturevalue(run), likeness=False)
     export.export(predictor, tmp_path / "model.onnx")
     pixels = predictor.data.test.pixels
     side = predictor.prepared.stored_side
-    assert (side, predictor.prepared.preprocessing.image_size) == (8, changes["image_size"])
+    assert (side, predictor.prepared.preprocessing.image_size) == (8, image_size)
     found = _asked(tmp_path / "model.onnx", pixels.numpy())
     assert np.abs(found - predictor.answer(pixels).probability).max() < 0.001
 
