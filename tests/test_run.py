@@ -18,6 +18,7 @@ import pytest
 
 from pipeline.cli import main
 from pipeline.experiment import Experiment
+from pipeline.forker import SWITCH
 from pipeline.plan import PlannedRun, reasons
 from pipeline.record import RunRecord
 from pipeline.run import Options, _is_missing, describe_failure, ensure, run
@@ -162,13 +163,16 @@ def test_failed_run_is_recorded_and_the_others_go_on(workplace: Path) -> None:
 
 
 @contextmanager
-def started(folder: Path, *arguments: str) -> "Iterator[subprocess.Popen[bytes]]":
-    """Yield ``headstart run`` as a process of its own, ended with the block."""
+def started(folder: Path, *arguments: str, warm: bool = True) -> "Iterator[subprocess.Popen[bytes]]":
+    """Yield ``headstart run`` as a process of its own, ended with the block.
+
+    If it is not to start a process that forks its kernels, those come from that of ``forked_runs``.
+    """
     with subprocess.Popen(
         [sys.executable, "-m", "pipeline", "run", *(arguments or ["tiny.yaml"])],
         cwd=folder,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)} | ({} if warm else {SWITCH: "0"}),
         preexec_fn=interruptible,
     ) as process:
         try:
@@ -206,7 +210,7 @@ def test_killed_run_leaves_no_process_and_goes_on_to_the_same_result(
 
 def test_two_at_once_train_a_run_once(workplace: Path, capfd: pytest.CaptureFixture[str]) -> None:
     write(TINY)
-    with started(workplace) as first:
+    with started(workplace, warm=False) as first:
         wait_for(workplace, "runs/.*.partial/settings.yaml")  # its notebook is about to start
         second = main(["run", "tiny.yaml"])
         first.communicate(timeout=300)
@@ -220,7 +224,7 @@ def test_two_at_once_train_a_run_once(workplace: Path, capfd: pytest.CaptureFixt
 
 def test_interrupted_command_says_how_to_go_on(workplace: Path) -> None:
     write(TINY.replace("epochs: 2", "epochs: 500"))
-    with started(workplace) as process:
+    with started(workplace, warm=False) as process:
         wait_for(workplace, "runs/.*.partial/checkpoint.pt")
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=120)
