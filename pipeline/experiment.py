@@ -279,6 +279,12 @@ class RunSettings(BaseModel):
         return {name: value for name, value in self.effective().items() if name not in MEASURED}
 
     @property
+    def data_name(self) -> str:
+        """What the images are called: a data set's own name, or their folder's."""
+        own = Path(self.data_dir).name if self.dataset in ("image_folder", "table") else self.name
+        return own or self.dataset
+
+    @property
     def pretrained(self) -> bool:
         """Whether the run starts from a pretrained network."""
         return self.mode != "scratch"
@@ -375,7 +381,7 @@ def _experiment(path: Path, content: dict[str, Any]) -> Experiment:
     tuning = Tuning.of(path, content["tuning"]) if "tuning" in content else None
     return Experiment(
         name=path.stem,
-        title=_text(path, content, "title", f"Custom CNN or transfer learning on {runs[0].dataset}?"),
+        title=_text(path, content, "title", f"Custom CNN or transfer learning on {runs[0].data_name}?"),
         description=_text(path, content, "description", ""),
         author=_text(path, content, "author", ""),
         runs_dir=_folder(path, content, "runs_dir", "runs"),

@@ -451,3 +451,17 @@ def test_backslashes_in_double_quotes_are_explained(tmp_path: Path, path: str) -
     (tmp_path / "x.yaml").write_text(f'data_dir: "{path}"\nmodels: [custom_cnn]\n', encoding="utf-8")
     with pytest.raises(SettingsError, match="use single quotes or forward slashes"):
         Experiment.from_yaml(tmp_path / "x.yaml")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "named"),
+    [
+        ("dataset: image_folder\ndata_dir: data/my-birds\n", "my-birds"),
+        ("dataset: cifar10\n", "cifar10"),
+        ("dataset: image_folder\ndata_dir: .\n", "image_folder"),
+    ],
+)
+def test_a_study_without_a_title_is_called_by_its_images(tmp_path: Path, dataset: str, named: str) -> None:
+    experiment = Experiment.from_yaml(write(tmp_path, dataset + ONE_MODEL))
+
+    assert experiment.title == f"Custom CNN or transfer learning on {named}?"

@@ -56,7 +56,7 @@ def card(chosen: Chosen, export: Sequence[str] = (), library: str = "headstart")
     network = record.details.model
     parts = [
         f"---\n{_metadata(chosen, library)}\n---\n{MARK}",
-        f"# {chosen.label}, on {_plain(about(record).name)}",
+        f"# {chosen.label}, on {_plain(record.settings.data_name)}",
         _sentence(network.description) if network and network.description else "",
         _intended(record),
         _exported(export),
@@ -72,12 +72,12 @@ def card(chosen: Chosen, export: Sequence[str] = (), library: str = "headstart")
 
 
 def _metadata(chosen: Chosen, library: str) -> str:
-    record, data = chosen.record, about(chosen.record)
+    record, data = chosen.record, chosen.record.settings.data_name
     results = [
         EvalResult(
             task_type="image-classification",
-            dataset_type=_slug(data.name),
-            dataset_name=data.name,
+            dataset_type=_slug(data),
+            dataset_name=data,
             dataset_split="test",
             metric_type=kind,
             metric_name=name,
@@ -92,7 +92,7 @@ def _metadata(chosen: Chosen, library: str) -> str:
         library_name=library,
         pipeline_tag="image-classification",
         base_model=_base_model(record) if pretrained else None,
-        datasets=[_slug(data.name)],
+        datasets=[_slug(data)],
         metrics=["accuracy", "f1"],
         model_name=record.run_id,
         eval_results=results,
@@ -116,12 +116,12 @@ def _scores(split: SplitPredictions) -> list[tuple[str, str, float]]:
 
 
 def _intended(record: RunRecord) -> str:
-    data, names = about(record), record.classes
+    data, names = record.settings.data_name, record.classes
     shown = ", ".join(_plain(name) for name in names[:MOST_CLASSES])
     more = f" and {len(names) - MOST_CLASSES:,} more" if len(names) > MOST_CLASSES else ""
     return (
         f"## Intended use\n\nTo say which of {len(names):,} classes an image like those of "
-        f"{_plain(data.name)} shows: {shown}{more}. It answers with one of these for any image, also where "
+        f"{_plain(data)} shows: {shown}{more}. It answers with one of these for any image, also where "
         f"none of them is right. Who it is for, and what must not be decided by it: {TO_FILL}.\n\n"
         "```python\nfrom pipeline.inference import Predictor\n\n"
         f'answers = Predictor.from_run("runs/{record.run_id}")(["image.jpg"])\n'
@@ -257,7 +257,7 @@ def _limits(record: RunRecord) -> str:
 
 def _licence(record: RunRecord) -> str:
     lines = [f"- Licence of this model: {TO_FILL} (`license` above is `unknown` until then)"]
-    lines.append(f"- Licence of the data {_plain(about(record).name)}: {TO_FILL}")
+    lines.append(f"- Licence of the data {_plain(record.settings.data_name)}: {TO_FILL}")
     if record.settings.pretrained:
         lines.append(f"- Licence of the pretrained weights {_plain(_base_model(record))}: {TO_FILL}")
     lines.append(f"- Author and contact: {TO_FILL}")

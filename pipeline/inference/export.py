@@ -148,7 +148,7 @@ def metadata(predictor: Predictor) -> dict[str, str]:
         "classes": json.dumps(predictor.classes, ensure_ascii=False),
         "run_id": record.run_id,
         "model": f"{record.settings.model}, {record.settings.mode}",
-        "data": about(record).name,
+        "data": record.settings.data_name,
         "data_fingerprint": about(record).fingerprint,
         "input": f"images: uint8 [N, {side}, {side}, 3], RGB; the network sees {size} x {size} pixels",
         "input_height": str(side),

@@ -21,7 +21,6 @@ from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
 from pipeline.errors import HeadstartError, InputError
-from pipeline.inference.dataset import about
 from pipeline.inference.predictor import Predictor
 from pipeline.learn.data.decode import strict_pillow
 from pipeline.learn.data.unreadable import reason
@@ -81,7 +80,7 @@ class Asked:
         return template.render(
             nonce=nonce,
             run=record.run_id,
-            data=about(record).name,
+            data=record.settings.data_name,
             classes=len(record.classes),
             accuracy=f"{100 * record.split('test').correct.mean():.1f} %",
             below=self.predictor.unsure_below,

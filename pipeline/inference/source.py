@@ -76,7 +76,7 @@ def _chosen(path: Path, results: dict[str, Any], wanted: str | None) -> dict[str
         names = {name: model for model in reversed(models) for name in (model["model"], model["label"])}
         names |= {model["key"]: model for model in models}
         key = wanted or results["best"]
-        if key is None:
+        if key is None or not models:
             raise InputError(f"{path}: no model of this report was trained to its end. Run it again.")
         if key not in names:
             known = ", ".join(repr(model["label"]) for model in models)

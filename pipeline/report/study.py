@@ -329,9 +329,12 @@ class Study:
 
     @cached_property
     def label_issues(self) -> list[LabelIssue]:
-        """The test images whose labels confident learning doubts, most doubtful first."""
-        runs = [split for model in self.models for split in model.test]
-        return errors.label_issues(runs, [model.chosen_test for model in self.models]) if runs else []
+        """The test images whose labels confident learning doubts, most doubtful first.
+
+        It asks the models that have learned something: what others say is no doubt.
+        """
+        runs = [split for model in self.learned for split in model.test]
+        return errors.label_issues(runs, [model.chosen_test for model in self.learned]) if runs else []
 
     @cached_property
     def recounts(self) -> list[Recount]:

@@ -154,7 +154,7 @@ def _title(study: Study) -> str:
         return f"Errors to know; {mark} makes none"
     sure = int((split.probability.max(axis=1)[wrong] >= SURE).sum())
     errors = plural(int(wrong.sum()), "error")
-    of_them = "" if sure == wrong.sum() else f"{sure:,} of "
+    of_them = {int(wrong.sum()): "", 0: "none of "}.get(sure, f"{sure:,} of ")
     return f"Errors to know: {mark} is at least {SURE} sure of {of_them}its {errors}"
 
 

@@ -1,10 +1,10 @@
 """Groups: what images belong together, and how many independent ones they are worth."""
 
-from pipeline.report.evidence.groups import Groups
+from pipeline.report.evidence.groups import FEWEST, Groups
 from pipeline.report.evidence.groups import groups as measured
 from pipeline.report.look.paragraph import Words
 from pipeline.report.study import Study
-from pipeline.report.words.english import join, plural
+from pipeline.report.words.english import join, number_word, plural
 from pipeline.report.words.sentence import Sentence
 
 SECTION = "data"  # its place in results.json
@@ -33,6 +33,9 @@ def words(study: Study) -> Words:
             f" For the accuracy of {best.spoken} the {plural(found.test_images, 'test image')} are worth "
             f"about {found.worth_images:,.0f} independent ones."
         )
-    if found.counts.get("test", 0) < 2:
+    tested = found.counts.get("test", 0)
+    if tested < 2:
         text += " Test is one group: how much another would differ, nothing here tells."
+    elif tested < FEWEST:
+        text += f" Test is {number_word(tested)} groups, too few to tell how much others would differ."
     return Words(study, [Sentence(text, "data.groups", found, ())])

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.report.evidence.baselines import COMMONEST, Baseline
 from pipeline.report.evidence.per_image import recall_scores
-from pipeline.report.evidence.tests import Comparison, beats
+from pipeline.report.evidence.tests import Comparison, beats, beats_chance
 from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.claims import Standing, standing
@@ -74,12 +75,25 @@ class Chance:
     chance: float
     images: str
     visible: float  # the smallest lead over chance that the test images could have shown
+    simple: Baseline | None  # the most accurate answer that beats chance without a network
 
 
 def _chance(study: Study) -> Chance:
     found = {model: study.beyond_chance[model.key] for model in study.models}
     visible = max(one.smallest_visible for one in found.values())
-    return Chance(found, _tell_classes_apart(study), commonest(study), test_images(study), visible)
+    balanced = _tell_classes_apart(study)
+    return Chance(found, balanced, commonest(study), test_images(study), visible, _simple(study))
+
+
+def _simple(study: Study) -> Baseline | None:
+    """Return the most accurate simple answer that beats the commonest class: the images show their labels."""
+    others = {one.name: one for one in study.baselines if one.name != COMMONEST}
+    if not others:
+        return None
+    correct = {name: one.correct for name, one in others.items()}
+    found = beats_chance(correct, study.targets, study.margin, study.groups)
+    beating = [one for name, one in others.items() if found[name].verdict == "first"]
+    return max(beating, key=lambda one: one.accuracy.value, default=None)
 
 
 def _tell_classes_apart(study: Study) -> list[Model]:
@@ -114,13 +128,19 @@ def _nothing_learned(found: Chance) -> list[Sentence]:
     no_choice = "So these runs recommend nothing, whichever model scores higher."
     if len(found.models) == 1:
         no_choice = "So this run recommends nothing."
-    needed = f"{_visible(found)}; what may be missing is more epochs, another learning rate, more images, or "
-    needed += "labels that the images show."
+    simple = found.simple
+    needed = f"{_visible(found)}; what may be missing is more epochs, another learning rate"
+    needed += ", more images, or labels that the images show." if simple is None else " or more images."
+    visible: dict[str, object] = {"smallest_visible": found.visible}
+    if simple is not None:
+        score = percent(simple.accuracy.value)
+        needed += f" The labels can be told: {simple.name} gets {score}, beyond chance."
+        visible["simple"] = simple.name
     references = ("tbl-headline", "fig-accuracy")
     return [
         Sentence(text, "answer.chance", evidence, references),
         Sentence(no_choice, "answer.chance.no-choice", evidence, references),
-        Sentence(needed, "answer.chance.needed", {"smallest_visible": found.visible}),
+        Sentence(needed, "answer.chance.needed", visible),
         *_by_class(found),
     ]
 

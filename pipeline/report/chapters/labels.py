@@ -11,7 +11,7 @@ from pipeline.report.model import Model
 from pipeline.report.study import Study
 from pipeline.report.words.english import opened, plural
 from pipeline.report.words.numbers import percent, points, points_range
-from pipeline.report.words.phrases import all_of
+from pipeline.report.words.phrases import all_of, spoken_list
 from pipeline.report.words.sentence import Sentence
 
 SECTION = "errors"  # its name in results.json
@@ -22,7 +22,8 @@ MOST_LISTED = 12  # images in the table
 class Facts:
     """Labels of test images in doubt, and near-duplicates between test and train."""
 
-    models: Sequence[Model]
+    models: Sequence[Model]  # that have learned something, and so may doubt a label
+    every: Sequence[Model]
     best: Model  # on val
     images: int  # of test
     issues: Sequence[LabelIssue]
@@ -34,7 +35,8 @@ def facts(study: Study) -> Facts | None:
     best = study.best
     if best is None:
         return None
-    return Facts(study.models, best, len(study.targets), study.label_issues, best.without_duplicates)
+    issues, without = study.label_issues, best.without_duplicates
+    return Facts(study.learned, study.models, best, len(study.targets), issues, without)
 
 
 def words(study: Study) -> Words:
@@ -43,7 +45,9 @@ def words(study: Study) -> Words:
     return Words(study, [_labels(found), _duplicates(found)] if found else [])
 
 
-def _labels(found: Facts) -> Sentence:
+def _labels(found: Facts) -> Sentence | None:
+    if not found.models:
+        return None
     issues, images = len(found.issues), found.images
     agreed = sum(issue.unanimous for issue in found.issues)
     evidence = {"suspected": issues, "unanimous": agreed, "images": images}
@@ -62,7 +66,7 @@ def _labels(found: Facts) -> Sentence:
 
 
 def _agreeing(found: Facts, agreed: int, issues: int) -> str:
-    everyone = all_of(found.models)
+    everyone = all_of(found.every) if len(found.models) == len(found.every) else spoken_list(found.models)
     if issues == 1:
         return f"{everyone} {'agree' if agreed else 'do not agree'} on one other class"
     if not agreed:

@@ -53,6 +53,7 @@ class Facts:
     paired_half_width: float | None  # of the widest interval of a difference
     train_images: Mapping[str, int]  # by model, for sentences
     dataset: DatasetInfo | None
+    data_name: str
     label_issues: int
     closest: Close | None
     machines: Sequence[tuple[str, str, int, str]]  # device, CPU, threads, precision
@@ -78,6 +79,7 @@ def facts(study: Study) -> Facts:
         paired_half_width=max(((test.high - test.low) / 2 for test in study.tests), default=None),
         train_images=_train_images(study),
         dataset=study.dataset,
+        data_name=study.experiment.runs[0].data_name,
         label_issues=len(study.label_issues),
         closest=_closest(study),
         torch_versions=study.torch_versions,
@@ -241,7 +243,7 @@ def _one_data_set(found: Facts) -> Sentence | None:
     if found.dataset is None:
         return None
     text = (
-        f"This is one data set ({found.dataset.name}) and its own test images; another "
+        f"This is one data set ({found.data_name}) and its own test images; another "
         f"camera, place or time may give other figures{' and another ranking' if found.several else ''}."
     )
     if not found.asked_elsewhere:

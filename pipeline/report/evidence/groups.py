@@ -8,6 +8,8 @@ import pandas as pd
 
 from pipeline.report.evidence.variance import Scores
 
+FEWEST = 5  # groups in test, below which their spread tells nothing of what their images are worth
+
 
 @dataclass(frozen=True)
 class Groups:
@@ -17,7 +19,7 @@ class Groups:
     counts: Mapping[str, int]  # groups by split
     test_images: int
     largest: int  # images of the largest group in test
-    worth_images: float | None  # None where one group, or no mistake, tells nothing of it
+    worth_images: float | None  # None where so few groups, or no mistake, tell nothing of it
     design_effect: float | None  # test images over what they are worth
 
 
@@ -38,7 +40,7 @@ def groups(by: str, images: pd.DataFrame, correct: np.ndarray, codes: np.ndarray
 def _worth(correct: np.ndarray, codes: np.ndarray) -> float | None:
     """Return the images, each for itself, whose mean would vary as much (Kish 1965); at most all."""
     alone, together = Scores.of(correct), Scores.of(correct, codes)
-    if together.each <= 1 or not alone.mean.var():
+    if len(np.unique(codes)) < FEWEST or not alone.mean.var():
         return None
     variance = together.mean.var() / len(together.mean)
     return float(min(len(codes), alone.mean.var() / variance)) if variance else None

@@ -90,3 +90,5 @@ def test_all_of_the_errors_are_not_counted_twice(tmp_path: Path) -> None:
         said(study, "errors.confident") == "Each of its 80 errors was made with a confidence of 0.9 or more."
     )
     assert errors._title(study) == "Errors to know: A is at least 0.9 sure of its 80 errors"
+    doubtful = study_with(tmp_path / "doubtful", Made(accuracy=0.8, overconfidence=0.01))
+    assert errors._title(doubtful) == "Errors to know: A is at least 0.9 sure of none of its 80 errors"

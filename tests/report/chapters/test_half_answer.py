@@ -1,5 +1,6 @@
 """The answer where one side of the question, or both, did not run."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.report.chapters import (
@@ -8,6 +9,7 @@ from pipeline.report.chapters import (
 )
 from tests.made_records import Made
 from tests.report.chapters.tools import (
+    DATA,
     every_sentence,
     said,
     study_with,
@@ -53,3 +55,12 @@ def test_models_that_tie_at_chance_are_all_called_the_most_accurate(tmp_path: Pa
     assert "the most accurate on test, the custom CNN and fine-tuned ResNet-18, get 10.0 %" in said(
         study, "answer.chance"
     )
+
+
+def test_a_simple_answer_that_tells_the_labels_is_named_where_no_network_does(tmp_path: Path) -> None:
+    for score, said_of_it in ((0.7, True), (0.1, False)):
+        data = replace(DATA, baselines={"logistic regression on 8 × 8 pixels": score})
+        study = study_with(tmp_path / str(score), Made(accuracy=0.1), data=data)
+        needed = said(study, "answer.chance.needed")
+        assert ("logistic regression on 8 × 8 pixels gets 70.0 %, beyond chance" in needed) == said_of_it
+        assert ("or labels that the images show" in needed) != said_of_it

@@ -1,9 +1,12 @@
 """Images that belong together count together in intervals and verdicts."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipeline.report.evidence import interval, tests
+from pipeline.report.evidence.groups import FEWEST
+from pipeline.report.evidence.groups import groups as measured
 from pipeline.report.evidence.variance import Scores
 
 GROUPS, EACH = 60, 10
@@ -52,3 +55,12 @@ def test_equal_models_are_seldom_called_different_over_groups() -> None:
         claims += tests.compare({"a": first, "b": second}, groups=groups)[0].distinguishable
 
     assert claims <= 20
+
+
+def test_what_images_are_worth_is_not_told_of_a_few_groups() -> None:
+    correct, codes = alike(0.8, 1)
+    images = pd.DataFrame({"split": "test", "group": codes})
+    worth = measured("patient", images, correct, codes).worth_images
+    assert worth == pytest.approx(GROUPS, rel=0.1)
+    few = codes < FEWEST - 1
+    assert measured("patient", images[few], correct[:, few], codes[few]).worth_images is None
