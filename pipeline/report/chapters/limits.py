@@ -53,7 +53,7 @@ class Facts:
     paired_half_width: float | None  # of the widest interval of a difference
     train_images: Mapping[str, int]  # by model, for sentences
     dataset: DatasetInfo | None
-    data_name: str
+    data_name: str  # a folder of one's own by its name
     label_issues: int
     closest: Close | None
     machines: Sequence[tuple[str, str, int, str]]  # device, CPU, threads, precision
@@ -79,7 +79,7 @@ def facts(study: Study) -> Facts:
         paired_half_width=max(((test.high - test.low) / 2 for test in study.tests), default=None),
         train_images=_train_images(study),
         dataset=study.dataset,
-        data_name=study.experiment.runs[0].data_name,
+        data_name=_data_name(study),
         label_issues=len(study.label_issues),
         closest=_closest(study),
         torch_versions=study.torch_versions,
@@ -88,6 +88,11 @@ def facts(study: Study) -> Facts:
         asked_elsewhere=study.experiment.external_test is not None,
         machines=sorted({(e.device, e.cpu, e.threads, e.precision) for e in environments}),
     )
+
+
+def _data_name(study: Study) -> str:
+    settings, recorded = study.experiment.runs[0], study.dataset.name if study.dataset else ""
+    return settings.data_name if recorded == settings.dataset else recorded
 
 
 def _failures(study: Study) -> list[Failed]:
