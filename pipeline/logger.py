@@ -4,6 +4,7 @@ While a run trains, what its epochs tell; once it is whole, all of it, from its 
 so it changes no result and is no part of a run's identity; what it cannot write is said, the runs are kept.
 """
 
+import logging
 import os
 import sys
 import threading
@@ -177,6 +178,7 @@ class MLflow:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         from mlflow import MlflowClient
 
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # else it tells of each table that it makes
         LOGS.mkdir(exist_ok=True)
         self._client = MlflowClient(tracking_uri())
         known = self._client.get_experiment_by_name(experiment)

@@ -70,7 +70,7 @@ def test_tensorboard_has_each_epoch_live_and_all_of_a_whole_run_once(
 
 @pytest.mark.filterwarnings("default")  # of MLflow about SQLAlchemy
 def test_mlflow_has_each_epoch_live_and_all_of_a_whole_run_once(
-    made: tuple[Experiment, list[RunRecord]],
+    made: tuple[Experiment, list[RunRecord]], capfd: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("mlflow", reason="needs the package mlflow-skinny")
     from mlflow import MlflowClient
@@ -101,6 +101,7 @@ def test_mlflow_has_each_epoch_live_and_all_of_a_whole_run_once(
     assert said("val_loss") == pytest.approx(losses)
     assert said("learning_rate") == pytest.approx(list(record.history["learning_rate"]))
     assert run().data.params["model"] == "resnet18"
+    assert "mlflow" not in capfd.readouterr().err
     assert said("final_test_accuracy") == [pytest.approx(record.split("test").correct.mean())]
 
 
