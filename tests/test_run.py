@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from pipeline.cli import main
+from pipeline.errors import RunError
 from pipeline.experiment import Experiment
 from pipeline.forker import SWITCH
 from pipeline.plan import PlannedRun, reasons
@@ -101,6 +102,19 @@ def test_whole_run_is_not_run_again(tiny: tuple[Path, RunRecord], monkeypatch: p
 
     assert again.run_id == record.run_id
     assert (record.folder / "record.json").stat().st_mtime_ns == written
+
+
+def test_models_take_turns_seed_by_seed(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What else the machine does then meets the times of all models alike."""
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        "pipeline.run.run_here",
+        lambda jobs, *_: asked.extend((len(job.settings["widths"]), job.settings["seed"]) for job in jobs),
+    )
+    text = TINY + "  - {model: custom_cnn, widths: [8], depth: 1}\nseeds: [1, 0]\n"
+    with pytest.raises(RunError, match="left no record"):
+        run(Experiment.from_yaml(write(text)))
+    assert asked == [(2, 0), (1, 0), (2, 1), (1, 1)]
 
 
 @pytest.mark.parametrize(
