@@ -36,11 +36,11 @@ def compare(options: Options) -> Iterator[Result]:
 def _measured(key: str, models: int, data: MadeData, most_seconds: float, options: Options) -> Result:
     params = options.folder / f"{key}.yaml"
     say("runs", lambda: write_runs(params, models, data))
-    say("first report", lambda: headstart("report", params))  # as after training: caches are there
-    seconds = [say("report", lambda: headstart("report", params)) for _ in range(options.rounds)]
+    say("first report", lambda: headstart("render", params))  # as after training: caches are there
+    seconds = [say("report", lambda: headstart("render", params)) for _ in range(options.rounds)]
     return Result(
         key,
-        f"seconds of `headstart report`, {models} models × 3 seeds, {data.test:,} test images, all whole",
+        f"seconds of `headstart render`, {models} models × 3 seeds, {data.test:,} test images, all whole",
         TIMED,
         Target("at most", most_seconds),
         seconds,

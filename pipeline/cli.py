@@ -17,6 +17,7 @@ from pipeline.surroundings import with_own_arithmetic, with_standard_streams
 if TYPE_CHECKING:
     from pipeline.experiment import Experiment
     from pipeline.record import RunRecord
+    from pipeline.report.render import Rendered
     from pipeline.run import Options
 
 INTERRUPTED = 130
@@ -154,7 +155,7 @@ def render(options: argparse.Namespace) -> int:
 
 def report(options: argparse.Namespace) -> int:
     """``headstart report``."""
-    return _write_report(options, options.jobs, options.scheduler)
+    return _write_report(options, options.jobs, options.scheduler, anew=False)
 
 
 def _records(experiment: "Experiment", how: "Options") -> "list[RunRecord]":
@@ -172,14 +173,22 @@ def _exit_code(records: "list[RunRecord]") -> int:
     return 0 if all(record.complete or record.settings.trial is not None for record in records) else 1
 
 
-def _write_report(options: argparse.Namespace, jobs: int = 1, scheduler: str | None = None) -> int:
-    """Make the runs and write the report: runs that fail stand in it, and in the exit code."""
+def _write_report(
+    options: argparse.Namespace, jobs: int = 1, scheduler: str | None = None, anew: bool = True
+) -> int:
+    """Make the runs and write the report: runs that fail stand in it, and in the exit code.
+
+    Unless it shall be written ``anew``, a report that nothing has changed for is left as it is.
+    """
     from pipeline.forker import REPORTING, warm_kernels
     from pipeline.report import render as rendering
+    from pipeline.report.render import unchanged
 
     formats = _formats(options.to)
-    embedded = rendering.choose_engine(options.engine) == "embedded"  # Quarto starts its kernel itself
-    with warm_kernels(REPORTING) if embedded else nullcontext():  # while it imports, so does this process
+    engine = rendering.choose_engine(options.engine)
+    last = None if anew else unchanged.kept(Path(options.params))
+    warm = engine == "embedded" and last is None  # Quarto starts its kernel itself
+    with warm_kernels(REPORTING) if warm else nullcontext():  # while it imports, so does this process
         from pipeline.experiment import Experiment
         from pipeline.run import Options
 
@@ -188,12 +197,23 @@ def _write_report(options: argparse.Namespace, jobs: int = 1, scheduler: str | N
         output = Path("reports") / experiment.name
         rendering.check(document, output, formats, params)
         records = _records(experiment, Options(jobs, scheduler))
-        made = [record.folder for record in records], experiment
-        rendered = rendering.render(document, params, output, formats, options.engine, *made)
+        runs = [record.folder for record in records]
+        of = document, output, [*formats, engine], experiment, runs
+        if last and last[0] == unchanged.state(*of):
+            return _left_as_it_is(last[1], records)
+        rendered = rendering.render(document, params, output, formats, options.engine, runs, experiment)
+        unchanged.keep(params, unchanged.state(*of), rendered)
     with suppress(OSError):  # the report is written, whether or not that can be said
         for warning in (*rendered.warnings, *_edited(experiment)):
             print(f"headstart: {warning}", file=sys.stderr)
         print(*rendered.files.values(), f"Rendered by {rendered.engine}.", sep="\n", flush=True)
+    return _exit_code(records)
+
+
+def _left_as_it_is(rendered: "Rendered", records: "list[RunRecord]") -> int:
+    with suppress(OSError):
+        how = f"Rendered by {rendered.engine}; nothing has changed since. headstart render writes it anew."
+        print(*rendered.files.values(), how, sep="\n", flush=True)
     return _exit_code(records)
 
 

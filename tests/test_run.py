@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +22,7 @@ from pipeline.experiment import Experiment
 from pipeline.forker import SWITCH
 from pipeline.plan import PlannedRun, reasons
 from pipeline.record import RunRecord
+from pipeline.report.render import Rendered
 from pipeline.run import Options, _is_missing, describe_failure, ensure, run
 from tests.conftest import ROOT, interruptible
 from tests.made_records import KINDS, write_experiment
@@ -261,6 +262,39 @@ def test_runs_made_a_moment_ago_are_read_and_not_planned_again(
 
     assert experiment == asked
     assert [(one.run_id, one.complete) for one in found] == [(record.run_id, True)]
+
+
+def test_report_is_left_as_it_is_until_something_changes(
+    tiny: tuple[Path, RunRecord], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, record = tiny
+    monkeypatch.chdir(folder)
+    page, document = Path("reports/tiny.html"), Path("report.qmd")
+    document.write_text("a document", encoding="utf-8")
+    monkeypatch.setattr("pipeline.cli.project_root", lambda: folder)
+    written = []
+
+    def render(*arguments: object) -> Rendered:
+        page.write_text("a page", encoding="utf-8")
+        written.append(arguments)
+        return Rendered({"html": page}, "a renderer")
+
+    monkeypatch.setattr("pipeline.report.render.render", render)
+    monkeypatch.setenv("HEADSTART_WARM", "0")
+    changes: list[Callable[[], object]] = [
+        page.unlink,
+        lambda: document.write_text("another document", encoding="utf-8"),
+        lambda: (record.folder / "external.parquet").write_bytes(b"more"),
+    ]
+    for change in [lambda: None, *changes]:
+        change()
+        for said in ("Rendered by a renderer.", "Rendered by a renderer; nothing has changed since."):
+            assert main(["report", "tiny.yaml", "--to", "html"]) == 0
+            assert f"{page}\n{said}" in capsys.readouterr().out
+    assert main(["render", "tiny.yaml", "--to", "html"]) == 0
+    assert main(["report", "tiny.yaml", "--to", "pdf"]) == 0
+    assert len(written) == 4 + 2
+    (record.folder / "external.parquet").unlink()
 
 
 def test_report_shows_a_failed_run_and_the_command_tries_it_again(workplace: Path) -> None:
