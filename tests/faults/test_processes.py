@@ -49,7 +49,7 @@ def kernels(parent: int) -> list[psutil.Process]:
 
 
 @pytest.fixture(scope="module")
-def expected(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
+def expected(forked_runs: None, tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
     """The run that was never stopped."""
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
@@ -96,7 +96,7 @@ def test_killed_kernel_is_a_failed_run_that_goes_on(workplace: Path, expected: R
 
 @pytest.mark.slow
 def test_killed_worker_of_the_pool_leaves_the_others_alone_and_is_retried_alone(
-    workplace: Path, monkeypatch: pytest.MonkeyPatch
+    forked_runs: None, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     two_at_once = Options(jobs=2)  # each with half of the threads, also when tried again
     Path("whole").mkdir()
@@ -190,7 +190,7 @@ def test_full_disk_is_said_in_one_line_and_the_run_goes_on_when_there_is_room(
     small_disk: Callable[[str], None], workplace: Path, expected: RunRecord
 ) -> None:
     experiment = write(LONG)
-    with started(workplace, "x.yaml") as process:
+    with started(workplace, "x.yaml", warm=False) as process:
         said = said_by(process)
     assert process.returncode in (1, 2)
     assert "No space left on device" in said or "of disk are free" in said
