@@ -14,18 +14,28 @@ from pipeline.forker import LEARNING, warm_kernels
 ROOT = Path(__file__).parent.parent
 # The files that take longest begin first, in this order, so that two workers end at about the same time.
 LONGEST = (
-    "report/render/test_golden.py",
-    "report/chapters/test_chapters.py",
-    "report/page/test_browser.py",
-    "report/page/test_fuzzed.py",
-    "faults/test_processes.py",
     "faults/test_killed.py",
+    "test_run.py",
+    "report/page/test_browser.py",
+    "report/render/test_golden.py",
+    "inference/test_export.py",
+    "report/chapters/test_chapters.py",
+    "faults/test_processes.py",
+    "learn/data/test_dataset.py",
+    "learn/test_real_photographs.py",
+    "bench/test_growth.py",
+    "learn/fast/test_compiling.py",
+    "test_colab.py",
+    "test_init.py",
+    "report/page/test_parts.py",
+    "report/page/test_fuzzed.py",
     "test_dask.py",
     "test_hostile.py",
-    "test_run.py",
-    "test_warm_kernels.py",
+    "test_other_systems.py",
     "learn/test_train.py",
     "report/render/test_execute.py",
+    "test_bad_input.py",
+    "test_warm_kernels.py",
 )
 
 
