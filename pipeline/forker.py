@@ -38,7 +38,7 @@ from pipeline.surroundings import DRAWING, own_environment
 
 SWITCH = "HEADSTART_WARM"  # "0" turns warm kernels off
 SOCKET_VARIABLE = "HEADSTART_WARM_SOCKET"
-LONGEST_PATH = 100  # of a socket, in bytes; Linux allows 107
+LONGEST_PATH = 99  # of a socket, in bytes: Linux allows 107, and it is opened under a longer name
 FORK_SECONDS = 120.0  # how long a kernel waits for the imports of the first one
 KERNEL = ("ipykernel.kernelapp", "ipykernel.ipkernel", "matplotlib.pyplot")
 LEARNING = (
@@ -181,7 +181,7 @@ def _connected(path: str) -> socket.socket:
         try:
             connection.connect(path)
         except OSError as error:
-            starting = isinstance(error, FileNotFoundError | ConnectionRefusedError)
+            starting = isinstance(error, FileNotFoundError)  # what is there and refuses has ended
             if not starting or time.monotonic() > end:
                 connection.close()
                 raise
@@ -195,8 +195,9 @@ def main(path: str, imported: Sequence[str]) -> None:
     """Import these modules, then fork a kernel for each request, until standard input ends."""
     os.environ |= DRAWING  # Matplotlib asks while it is imported
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
-        listening.bind(path)
+        listening.bind(f"{path}.opened")
         listening.listen()
+        Path(f"{path}.opened").rename(path)  # from now on, who connects is heard
         with warnings.catch_warnings(action="ignore"):
             for name in imported:
                 with contextlib.suppress(ImportError):  # the kernel says what it lacks, if it needs it
@@ -310,8 +311,10 @@ class _Source:
 
 
 def _end(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)
+    """End a kernel with what it has started; a fork that leads no group yet has started nothing."""
+    for kill in (os.killpg, os.kill):
+        with contextlib.suppress(ProcessLookupError):
+            return kill(pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -245,7 +245,7 @@ def test_a_params_file_edited_meanwhile_changes_no_report(
 
 def test_output_may_be_cut_off_by_its_reader(workplace: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "pipeline", "clean", str(ROOT / "params" / "smoke.yaml")],
+        [sys.executable, "-m", "pipeline", "init", "study"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import papermill
@@ -22,6 +23,7 @@ from pipeline.kernel import own_kernel
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
 FEW = ("ipykernel.kernelapp",)
+NOTHING = ()  # where no kernel has to start, or one has time to import what it needs
 SAYS = "import os, sys; print(os.getpid(), os.getppid(), 'torch' in sys.modules, os.getcwd())"
 
 
@@ -44,6 +46,8 @@ def test_kernels_are_forked_from_a_process_that_has_imported_torch(
     workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gpus, "may_be_there", lambda: False)
+    assert "pipeline.learn.train" in forker.LEARNING  # all of it takes ten seconds
+    monkeypatch.setattr(forker, "LEARNING", (*FEW, "torch"))
     with warm_kernels(forker.LEARNING):
         first, second = (outputs(SAYS, workplace) for _ in range(2))
 
@@ -65,7 +69,7 @@ def test_where_temporary_folders_have_long_names_kernels_start_the_ordinary_way(
     deep = workplace / ("x" * 100)
     deep.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(deep))
-    with warm_kernels(FEW):
+    with warm_kernels(NOTHING):
         assert forker.SOCKET_VARIABLE not in os.environ
 
 
@@ -75,6 +79,10 @@ def test_kernels_start_the_ordinary_way_when_the_process_is_gone(workplace: Path
         source = source_of_kernels()
         source.kill()
         source.wait()
+        started = time.monotonic()
+        with pytest.raises(ConnectionRefusedError):
+            ForkedKernel([], {}, str(workplace))
+        assert time.monotonic() - started < 5  # nobody waits for what is gone
         said = outputs(SAYS, workplace)
 
     assert said[1] == str(os.getpid())
@@ -97,7 +105,7 @@ def test_environment_is_that_of_who_asks(workplace: Path, monkeypatch: pytest.Mo
 
 
 def test_exit_code_is_that_of_the_kernel(workplace: Path) -> None:
-    with warm_kernels(FEW):
+    with warm_kernels(NOTHING):
         kernel = ForkedKernel(["--unknown"], dict(os.environ), str(workplace / "missing"))
 
         assert kernel.wait(30) == 1
@@ -105,7 +113,7 @@ def test_exit_code_is_that_of_the_kernel(workplace: Path) -> None:
 
 
 def test_a_killed_kernel_is_known_to_be_dead(workplace: Path) -> None:
-    with warm_kernels(FEW):
+    with warm_kernels(NOTHING):
         kernel = ForkedKernel(["-f", str(workplace / "c.json")], dict(os.environ), str(workplace))
         assert kernel.poll() is None
         kernel.kill()
@@ -113,7 +121,7 @@ def test_a_killed_kernel_is_known_to_be_dead(workplace: Path) -> None:
 
 
 def test_kernel_ends_with_who_asked_for_it(workplace: Path) -> None:
-    with warm_kernels(FEW):
+    with warm_kernels(NOTHING):
         asks = (
             "import os, sys; from pipeline.forker import ForkedKernel; "
             "k = ForkedKernel(['-f', 'c.json'], dict(os.environ), os.getcwd()); "
@@ -129,7 +137,7 @@ def test_kernel_ends_with_who_asked_for_it(workplace: Path) -> None:
 
 
 def test_kernel_ends_at_once_with_the_process_it_was_forked_from(workplace: Path) -> None:
-    with warm_kernels(FEW):
+    with warm_kernels(NOTHING):
         kernel = ForkedKernel(["-f", str(workplace / "c.json")], dict(os.environ), str(workplace))
         source = source_of_kernels()
         source.kill()
@@ -139,15 +147,21 @@ def test_kernel_ends_at_once_with_the_process_it_was_forked_from(workplace: Path
 
 def test_kernel_whose_source_is_gone_before_it_could_be_told_ends_itself(workplace: Path) -> None:
     for _ in range(5):  # killed at once, the source is mostly gone before its fork has asked to die with it
-        with warm_kernels(FEW):
+        with warm_kernels(NOTHING):
             kernel = ForkedKernel(["-f", str(workplace / "c.json")], dict(os.environ), str(workplace))
             os.kill(source_of_kernels().pid, signal.SIGKILL)
             assert kernel.wait(10) == -signal.SIGKILL
             wait_until_gone(kernel.pid)
 
 
+def test_fork_that_leads_no_group_yet_is_ended() -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
+        forker._end(process.pid)
+        assert process.wait(10) == -signal.SIGKILL
+
+
 def test_connection_is_closed_when_the_process_is_killed_while_it_is_asked(workplace: Path) -> None:
-    with warm_kernels(FEW):
+    with warm_kernels(NOTHING):
         ForkedKernel(["--unknown"], dict(os.environ), str(workplace)).wait(30)  # it listens by now
         source = source_of_kernels()
         source.suspend()
@@ -166,25 +180,24 @@ def test_what_is_imported_for_warm_kernels_exists(name: str) -> None:
 
 def test_switch_turns_warm_kernels_off(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(forker.SWITCH, "0")
-    with warm_kernels(FEW):
+    with warm_kernels(NOTHING):
         assert forker.SOCKET_VARIABLE not in os.environ
 
 
 def wait_until_gone(pid: int) -> None:
+    """Wait until a process has ended; whoever has inherited it may take seconds to ask how."""
     end = time.monotonic() + 10
-    while psutil.pid_exists(pid):
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    with suppress(psutil.NoSuchProcess):
+        while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < end
+            time.sleep(0.02)
 
 
 def test_no_process_is_left_behind(workplace: Path) -> None:
-    with warm_kernels(FEW):
+    with warm_kernels(NOTHING):
         kernel = ForkedKernel(["-f", str(workplace / "c.json")], dict(os.environ), str(workplace))
         source = source_of_kernels()
-    end = time.monotonic() + 10
-    while psutil.pid_exists(kernel.pid) and time.monotonic() < end:
-        time.sleep(0.02)
+    wait_until_gone(kernel.pid)
 
     assert not source.is_running()
-    assert not psutil.pid_exists(kernel.pid)
     assert kernel.poll() == -signal.SIGKILL
