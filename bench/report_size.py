@@ -26,8 +26,10 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-backgroun
 def counts(page: str) -> dict[str, int]:
     """Return the words of the body and its captions (without tables, drawings, widgets), and all floats."""
     body, _, appendix = page.partition('id="appendix"')
-    drawn = re.sub(r'<ul class="(cards|blocks)\b.*?</ul>', "", page, flags=re.DOTALL)  # words in pictures
-    said = page_says(drawn).partition("## Appendix")[0].partition("\n# ")[2]
+    shown = re.sub(r'<([uo]l) class="(cards|blocks)\b.*?</\1>', "", page, flags=re.DOTALL)  # in pictures
+    shown = re.sub(r'<a class="file".*?</a>', "", shown, flags=re.DOTALL)
+    said = page_says(shown).partition("## Appendix")[0].partition("\n# ")[2]
+    said = re.sub(r"\(#\S+ ", "", said)  # where links lead
     prose = [line for line in said.splitlines() if not line.startswith(("|", "Picture:"))]
     titles = re.findall(r"<figcaption.*?</figcaption>|<p class=\"finding.*?</p>", body, re.DOTALL)
     return {

@@ -126,12 +126,13 @@ def _below_baselines(found: Facts) -> Sentence | None:
     if not found.below:
         return None
     rivals = list(dict.fromkeys(rival for _, rival in found.below))
-    parts = []
+    together: dict[str, list[str]] = {}  # who does not beat → which
     for rival in rivals:
         below = [model for model, other in found.below if other is rival]
-        does, score = "does" if len(below) == 1 else "do", percent(rival.accuracy.value)
-        parts.append(f"{spoken_list(below)} {does} not beat {rival.name} ({score}) beyond noise")
-    text = f"Set against answers that no network was trained for, {join(parts)}."
+        start = f"{spoken_list(below)} {'does' if len(below) == 1 else 'do'} not beat"
+        together.setdefault(start, []).append(f"{rival.name} ({percent(rival.accuracy.value)})")
+    parts = [f"{start} {join(names, 'or')}" for start, names in together.items()]
+    text = f"Set against answers that no network was trained for, {join(parts)} beyond noise."
     evidence = {
         "not_above": [{"model": model, "baseline": other.name} for model, other in found.below],
         "baselines": {rival.name: rival.accuracy.value for rival in rivals},

@@ -16,7 +16,7 @@ from pipeline.report.look.table import NONE, Table, name, table
 from pipeline.report.look.theme import letters
 from pipeline.report.model import Model
 from pipeline.report.study import Study
-from pipeline.report.words.english import number_word, opened, plural
+from pipeline.report.words.english import join, number_word, opened, plural
 from pipeline.report.words.numbers import percent, percent_range, points, signed
 from pipeline.report.words.phrases import each_or_span, of_one_seed, spoken_list
 from pipeline.report.words.sentence import Sentence
@@ -249,12 +249,13 @@ def _pair(study: Study) -> list[Model]:
 
 def _title(study: Study) -> str:
     """Say of the two models whether their confidence can be believed."""
-    found, parts = facts(study), []
+    found, said = facts(study), dict[str, list[str]]()  # what is said → of whom
     assert found is not None
     for model in _pair(study):
         one = next(one for one in found.every if one.model is model)
         words = KIND_WORDS[one.kind].format(points(one.found.before.gap.value))
-        parts.append(f"{letters(study)[model.key]} is {words}")
+        said.setdefault(words, []).append(letters(study)[model.key])
+    parts = [f"{join(of)} {'is' if len(of) == 1 else 'are'} {words}" for words, of in said.items()]
     return f"Confidence: {', '.join(parts)}"
 
 

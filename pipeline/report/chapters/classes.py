@@ -121,7 +121,8 @@ def _helps(found: Facts) -> Sentence | None:
         for how, of in (("better", better), ("worse", worse))
         if of
     ]
-    tail = "" if better and worse else ", and worse in none" if better else ", and better in none"
+    everywhere = len(found.differences) in (len(better), len(worse))
+    tail = "" if everywhere or (better and worse) else f", and {'worse' if better else 'better'} in none"
     text = f"{versus} {', but '.join(parts)}{tail}{_averaged(first, second)}."
     return Sentence(text, "classes.differences", evidence, REFERENCES)
 

@@ -22,6 +22,7 @@ from pipeline.report.words.numbers import NBSP, percent, points
 from pipeline.report.words.sentence import Sentence
 
 TARGETS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)  # accuracies that people ask for
+MEETING = "data_efficiency.crossover"  # how the rules of sentences on where curves meet begin
 REFERENCES = ("fig-efficiency", "tbl-efficiency")
 
 
@@ -79,6 +80,16 @@ def words(study: Study) -> Words:
         [_held_equal(found), _meeting(found), _worth(found), _to_reach(found), _laws(found), _covered(found),
          _failed(found)],
     )  # fmt: skip
+
+
+def more_words(study: Study) -> Words:
+    """Say the same but where the curves meet, which the answer says in short."""
+    return Words(study, [one for one in words(study) if not one.rule.startswith(MEETING)])
+
+
+def meeting_words(study: Study) -> Words:
+    """Say where the curves meet."""
+    return Words(study, [one for one in words(study) if one.rule.startswith(MEETING)])
 
 
 def in_short(study: Study) -> list[Sentence]:
@@ -178,7 +189,7 @@ def _meeting(found: Facts) -> Sentence | None:
         return None
     text = _met(found, found.meeting) if found.meeting.images is not None else _unmet(found, found.meeting)
     rule = (found.meeting.why or "found").replace(" ", "-")
-    return Sentence(f"{text}.", f"data_efficiency.crossover.{rule}", _evidence(found), REFERENCES)
+    return Sentence(f"{text}.", f"{MEETING}.{rule}", _evidence(found), REFERENCES)
 
 
 def _met(found: Facts, meeting: Images) -> str:

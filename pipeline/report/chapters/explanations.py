@@ -1,6 +1,7 @@
 """Where in the image: explanation maps of the compared models on the same test images, and their limits."""
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from pipeline.report.evidence.explanations import Explained, Kind, explained
 from pipeline.report.look import floats
 from pipeline.report.look.cards import BAD, MUTED, Card, Line, cards
 from pipeline.report.look.paragraph import Words
-from pipeline.report.look.table import Drawn
+from pipeline.report.look.table import Drawn, Table, name, table
 from pipeline.report.look.theme import letters, short
 from pipeline.report.model import Model
 from pipeline.report.study import Study
@@ -155,19 +156,42 @@ def _title(study: Study) -> str:
     _title,
     when=facts,
     alternative="Test images, each beside itself under the maps of two models.",
+    data=lambda study: _listed(study),
     wide=True,
 )
 def figure(study: Study) -> Drawn:
     """Show a few images of each kind, spread evenly over those that there are."""
     found = facts(study)
     assert found is not None
-    shown = [
-        _card(study, found, int(rows[place]), kind)
-        for kind, rows in found.found.rows.items()
-        if len(rows)
-        for place in np.unique(np.linspace(0, len(rows) - 1, min(EACH, len(rows))).round().astype(int))
+    return cards([_card(study, found, row, kind) for kind, row in _shown(found)], columns=3)
+
+
+def _shown(found: Facts) -> Iterator[tuple[Kind, int]]:
+    """Yield the rows of the images shown, each with its kind."""
+    for kind, rows in found.found.rows.items():
+        places = np.linspace(0, len(rows) - 1, min(EACH, len(rows))).round().astype(int)
+        yield from ((kind, int(rows[place])) for place in np.unique(places))
+
+
+def _listed(study: Study) -> Table:
+    """List the same images with label, kind, answers, and how far their two maps resemble each other."""
+    found = facts(study)
+    assert found is not None
+    maps, marks = found.found, letters(study)
+    answers = [f"{marks[model.key]}: answer" for model in (found.first, found.second)]
+    rows = [
+        [
+            str(maps.index[row]),
+            name(study.test_files.get(int(maps.index[row]), ""), 300),
+            name(study.classes[maps.target[row]], 300),
+            SPOKEN[kind],
+            *(name(study.classes[given[row]], 300) for given in maps.answers),
+            f"{maps.alike[row]:.2f}",
+        ]
+        for kind, row in _shown(found)
     ]
-    return cards(shown, columns=3)
+    header = ["Image", "File", "Label", "Kind", *answers, "Rank correlation of the maps"]
+    return table(header, rows, "rlllllr")
 
 
 def _card(study: Study, found: Facts, row: int, kind: Kind) -> Card:

@@ -203,19 +203,35 @@ def _title(study: Study) -> str:
     "Training images by label; below, one image on its way into the network.",
     _title,
     when=_has_samples,
+    data=lambda study: _listed(study),
     wide=True,
 )
 def samples(study: Study) -> Drawn:
     """Show training images with their labels, and the way of one from its file into the best network."""
-    gallery = _of_kind(study.models[0].chosen.gallery, "sample")
-    shown = sorted(set(gallery["target"]))[:MOST_STRIPS]
     every = [
-        Card(list(gallery["png"][gallery["target"] == target][:SAMPLES]), f"labelled {study.classes[target]}",
+        Card(list(of_class["png"]), f"labelled {study.classes[target]}",
              [Line(short(study.classes[target], 60))])
-        for target in shown
+        for target, of_class in _samples(study)
     ]  # fmt: skip
     parts = [cards(every, columns=5), _strip(study)]
     return Drawn("".join(part.page for part in parts), "\n".join(part.paper for part in parts))
+
+
+def _samples(study: Study) -> list[tuple[int, pd.DataFrame]]:
+    """Return the images shown of each class that is shown."""
+    gallery = _of_kind(study.models[0].chosen.gallery, "sample")
+    shown = sorted(set(gallery["target"]))[:MOST_STRIPS]
+    return [(target, gallery[gallery["target"] == target][:SAMPLES]) for target in shown]
+
+
+def _listed(study: Study) -> Table:
+    """List the same images: number among the training images, file, label."""
+    rows = [
+        [str(index), name(file, 300), name(study.classes[target], 300)]
+        for target, of_class in _samples(study)
+        for index, file in zip(of_class["index"], of_class["file"], strict=True)
+    ]
+    return table(["Image", "File", "Label"], rows, "rll")
 
 
 def _strip(study: Study) -> Drawn:

@@ -208,9 +208,8 @@ def _underfitting(learners: Sequence[Learner]) -> Sentence | None:
     reached = each_or_span([one.curve.train_accuracy for one in learners], percent)
     text = (
         f"{opened(_names(learners))} {_verb(learners, 'underfits', 'underfit')}: even on the training images "
-        f"{_verb(learners, 'it reaches', 'they reach')} only {reached}, about as on val. Frozen layers, few "
-        "parameters, too few epochs, strong augmentation or regularisation may be why; the curves do not "
-        "tell which."
+        f"{_verb(learners, 'it reaches', 'they reach')} only {reached}, about as on val. Frozen layers, "
+        "too few parameters or epochs, or strong regularisation may be why."
     )
     return _said(text, "underfitting", learners)
 

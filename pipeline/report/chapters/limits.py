@@ -203,8 +203,8 @@ def _recipes(found: Facts) -> Sentence:
     text = "The model stands for one recipe; other settings may move it."
     if found.several:
         text = (
-            "Each model stands for one recipe, the settings in the params file; a better learning rate, "
-            "schedule or augmentation may move it, and nothing shows that all were tuned equally well."
+            "Each model stands for one recipe; another learning rate, schedule or augmentation may move it, "
+            "and nothing shows that all were tuned equally well."
         )
     if found.searched and found.tuned_all:
         text = (

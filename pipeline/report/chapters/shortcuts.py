@@ -43,6 +43,7 @@ def _title(study: Study) -> str:
     _title,
     when=lambda study: study.found_shortcuts,
     alternative="Histograms of a property of the images, in one class and in all others.",
+    data=lambda study: _measured(study),
 )
 def figure(study: Study) -> list[Figure]:
     """Draw how each shortcut is spread in the class that it tells best and in all others."""
@@ -74,6 +75,16 @@ def figure(study: Study) -> list[Figure]:
         axes.legend()
         drawings.append(drawing)
     return drawings
+
+
+def _measured(study: Study) -> Table:
+    """List the properties drawn, image by image, with the class of each."""
+    images, drawn = study.images, study.found_shortcuts[:MOST_DRAWN]
+    assert images is not None
+    columns = [properties(images)[one.property][:, 0] for one in drawn]
+    labels = [name(study.classes[target], 300) for target in images["target"]]
+    rows = [[label, *(f"{value:.5g}" for value in row)] for label, *row in zip(labels, *columns, strict=True)]
+    return table(["Label", *(NAMES[one.property] for one in drawn)], rows, "l" + "r" * len(drawn))
 
 
 @floats.table(

@@ -110,17 +110,17 @@ def _weighed(study: Study) -> Facts | None:
 
 
 def case_words(study: Study) -> Words:
-    """Say which of the two fits whom: by accuracy, cost, confidence and class."""
+    """Say which of the two fits whom: by accuracy, images, cost, confidence and class."""
     found = _weighed(study)
     if found is None:
         return Words(study, [])
-    return Words(study, [_accuracy(found), *_cost(found), _confidence(found), *_classes(found)])
+    return Words(study, [_accuracy(found), _data(found), *_cost(found), _confidence(found), *_classes(found)])
 
 
 def saving_words(study: Study) -> Words:
-    """Say what pretrained weights save: images, and time to a given accuracy."""
+    """Say what time pretrained weights save on the way to a given accuracy."""
     found = _weighed(study)
-    return Words(study, [_data(found), _speed(found)] if found else [])
+    return Words(study, [_speed(found)] if found else [])
 
 
 def past_words(study: Study) -> Words:
@@ -277,14 +277,14 @@ COSTS: tuple[Row, ...] = (
 
 
 def _title(study: Study) -> str:
-    """Count the points for each of the two."""
+    """Count the points for each of the two; what they have seen before is stated, and not measured."""
     first, second = study.compared
-    rows = _rows(study)
+    rows = _measured(study)
     won = [sum(row[-1] == name(model.label) for row in rows) for model in (first, second)]
     marks, (some, others) = letters(study), [number_word(count) if count else "none" for count in won]
     return (
         f"Of {number_word(len(rows))} things measured, {some} {'speak' if won[0] > 1 else 'speaks'} for "
-        f"{marks[first.key]} and {others} for {marks[second.key]}"
+        f"{marks[first.key]}{' and' if won[0] else ','} {others} for {marks[second.key]}"
     )
 
 
@@ -299,13 +299,13 @@ def _title(study: Study) -> str:
 def beside(study: Study) -> Table:
     """Compare the report's two models in everything that was measured, and say whom each favours."""
     header = ["What counts", *(name(model.label) for model in study.compared), "In favour of"]
-    return table(header, _rows(study), "llll")
+    return table(header, [*_measured(study), _seen(*study.compared)], "llll")
 
 
-def _rows(study: Study) -> list[list[str]]:
+def _measured(study: Study) -> list[list[str]]:
     found = facts(study)
     assert found is not None
-    return [_accuracies(found), _ahead(found), _eces(found), *_costs(*found.pair), _seen(*found.pair)]
+    return [_accuracies(found), _ahead(found), _eces(found), *_costs(*found.pair)]
 
 
 def _favoured(model: Model | None) -> str:
@@ -336,7 +336,7 @@ def _costs(first: Model, second: Model) -> Iterator[list[str]]:
     if first.cost is None or second.cost is None:
         return
     for what, price, show in _costs_known(first.cost, second.cost):
-        mine, theirs = (_measured(price(cost)) for cost in (first.cost, second.cost))
+        mine, theirs = (_interval(price(cost)) for cost in (first.cost, second.cost))
         how = relation(mine, theirs)
         named = {"less": name(first.label), "more": name(second.label), "open": "cannot be told"}
         yield [what, show(mine.value), show(theirs.value), named.get(how, LEVEL)]
@@ -349,7 +349,7 @@ def _costs_known(first: Cost, second: Cost) -> Iterator[Row]:
         yield "Energy to train", lambda cost: cost.energy_joules or 0, energy
 
 
-def _measured(value: Interval | int) -> Interval:
+def _interval(value: Interval | int) -> Interval:
     return value if isinstance(value, Interval) else Interval(value, value, value)
 
 

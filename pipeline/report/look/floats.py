@@ -59,6 +59,7 @@ class Float:
     alternative: str = ""  # of a figure, for those who do not see it
     wide: bool = False  # whether it needs all of the paper's width
     data: Table | None = None  # the numbers behind a figure
+    files: Sequence[str] = ()  # its drawings as SVG, where the page shows something else
 
     def _repr_markdown_(self) -> str:
         return str(raw(self._page(), self._paper()).data)
@@ -79,22 +80,29 @@ class Float:
             return self.content.page
         pictures = [
             f'<img src="{data_link(panel, "image/svg+xml")}" alt="{text(self._alternative(number))}">'
-            for number, panel in enumerate(self._panels)
+            for number, panel in enumerate(self.drawings)
         ]
         kind = "small" if self._small else f"n{min(len(pictures), 3)}"
         return f'<div class="panels {kind}">{"".join(pictures)}</div>'
 
     def _links(self) -> str:
-        """Return links to the numbers as a file that is in the page."""
+        """Return links to numbers and drawings as files that are in the page.
+
+        Drawings that the page shows get their links there, without their bytes standing in it twice.
+        """
         source = self.content if isinstance(self.content, Table) else self.data
-        if source is None:
-            return ""
-        return (
-            f' <a class="file" download="{self.label}.csv" href="{data_link(source.csv, "text/csv")}">CSV</a>'
+        files = [("CSV", f"{self.label}.csv", data_link(source.csv, "text/csv"))] if source else []
+        for number, drawing in enumerate(self.files, 1):
+            more = str(number) if len(self.files) > 1 else ""
+            address = data_link(drawing, "image/svg+xml")
+            files.append((f"SVG {more}".rstrip(), f"{self.label}{more}.svg", address))
+        return "".join(
+            f' <a class="file" download="{file}" href="{address}">{words}</a>'
+            for words, file, address in files
         )
 
     @cached_property
-    def _panels(self) -> list[str]:
+    def drawings(self) -> list[str]:
         """The drawings as SVG, for page and paper: drawing takes longer than all else."""
         assert not isinstance(self.content, Table | Drawn)
         return [svg.write(one) for one in _figures(self.content)]
@@ -123,7 +131,7 @@ class Float:
         """How wide a figure is on paper; ``none`` of one that needs all of it, and has its words above it."""
         if isinstance(self.content, Table | Drawn):
             return "none" if self.wide else "12cm"
-        panels = len(self._panels)
+        panels = len(self.drawings)
         if panels > 3 or (panels > 1 and self.wide and not self._small):
             return "none"
         if panels > 1 and not self._small:
@@ -142,7 +150,7 @@ class Float:
         if isinstance(self.content, Drawn):
             return f"[{self.content.paper}]"
         pictures = [
-            typst_picture(panel, self._alternative(number)) for number, panel in enumerate(self._panels)
+            typst_picture(panel, self._alternative(number)) for number, panel in enumerate(self.drawings)
         ]
         if len(pictures) == 1:
             return pictures[0]
@@ -151,7 +159,7 @@ class Float:
     @property
     def _columns(self) -> int:
         """Into how many columns the paper sets the drawings."""
-        count = len(self._panels)
+        count = len(self.drawings)
         if self._small:
             return min(count, 4 if self.label in APPENDIX else 3)
         return 2 if count in (2, 4) else 3

@@ -53,7 +53,7 @@ def explorer(drawn: Float | Markdown, study: Study) -> Float | Markdown:
         panels=[_panel(study, model, pool, places) for model in ranked],
         groups=_groups(study, pool, images),
     )
-    return replace(drawn, content=Drawn(page, drawn.on_paper, drawn.title))
+    return replace(drawn, content=Drawn(page, drawn.on_paper, drawn.title), files=drawn.drawings)
 
 
 def _name(name: str, limit: int) -> str:

@@ -120,11 +120,8 @@ def shortcut(study: Study) -> Sentence | None:
     found = study.found_shortcuts
     if not found:
         return None
-    said = [
-        f"{PROPERTIES[one.property]} ({percent(one.accuracy)}, chance {percent(one.chance)})" for one in found
-    ]
     text = (
-        "A warning: classes can be told without a look at what images show, better than by chance, by "
-        f"{join(said)} alone; the models may have learned that."
+        f"A warning: classes can be told by {join([PROPERTIES[one.property] for one in found])} alone, "
+        "better than by chance; the models may have learned that."
     )
     return Sentence(text, "answer.shortcuts", {"shortcuts": found}, ("tbl-shortcuts",))

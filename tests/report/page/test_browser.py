@@ -4,10 +4,12 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from pipeline.confidence import scale
+from pipeline.report.words.english import flat
 from pipeline.report.words.numbers import percent
 from tests.report.conftest import StudyOf
 from tests.report.made_report import KIND, ROOT, Report
@@ -22,6 +24,9 @@ pytestmark = [
     pytest.mark.skipif(not CHROMIUM, reason="needs Chromium on the PATH (apt install chromium)"),
 ]
 Open = Callable[..., "playwright.Page"]
+# What a reader sees of what a selector finds, in the order of the page, by its words.
+IN_ORDER = """(selector) => [...document.querySelectorAll(selector)].filter((one) => one.checkVisibility())
+    .map((one) => one.alt ?? (one.querySelector(":scope > .finding") ?? one).textContent.replace(/#$/, ""))"""
 
 
 @pytest.fixture(scope="module")
@@ -271,6 +276,66 @@ def test_headings_have_links_and_figures_their_files(show: Open) -> None:
     with page.expect_download() as download:
         page.locator("#fig-accuracy .file", has_text="CSV").click()
     assert download.value.path().read_text(encoding="utf-8").startswith(",Model,Accuracy")
+
+
+@pytest.mark.parametrize("label", ["fig-network", "tbl-errors", "fig-confusion"])
+def test_what_the_page_draws_itself_is_a_file_too(show: Open, label: str) -> None:
+    page = show()
+    figure = page.locator(f"#{label}")
+    with page.expect_download() as download:
+        figure.locator(".file", has_text="SVG").first.click()
+    drawing = ElementTree.parse(download.value.path()).getroot()
+    words = "".join(drawing.itertext())
+    images = [one for one in drawing.iter() if one.tag.endswith("image")]
+    if label == "fig-network":
+        assert "parameters" in words
+        assert "→" in words
+    if label == "tbl-errors":
+        assert len(images) == figure.locator(".cards img").count() > 0
+
+
+def test_every_float_has_its_numbers_as_a_file(show: Open) -> None:
+    page = show()
+    without = page.evaluate("""[...document.querySelectorAll("main figure")].filter((one) =>
+        !one.querySelector(".file[download$='.csv']")).map((one) => one.id)""")
+    assert without == []
+
+
+def test_a_screen_reader_reads_the_page_in_its_order(show: Open) -> None:
+    page = show()
+    read = list(_read(page))
+    beginning = next(place for place, (role, _) in enumerate(read) if role == "main")
+    seen = {
+        "heading": ":is(h1, h2, h3)",
+        "figure": "figure",  # named by what it shows
+        "image": "img",
+        "table": "table",
+    }
+    for role, selector in seen.items():
+        found = page.evaluate(IN_ORDER, f"main {selector}")
+        names = [name for said, name in read[beginning:] if said == role]
+        assert found
+        if role == "table":
+            assert len(names) == len(found)
+        else:
+            assert names == [flat(words) for words in found]
+    folded = [flat(words) for words in page.locator("h3 > button[aria-expanded]").all_inner_texts()]
+    assert len(folded) >= 10
+    assert [name for role, name in read if role == "button" and name in folded] == folded
+    page.get_by_role("button", name="Open all").click()
+    assert sum(role == "figure" for role, _ in _read(page)) == page.locator("main figure").count()
+
+
+def _read(page: "playwright.Page") -> Iterator[tuple[str, str]]:
+    """Yield role and name of what Chromium hands to a screen reader, in its order."""
+    tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    nodes = {node["nodeId"]: node for node in tree}
+    waiting = [tree[0]["nodeId"]]
+    while waiting:
+        node = nodes[waiting.pop()]
+        waiting += reversed([child for child in node.get("childIds", ()) if child in nodes])
+        if not node["ignored"]:
+            yield node["role"]["value"], flat(node.get("name", {}).get("value", ""))
 
 
 def test_a_phone_opens_the_rest_of_a_row(show: Open) -> None:
