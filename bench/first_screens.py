@@ -16,7 +16,7 @@ from PIL import Image
 from bench.report_size import FLAGS, SCREENS
 
 PICTURES = {"desktop": ("report.png", 1), "phone": ("report-phone.png", 2)}
-COLOURS = 128  # of a picture's palette, which keeps it small
+COLOURS = 256  # of a picture's palette, which keeps it small
 
 
 def main(page: Path, folder: Path) -> None:
@@ -31,7 +31,11 @@ def main(page: Path, folder: Path) -> None:
                 viewport={"width": width, "height": height}, device_scale_factor=scale, color_scheme="light"
             )
             shown.goto(page.resolve().as_uri())
-            picture = Image.open(io.BytesIO(shown.screenshot())).convert("RGB").quantize(COLOURS)
+            picture = (
+                Image.open(io.BytesIO(shown.screenshot()))
+                .convert("RGB")
+                .quantize(COLOURS, Image.Quantize.MAXCOVERAGE)
+            )
             picture.save(folder / name, optimize=True)
             print(f"{folder / name}: {(folder / name).stat().st_size / 1000:.0f} kB")
         browser.close()
