@@ -53,7 +53,9 @@ def explorer(drawn: Float | Markdown, study: Study) -> Float | Markdown:
         panels=[_panel(study, model, pool, places) for model in ranked],
         groups=_groups(study, pool, images),
     )
-    return replace(drawn, content=Drawn(page, drawn.on_paper, drawn.title), files=drawn.drawings)
+    several = len(drawn.drawings) > 1  # of one model, paper has room for words beside its matrix
+    shown = Drawn(page, drawn.on_paper, drawn.title)
+    return replace(drawn, content=shown, files=drawn.drawings, wide=several)
 
 
 def _name(name: str, limit: int) -> str:
