@@ -130,7 +130,8 @@ class Study:
         """How well each property of the images alone tells the classes, shortcut or not."""
         if self.images is None:
             return []
-        return shortcuts(self.images, self.classes, grouped=self.groups is not None)
+        side = self.dataset.typical_side if self.dataset else None
+        return shortcuts(self.images, self.classes, self.groups is not None, side)
 
     @property
     def found_shortcuts(self) -> list[Shortcut]:

@@ -1,5 +1,6 @@
 """Each command that uses a run's network refuses a bad source in one line, and writes nothing."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,11 @@ COMMANDS = {
 def another_version(here: Path) -> None:
     path = here / "reports/made/results.json"
     path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 99'))
+
+
+def without_models(here: Path) -> None:
+    path = here / "reports/made/results.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "models": []}))
 
 
 def gone(here: Path) -> None:
@@ -45,6 +51,7 @@ def other_classes(here: Path) -> None:
     ("spoil", "said"),
     [
         (another_version, "schema_version is 99"),
+        (without_models, "no model of this report was trained to its end"),
         (gone, "its run run is gone"),
         (cut_short, "model.safetensors: damaged"),
         (other_classes, "names 9 classes"),

@@ -33,6 +33,7 @@ FOLDS, MOST_BINS, LEAST_A_BIN = 5, 24, 10
 SHARED = 1 + FOLDS / (FOLDS - 1)  # times the variance: folds learn from the same images (Nadeau, Bengio 2003)
 LEAST = 10  # images of a class that is asked about
 MOST = 6000  # images that are looked at
+SMALLEST = 16  # pixels of a side, below which sharpness is a matter of the shapes that are shown
 SEED = 20190202
 
 
@@ -51,8 +52,13 @@ class Shortcut:
     images: int
 
 
-def shortcuts(images: pd.DataFrame, classes: list[str], grouped: bool = False) -> list[Shortcut]:
-    """Return each property that can be asked, in the order of ``TOLD``; ``images`` are a record's."""
+def shortcuts(
+    images: pd.DataFrame, classes: list[str], grouped: bool = False, side: float | None = None
+) -> list[Shortcut]:
+    """Return each property that can be asked, in the order of ``TOLD``; ``images`` are a record's.
+
+    ``side`` is the typical image's, in pixels, where known.
+    """
     counts = images["target"].value_counts()
     some = images[images["target"].isin(counts.index[counts >= LEAST])]
     if some["target"].nunique() < 2:
@@ -63,6 +69,8 @@ def shortcuts(images: pd.DataFrame, classes: list[str], grouped: bool = False) -
     target = some["target"].to_numpy()
     found, images_asked = [], []
     for name, values in properties(some).items():
+        if name == "blur" and (side or SMALLEST) < SMALLEST:
+            continue
         rows = _comparable(values[:, 0], target) if name == "file_number" else np.arange(len(some))
         if (one := _asked(values[rows])) is not None:
             of_rows = None if groups is None else groups[rows]

@@ -86,3 +86,10 @@ def test_what_does_not_vary_or_is_not_known_is_not_asked() -> None:
     images = made(3).assign(width=32, height=32, file_type="png", file_number=np.nan)
 
     assert {one.property for one in shortcuts(images, CLASSES)} == {"brightness", "colour_cast", "blur"}
+
+
+def test_of_images_of_a_few_pixels_blur_is_not_asked() -> None:
+    """A “1” of 8 × 8 pixels has sharper edges than other digits: that is what it looks like."""
+    asked = {side: {one.property for one in shortcuts(made(3), CLASSES, side=side)} for side in (8.0, 32.0)}
+
+    assert asked[32.0] - asked[8.0] == {"blur"}
