@@ -290,9 +290,8 @@ def _title(study: Study) -> str:
 
 @floats.table(
     "tbl-tradeoffs",
-    "Means over seeds. Neither: not told apart, or less than a tenth apart. Cannot be told: measured "
-    "times overlap, "
-    "or single runs differ too little.",
+    "Means over seeds. Neither: not told apart, or less than a tenth apart. Cannot be told: runs "
+    "vary as much, or single runs differ too little.",
     _title,
     when=lambda study: study.pair and study.learned,
 )
