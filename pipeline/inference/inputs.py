@@ -20,6 +20,7 @@ class Inputs:
 
     files: list[str]
     labels: list[str] | None = None
+    notes: tuple[str, ...] = ()  # why there are no labels where folders look like some
 
 
 def gather(given: Sequence[str | Path], classes: Sequence[str]) -> Inputs:
@@ -33,7 +34,7 @@ def gather(given: Sequence[str | Path], classes: Sequence[str]) -> Inputs:
     if not files:
         raise InputError(f"{', '.join(map(str, given)) or 'images'}: no image given; name files or a folder.")
     if any(part.labels is None for part in parts):
-        return Inputs(files)
+        return Inputs(files, notes=tuple(note for part in parts for note in part.notes))
     return Inputs(files, [label for part in parts for label in part.labels or ()])
 
 
@@ -51,10 +52,14 @@ def _folder(folder: Path, classes: Sequence[str]) -> Inputs:
     files = [file for file in files_below(folder) if not layout.no_image(file)]
     if not files:
         raise InputError(f"{folder}: holds no image.")
-    labels = [Path(file).relative_to(folder).parts[0] for file in files]
+    inside = [Path(file).relative_to(folder).parts for file in files]
+    labels = [parts[0] for parts in inside]
     known = set(labels) & set(classes)
     if not known:
-        return Inputs(files)
+        others = sorted({parts[0] for parts in inside if len(parts) > 1})
+        named = ", ".join(others[:4]) + (", …" if len(others) > 4 else "")
+        note = f"{folder}: its folders ({named}) are no classes of this network, so nothing is scored."
+        return Inputs(files, notes=(note,) if others else ())
     unknown = sorted({label for label in labels if label not in known})
     if unknown:
         raise InputError(

@@ -45,6 +45,7 @@ def predict(predictor: Predictor, given: Sequence[str], output: Path, every: boo
     return [
         *_said(predictor, answers, output),
         *_unreadable(answers, inputs),
+        *inputs.notes,
         *scores(answers, inputs.labels),
     ]
 

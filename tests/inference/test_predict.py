@@ -46,6 +46,17 @@ def test_folder_of_classes_becomes_a_table_and_scores(
     assert "40 of 40 images" in printed.err
 
 
+def test_folders_that_are_no_classes_are_answered_and_said_to_be_unscored(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, inside in enumerate(sorted(folder.iterdir())):
+        inside.rename(folder / f"day{number}")
+    assert cli.main(["predict", "reports/made", str(folder), "-o", str(tmp_path / "out.csv")]) == 0
+    printed = capsys.readouterr().out
+    assert "its folders (day0, day1, day2, day3, …) are no classes of this network" in printed
+    assert "Accuracy" not in printed
+
+
 def test_all_adds_ranks_and_a_probability_for_each_class(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.parquet"
     assert cli.main(["predict", "runs/run", str(folder), "-o", str(out), "--all"]) == 0
