@@ -43,7 +43,9 @@ def p_value(p: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """0.42 → 0.42 s; 95 → 1 min 35 s; 3900 → 1 h 5 min."""
+    """0.00027 → 0.27 ms; 0.42 → 0.42 s; 95 → 1 min 35 s; 3900 → 1 h 5 min."""
+    if 0 < seconds < 0.1:
+        return latency(seconds)
     if seconds < 10:
         return f"{seconds:.2g}{NBSP}s" if seconds < 1 else f"{seconds:.1f}{NBSP}s"
     whole = round(seconds)

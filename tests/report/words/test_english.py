@@ -108,6 +108,7 @@ def test_control_characters_and_line_breaks_become_spaces() -> None:
         (numbers.p_value(1e-9), "p < 0.001"),
         (numbers.p_value(0.0312), "p = 0.031"),
         (numbers.p_value(0.5), "p = 0.50"),
+        (numbers.duration(0.00027), "0.27 ms"),
         (numbers.duration(0.42), "0.42 s"),
         (numbers.duration(9.96), "10.0 s"),
         (numbers.duration(59.7), "1 min"),
