@@ -291,7 +291,7 @@ def _title(study: Study) -> str:
 @floats.table(
     "tbl-tradeoffs",
     "Means over seeds. Neither: not told apart, or less than a tenth apart. Cannot be told: runs "
-    "vary as much, or single runs differ too little.",
+    "vary as much, or single runs differ little.",
     _title,
     when=lambda study: study.pair and study.learned,
 )
