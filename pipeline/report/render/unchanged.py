@@ -19,6 +19,7 @@ from pipeline.report.render import Rendered
 if TYPE_CHECKING:
     from pipeline.experiment import Experiment
 
+DOCUMENT = (".qmd", ".yml", ".yaml", ".lua", ".css", ".scss", ".typ", ".bib", ".csl", ".html", ".local")
 FONTS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "~/.local/share/fonts")
 
 
@@ -30,7 +31,7 @@ def state(
     That is the document and what lies beside it, Headstart's code, the installed packages and fonts, what
     the params file asks for, and the runs' folders.
     """
-    beside = [path for path in document.absolute().parent.iterdir() if path.is_file()]
+    beside = [path for path in document.absolute().parent.iterdir() if path.suffix in DOCUMENT]
     code = [path for path in _below(Path(pipeline.__file__).parent) if path.suffix != ".pyc"]
     fonts = [Path(folder) for place in FONTS for folder, _, _ in os.walk(Path(place).expanduser())]
     packages = [Path(sysconfig.get_path("purelib")), Path(sysconfig.get_path("platlib"))]
@@ -45,7 +46,10 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _known_by(path: Path) -> tuple[str, int, int]:
-    known = path.stat()
+    try:
+        known = path.stat()
+    except OSError:  # it was just removed
+        return str(path.absolute()), -1, -1
     return str(path.absolute()), known.st_size, known.st_mtime_ns
 
 
