@@ -240,7 +240,11 @@ def _session(content: bytes) -> Run:
 
 
 def _quantised(content: bytes, predictor: Predictor, side: int) -> bytes:
-    """Return the network with weights and activations of 8 bits, whose ranges are those on val images."""
+    """Return the network with weights and activations of 8 bits, whose ranges are those on val images.
+
+    Weights take 7 of their bits: processors with AVX2 and without VNNI add pairs of products in 16 bits,
+    which full weights overflow (25 points of accuracy on digits), as ONNX Runtime's own pages say.
+    """
     from onnxruntime import quantization
 
     val = predictor.data.val.pixels.cpu().numpy()
@@ -259,8 +263,9 @@ def _quantised(content: bytes, predictor: Predictor, side: int) -> bytes:
         before, after = Path(folder) / "before.onnx", Path(folder) / "after.onnx"
         before.write_bytes(content)
         quantization.quantize_static(
-            before, after, Reader(), per_channel=True, op_types_to_quantize=["Conv", "Gemm", "MatMul"]
-        )
+            before, after, Reader(), per_channel=True, reduce_range=True,
+            op_types_to_quantize=["Conv", "Gemm", "MatMul"],
+        )  # fmt: skip
         return after.read_bytes()
 
 

@@ -6,6 +6,7 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pipeline.inference.predictor import Predictor
 
@@ -22,7 +23,7 @@ class WholeNetwork(nn.Module):
 
     def __init__(self, predictor: Predictor) -> None:
         super().__init__()
-        self.network = copy.deepcopy(predictor.network).cpu().float().eval()
+        self.network = folded(copy.deepcopy(predictor.network).cpu().float().eval())
         about = predictor.prepared.preprocessing
         self.stored_side = predictor.prepared.stored_side
         self.size = about.image_size or self.stored_side
@@ -50,6 +51,25 @@ class WholeNetwork(nn.Module):
 
     def _whole_levels(self, sums: Tensor) -> Tensor:
         return ((sums + self.unit / 2) / self.unit).floor().clamp(0, 255)
+
+
+def folded(network: nn.Module) -> nn.Module:
+    """Put each BatchNorm of a network that answers into the convolution before it; return the network.
+
+    Also past a max pooling between the two, which a positive factor for each channel commutes with:
+    exporters leave those, and 8 bits cannot hold channels whose sizes only the BatchNorm makes alike.
+    """
+    for part in network.modules():
+        if isinstance(part, nn.Sequential):
+            for place, norm in enumerate(part):
+                if not isinstance(norm, nn.BatchNorm2d) or not place:
+                    continue
+                positive = norm.weight is None or bool((norm.weight > 0).all())
+                past = positive and place > 1 and isinstance(part[place - 1], nn.MaxPool2d)
+                at = place - 2 if past else place - 1
+                if isinstance(convolution := part[at], nn.Conv2d):
+                    part[at], part[place] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
+    return network
 
 
 def _enlarging(stored: int, size: int, interpolation: str) -> tuple[Tensor, float]:

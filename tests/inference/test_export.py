@@ -10,10 +10,13 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from pipeline import cli
 from pipeline.errors import RunError
 from pipeline.inference import Predictor, export
+from pipeline.inference.whole_network import folded
+from pipeline.learn.models.custom_cnn import Convolution
 from pipeline.record import RunRecord
 from tests.inference.conftest import trained_run
 
@@ -97,6 +100,22 @@ def test_enlarging_and_mirroring_are_in_the_file(
     assert (side, predictor.prepared.preprocessing.image_size) == (8, image_size)
     found = _asked(tmp_path / "model.onnx", pixels.numpy())
     assert np.abs(found - predictor.answer(pixels).probability).max() < 0.001
+
+
+@pytest.mark.parametrize(("sign", "folds"), [(1, True), (-1, False)])
+def test_batchnorm_is_folded_past_a_pooling_where_its_factors_are_positive(sign: int, folds: bool) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(Convolution(3, 4, pool=True), Convolution(4, 5)).eval()
+    for norm in (part for part in network.modules() if isinstance(part, nn.BatchNorm2d)):
+        norm.running_mean, norm.running_var = torch.randn(norm.num_features), torch.rand(norm.num_features)
+        norm.weight.data = sign * (torch.rand(norm.num_features) + 0.1)
+        norm.bias.data = torch.randn(norm.num_features)
+    images = torch.rand(2, 3, 8, 8)
+    with torch.no_grad():
+        expected = network(images)
+        found = folded(network)(images)
+    assert torch.allclose(found, expected, atol=1e-5)
+    assert any(isinstance(part, nn.BatchNorm2d) for part in network.modules()) != folds
 
 
 def test_int8_says_what_it_costs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
