@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pipeline import gpus
+from pipeline.source import code_hash
 from pipeline.surroundings import DRAWING, own_environment
 
 SWITCH = "HEADSTART_WARM"  # "0" turns warm kernels off
@@ -202,6 +203,8 @@ def main(path: str, imported: Sequence[str]) -> None:
             for name in imported:
                 with contextlib.suppress(ImportError):  # the kernel says what it lacks, if it needs it
                     importlib.import_module(name)
+        if "pipeline.learn.train" in sys.modules:
+            code_hash()  # what it reads is kept for every kernel's own
         _Source(listening).serve()
 
 

@@ -4,6 +4,7 @@ import ast
 import io
 import json
 import tokenize
+from functools import cache
 from pathlib import Path
 
 from pipeline.files import digest
@@ -28,10 +29,12 @@ def code_hash() -> str:
     return digest(sorted(digest(code_alone(source)) for source in sources))
 
 
+@cache
 def code_alone(source: str) -> str:
     """Return Python source without comments, docstrings and empty lines.
 
-    Positions in the text are used, not a dump of the syntax tree, which differs between Pythons.
+    Positions in the text are used, not a dump of the syntax tree, which differs between Pythons. Kept for
+    each text: to read all of them takes more than half a second, which every run of a process would pay.
     """
     lines = source.splitlines()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,15 +34,11 @@ WITHOUT_RESULT = {
 }
 
 
-read_once = cache(code_alone)  # of most modules, every test reads the same text
-
-
 @pytest.fixture
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the training room that a test may edit; return its folder."""
     shutil.copytree(LEARN, tmp_path / "learn")
     monkeypatch.setattr(source, "PACKAGE", tmp_path)
-    monkeypatch.setattr(source, "code_alone", read_once)
     return tmp_path / "learn"
 
 
