@@ -74,7 +74,7 @@ def warm_kernels(imported: Sequence[str]) -> Iterator[None]:
     """
     with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
         path = str(Path(folder) / "kernels")
-        if not _can_be_warm(path) or (imported == LEARNING and gpus.may_be_there()):
+        if not _can_be_warm(path) or ("pipeline.learn.train" in imported and gpus.may_be_there()):
             yield
             return
         source = subprocess.Popen(

@@ -75,7 +75,7 @@ def own_variables() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def forked_runs() -> Iterator[None]:
     """Fork all runs of a file's own process from one that has imported PyTorch once, not once a command."""
-    with warm_kernels(LEARNING), pytest.MonkeyPatch.context() as patch:
+    with warm_kernels((*LEARNING, "tests.quick_speed")), pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipeline.run.warm_kernels", lambda _: nullcontext())
         yield
 

@@ -177,17 +177,24 @@ def test_failed_run_is_recorded_and_the_others_go_on(workplace: Path) -> None:
     assert "The other 1 runs are kept" in describe_failure(failed, 1)
 
 
+@pytest.fixture
+def prepared(tiny: tuple[Path, RunRecord], workplace: Path) -> Path:
+    """An empty folder but for what is known of data and machine, which takes PyTorch to find out."""
+    shutil.copytree(tiny[0] / "cache", workplace / "cache")
+    return workplace
+
+
 @contextmanager
-def started(folder: Path, *arguments: str, warm: bool = True) -> "Iterator[subprocess.Popen[bytes]]":
+def started(folder: Path) -> "Iterator[subprocess.Popen[bytes]]":
     """Yield ``headstart run`` as a process of its own, ended with the block.
 
-    If it is not to start a process that forks its kernels, those come from that of ``forked_runs``.
+    It starts no process that forks its kernels: they come from that of ``forked_runs``.
     """
     with subprocess.Popen(
-        [sys.executable, "-m", "pipeline", "run", *(arguments or ["tiny.yaml"])],
+        [sys.executable, "-m", "pipeline", "run", "tiny.yaml"],
         cwd=folder,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT)} | ({} if warm else {SWITCH: "0"}),
+        env={**os.environ, "PYTHONPATH": str(ROOT), SWITCH: "0"},
         preexec_fn=interruptible,
     ) as process:
         try:
@@ -205,12 +212,14 @@ def wait_for(folder: Path, pattern: str, seconds: float = 300) -> None:
 
 
 def test_killed_run_leaves_no_process_and_goes_on_to_the_same_result(
-    tiny: tuple[Path, RunRecord], workplace: Path
+    tiny: tuple[Path, RunRecord], prepared: Path
 ) -> None:
     write(TINY)
-    with started(workplace) as process:
-        wait_for(workplace, "runs/.*.partial/checkpoint.pt")
-        children = psutil.Process(process.pid).children(recursive=True)
+    others = set(psutil.Process().children(recursive=True))
+    with started(prepared) as process:
+        wait_for(prepared, "runs/.*.partial/checkpoint.pt")
+        children = set(psutil.Process().children(recursive=True)) - others
+        assert len(children) >= 3  # the command, the job and its kernel
         process.send_signal(signal.SIGKILL)
         process.communicate()
     _, alive = psutil.wait_procs(children, timeout=20)
@@ -223,30 +232,30 @@ def test_killed_run_leaves_no_process_and_goes_on_to_the_same_result(
     np.testing.assert_array_equal(record.history[unchanged], tiny[1].history[unchanged])
 
 
-def test_two_at_once_train_a_run_once(workplace: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_two_at_once_train_a_run_once(prepared: Path, capfd: pytest.CaptureFixture[str]) -> None:
     write(TINY)
-    with started(workplace, warm=False) as first:
-        wait_for(workplace, "runs/.*.partial/settings.yaml")  # its notebook is about to start
+    with started(prepared) as first:
+        wait_for(prepared, "runs/.*.partial/settings.yaml")  # its notebook is about to start
         second = main(["run", "tiny.yaml"])
         first.communicate(timeout=300)
 
     assert (first.returncode, second) == (0, 0)
     said = capfd.readouterr().err
     assert "another process works on it" in said or "1 of 1 runs are whole" in said
-    assert len(list((workplace / "runs").glob("custom_cnn*/record.json"))) == 1
-    assert not list((workplace / "runs").glob(".*.partial"))
+    assert len(list((prepared / "runs").glob("custom_cnn*/record.json"))) == 1
+    assert not list((prepared / "runs").glob(".*.partial"))
 
 
-def test_interrupted_command_says_how_to_go_on(workplace: Path) -> None:
+def test_interrupted_command_says_how_to_go_on(prepared: Path) -> None:
     write(TINY.replace("epochs: 2", "epochs: 500"))
-    with started(workplace, warm=False) as process:
-        wait_for(workplace, "runs/.*.partial/checkpoint.pt")
+    with started(prepared) as process:
+        wait_for(prepared, "runs/.*.partial/checkpoint.pt")
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=120)
 
     assert process.returncode == 130
     assert b"goes on from the last finished epoch" in said
-    assert not list((workplace / "runs").glob("custom_cnn*/record.json"))
+    assert not list((prepared / "runs").glob("custom_cnn*/record.json"))
 
 
 def test_runs_made_a_moment_ago_are_read_and_not_planned_again(

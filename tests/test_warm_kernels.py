@@ -24,7 +24,7 @@ from pipeline.kernel import own_kernel
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kernels are forked on Linux only")
 FEW = ("ipykernel.kernelapp",)
 NOTHING = ()  # where no kernel has to start, or one has time to import what it needs
-SAYS = "import os, sys; print(os.getpid(), os.getppid(), 'torch' in sys.modules, os.getcwd())"
+SAYS = "import os, sys; print(os.getpid(), os.getppid(), 'wave' in sys.modules, os.getcwd())"
 
 
 def source_of_kernels() -> psutil.Process:
@@ -42,12 +42,12 @@ def outputs(source: str, folder: Path) -> list[str]:
     return "".join(output["text"] for output in done.cells[-1].outputs).split()
 
 
-def test_kernels_are_forked_from_a_process_that_has_imported_torch(
+def test_kernels_are_forked_from_a_process_that_has_imported_what_learns(
     workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gpus, "may_be_there", lambda: False)
     assert "pipeline.learn.train" in forker.LEARNING  # all of it takes ten seconds
-    monkeypatch.setattr(forker, "LEARNING", (*FEW, "torch"))
+    monkeypatch.setattr(forker, "LEARNING", (*FEW, "wave"))  # which nothing else imports
     with warm_kernels(forker.LEARNING):
         first, second = (outputs(SAYS, workplace) for _ in range(2))
 

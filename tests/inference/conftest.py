@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.learn import data, evaluate, models, train
+from pipeline.learn import data, evaluate, models, speed, train
 from pipeline.record import RunDetails, RunFolder, RunRecord
 from tests.learn import tiny
 
@@ -26,7 +26,9 @@ def trained_run(folder: Path, name: str = "run", **changes: Any) -> Path:
     network = models.build(settings, images.classes, images.preprocessing)
     fitted = train.fit(network, images, settings, run, tiny.CPU)
     predictions = evaluate.predict(network, images, settings, tiny.CPU)
-    evaluate.save(run, settings, images, network, fitted, predictions, tiny.CPU)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(speed, "BUDGET_SECONDS", 0.0)
+        evaluate.save(run, settings, images, network, fitted, predictions, tiny.CPU)
     _seal(run_folder, settings, name)
     return run_folder
 

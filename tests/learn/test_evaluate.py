@@ -92,7 +92,8 @@ def test_confusion_has_true_classes_as_rows_and_names_as_written(recwarn: pytest
     assert not recwarn.list
 
 
-def test_latency_and_throughput_are_measured_apart() -> None:
+def test_latency_and_throughput_are_measured_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "BUDGET_SECONDS", 0.05)
     chosen = tiny.settings()
     measured = evaluate.measure(tiny.network(chosen), tiny.images(chosen), chosen, tiny.CPU)
     assert 0 < measured.latency_seconds_p10 <= measured.latency_seconds <= measured.latency_seconds_p90
@@ -124,9 +125,10 @@ def test_batches_shrink_as_images_grow() -> None:
 
 
 @pytest.mark.parametrize("changes", [{}, {"model": "efficientnet_lite0", "mode": "linear_probe"}], ids=str)
-def test_all_parts_of_a_record_are_saved(changes: dict[str, Any]) -> None:
+def test_all_parts_of_a_record_are_saved(changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline.learn import data, models
 
+    monkeypatch.setattr(speed, "BUDGET_SECONDS", 0.0)
     chosen = tiny.settings(epochs=1, **changes)
     images = data.load(chosen, models.preprocessing(chosen.model_copy(update={"image_size": 32})), tiny.CPU)
     network = models.build(chosen, images.classes, images.preprocessing)

@@ -20,6 +20,7 @@ from tests.made_records import KINDS
 from tests.report.chapters.tools import (
     FIGURES,
     FLOATS,
+    SITUATIONS,
     drawings,
     every_sentence,
     grid,
@@ -27,10 +28,6 @@ from tests.report.chapters.tools import (
 from tests.report.conftest import StudyOf
 
 COMPARATIVES = r"\b(more|less|better|worse) than\b|\b(gives up|adds|is worth|beats?|ahead of)\b"
-# Those that draw something of their own; the others are covered by the tests of their chapters.
-SITUATIONS = sorted(
-    set(KINDS) - {"transfer_wins", "scratch_wins", "one_seed", "no_custom", "tie", "no_transfer"}
-)
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ def _without_names(text: str, study: Study) -> str:
     return text
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SITUATIONS)
 def test_sentences_refer_only_to_what_has_content(kind: str, study_of: StudyOf, seen: Look) -> None:
     sentences = every_sentence(study_of(kind))
     assert {label for sentence in sentences for label in sentence.references} <= seen(kind).keys()
@@ -133,7 +130,7 @@ def test_sentences_do_not_repeat_each_other(study_of: StudyOf) -> None:
         assert len(texts) == len(set(texts))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SITUATIONS)
 def test_every_table_is_whole_in_every_situation(seen: Look, kind: str) -> None:
     for name, found in seen(kind).items():
         if found.rows is not None:
@@ -158,14 +155,14 @@ def test_what_has_no_content_leaves_nothing_behind(study_of: StudyOf, kind: str,
     assert found.data == floats.NOTHING  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SITUATIONS)
 def test_floats_are_numbered_in_their_order_without_gaps(seen: Look, kind: str) -> None:
     for word in ("Figure", "Table"):
         numbers = [found.number for found in seen(kind).values() if found.number.startswith(word)]
         assert numbers == [f"{word}{NBSP}{place}" for place in range(1, len(numbers) + 1)]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SITUATIONS)
 def test_titles_say_something_and_readings_are_short(seen: Look, kind: str) -> None:
     for label, found in seen(kind).items():
         assert len(found.title) > 5, label

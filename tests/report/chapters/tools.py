@@ -17,11 +17,15 @@ from pipeline.report.look.table import Table
 from pipeline.report.study import Study
 from pipeline.report.words.numbers import NBSP
 from pipeline.report.words.sentence import Sentence
-from tests.made_records import Made, MadeData, write_experiment
+from tests.made_records import KINDS, Made, MadeData, write_experiment
 
 DATA = MadeData(train=400, val=200, test=400, near_duplicates=0, label_errors=0)
 FLOATS = [*floats.BODY, *floats.APPENDIX]
 FIGURES = [label for label in FLOATS if label.startswith("fig-")]
+# Those that draw something of their own; the others are covered by the tests of their chapters.
+SITUATIONS = sorted(
+    set(KINDS) - {"transfer_wins", "scratch_wins", "one_seed", "no_custom", "tie", "no_transfer"}
+)
 TABLES = [label for label in FLOATS if label.startswith("tbl-")]
 
 

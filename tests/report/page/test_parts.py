@@ -22,6 +22,7 @@ from pipeline.report.page import frame
 from pipeline.report.page.templates import text
 from pipeline.report.study import Study
 from tests.made_records import HOSTILE_CLASSES, KINDS
+from tests.report.chapters.tools import SITUATIONS
 from tests.report.conftest import StudyOf
 
 
@@ -30,6 +31,11 @@ def test_every_part_can_be_made_in_every_situation(study_of: StudyOf, kind: str)
     study = study_of(kind)
     for part in (page.handout.opening, page.handout.closing, page.cover, page.notebooks, page.thresholds):
         assert isinstance(part(study).data, str)
+
+
+@pytest.mark.parametrize("kind", SITUATIONS)
+def test_the_explorer_can_be_made_in_every_situation(study_of: StudyOf, kind: str) -> None:
+    study = study_of(kind)
     assert page.explorer(confusion.figure(study), study)._repr_markdown_()
 
 
