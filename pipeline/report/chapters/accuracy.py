@@ -132,7 +132,7 @@ def _below_baselines(found: Facts) -> Sentence | None:
         start = f"{spoken_list(below)} {'does' if len(below) == 1 else 'do'} not beat"
         together.setdefault(start, []).append(f"{rival.name} ({percent(rival.accuracy.value)})")
     parts = [f"{start} {join(names, 'or')}" for start, names in together.items()]
-    text = f"Set against answers that no network was trained for, {join(parts)} beyond noise."
+    text = f"{opened(join(parts))} beyond noise."
     evidence = {
         "not_above": [{"model": model, "baseline": other.name} for model, other in found.below],
         "baselines": {rival.name: rival.accuracy.value for rival in rivals},

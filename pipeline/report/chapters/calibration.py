@@ -151,7 +151,7 @@ def _fair(some: Sequence[Calibrated], who: str) -> str:
     limit = each_or_span([one.found.before.ece_limit for one in some], percent)
     return (
         f"{who} {do} no miscalibration that these images could reveal: the calibration error (ECE) is "
-        f"{_eces(some)}, and a perfectly calibrated model may show up to {limit} by chance on so many images."
+        f"{_eces(some)}, and chance alone may make it {limit}."
     )
 
 
@@ -221,9 +221,9 @@ def _coverage(found: Facts) -> Sentence | None:
     everywhere = percent(float(curve.accuracy[0]))
     against = f"instead of {everywhere} of all" if percent(right) != everywhere else "as of all"
     text = (
-        f"If {best.spoken}, with its temperature, answers only when it is at least {sure.confidence} sure, "
-        f"it answers for {percent(kept)} of the images and gets {percent(right)} of those right, "
-        f"{against}{of_one_seed(best)}; below that, headstart predict calls an answer unsure ({sure.reason})."
+        f"If {best.spoken}, with its temperature, answers only when at least {sure.confidence} sure "
+        f"({sure.reason}), it answers for {percent(kept)} of the images and gets {percent(right)} of those "
+        f"right, {against}{of_one_seed(best)}; headstart predict calls the others unsure."
     )
     evidence = {
         "model": best,

@@ -84,7 +84,8 @@ def words(study: Study) -> Words:
 
 def more_words(study: Study) -> Words:
     """Say the same but where the curves meet, which the answer says in short."""
-    return Words(study, [one for one in words(study) if not one.rule.startswith(MEETING)])
+    rest = [one for one in words(study) if not one.rule.startswith(MEETING)]
+    return Words(study, rest, told=REFERENCES if in_short(study) else ())
 
 
 def meeting_words(study: Study) -> Words:
@@ -144,8 +145,8 @@ def _evidence(found: Facts) -> dict[str, Any]:
 
 
 HELD_EQUAL = {
-    "steps": "at every size training may take as many steps as on all images, in as many epochs, though no "
-    f"image is shown more than {MOST_PASSES} times in one",
+    "steps": "at every size training may take as many steps as on all images, though no image is shown more "
+    f"than {MOST_PASSES} times an epoch",
     "epochs": "at every size training may take as many epochs, so that fewer images also mean fewer steps",
 }
 
@@ -159,8 +160,7 @@ def _held_equal(found: Facts) -> Sentence:
         who = opened(next(iter(found.models.values())).spoken)
     text = (
         f"{who} learned from {shown} training images, smaller sets within larger ones and every class "
-        f"in each; {equal}. A seed varies which images these are as well as the training; val and test are "
-        "the same throughout."
+        f"in each; {equal}. A seed also varies which images these are; val and test stay the same."
     )
     return Sentence(
         text, "data_efficiency.sizes", {"sizes": found.sizes, "budgets": found.budgets}, REFERENCES
@@ -180,7 +180,7 @@ def _interval(found: Images) -> str:
     low = images_words(found.low) if found.low is not None else "below the smallest size"
     if found.high is None:
         start = f"from {low} on" if found.low is not None else f"from {low}"
-        return f"95 % interval {start}, without an upper end that these data could give"
+        return f"95 % interval {start}, without an upper end"
     return f"95 % interval {low} to {images_words(found.high)}"
 
 
@@ -340,7 +340,7 @@ def figure(study: Study) -> Figure:
     """Draw accuracy against training images, with bands, laws dashed beyond the data, and the crossover."""
     found, styles = facts(study), theme.model_styles(study)
     assert found is not None
-    drawing = theme.figure(3.8)
+    drawing = theme.figure(3.2)
     axes = drawing.subplots()
     axes.set_xscale("log")
     for one in found.curves:

@@ -160,8 +160,7 @@ def _title(study: Study) -> str:
 
 @floats.table(
     "tbl-errors",
-    "Test images with their label; in red, what the two models said and how sure they were. No image stands "
-    "here twice.",
+    "Test images with their label; in red, what the two models said and how sure they were.",
     _title,
     when=known,
     data=lambda study: _answers_of_two(study),

@@ -86,13 +86,12 @@ def augmentation_words(study: Study) -> Words:
         dict.fromkeys(kind.replace("_", " ") for model in changed for kind in model.settings.augmentation)
     )
     text = _who_sees_what(study, changed, join(kinds))
-    if len(changed) < len(study.models):
+    others = [model for model in study.models if model not in changed]
+    if others and " of all but " not in text:
         text += "; the other models saw them as they are"
     heads = [model for model in changed if model.mode == "fine_tune" and model.settings.head_epochs]
     if heads:
-        text += (
-            "; the first epochs of fine-tuning, of the new last layer alone, use features of unchanged ones"
-        )
+        text += "; while its new last layer learns alone, fine-tuning uses features of unchanged ones"
     unmixed = [model for model in changed if model.mode == "linear_probe" and _mixes(model)]
     if unmixed or any(_mixes(model) for model in heads):
         text += "; what learns from features computed once never sees images that are mixed with others"
@@ -106,7 +105,10 @@ def _who_sees_what(study: Study, changed: Sequence[Model], kinds: str) -> str:
     anew = [model for model in changed if model not in viewed]
     parts = []
     if anew:
-        who = "" if len(anew) == len(study.models) else f" of {spoken_list(anew)}"
+        rest = [model for model in study.models if model not in anew]
+        who = f" of {spoken_list(anew)}" if rest else ""
+        if rest and not viewed and len(rest) < len(anew):
+            who = f" of all but {spoken_list(rest)}"
         parts.append(f"In training{who}, images are changed each time they are shown ({kinds})")
     if viewed:
         views = join([str(n) for n in sorted({model.settings.feature_views for model in viewed})], "or")

@@ -293,9 +293,7 @@ def _title(study: Study) -> str:
 
 @floats.figure(
     "fig-curves",
-    "Val loss and val accuracy of each model’s chosen seed, epoch by epoch. The ringed epoch is the one "
-    "whose "
-    "weights were kept.",
+    "Val loss and val accuracy of each model’s chosen seed, epoch by epoch; ringed: the weights kept.",
     _title,
     when=lambda study: facts(study).learners,
     alternative="Lines of val accuracy and of val loss over epochs, one for each model, with the kept "

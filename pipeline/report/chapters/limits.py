@@ -162,7 +162,7 @@ def _seeds(found: Facts) -> Sentence:
             f"initialisation, data order and augmentation; they are of the trained networks{tail}."
         )
     if max(seeds.values()) < ENOUGH_SEEDS:
-        text += " In the params file: seeds: [0, 1, 2]."
+        text += " Set seeds: [0, 1, 2]."
     return Sentence(text, "limits.seeds", seeds, ("tbl-runs",))
 
 
@@ -170,7 +170,7 @@ def _repeated(found: Facts, few: int, many: int) -> str:
     seeds = "one seed" if few == 1 else f"{number_word(few)} seeds"
     which = f"{seeds} per model" if few == many else f"{seeds} for the least repeated model"
     tail = ", which the intervals of differences allow for" if found.several else ""
-    return f"With {which}, the spread over seeds is itself only roughly known{tail}."
+    return f"With {which}, the spread over seeds is only roughly known{tail}."
 
 
 def _test_size(found: Facts) -> Sentence:
@@ -183,7 +183,7 @@ def _test_size(found: Facts) -> Sentence:
     evidence: dict[str, float] = {"images": images, "half_width": found.half_width}
     if paired is not None:
         evidence["half_width_of_difference"] = paired
-        text += f" and the difference of two models on the same images to about ±{points(paired)}, at worst"
+        text += f", the difference of two models to about ±{points(paired)}, at worst"
     return Sentence(f"{text}.", "limits.test-size", evidence, ("fig-accuracy",))
 
 
@@ -194,7 +194,7 @@ def _choice(found: Facts) -> Sentence | None:
     seeds = ", seed" if any(len(model.records) > 1 for model in found.models) else ""
     text = (
         f"The best epoch{seeds} and model were chosen on {plural(sizes['val'], 'val image')}, not on test; "
-        "other val images might have chosen otherwise among close models."
+        "others might have chosen otherwise among close models."
     )
     return Sentence(text, "limits.val-choice", {"val_images": sizes["val"]})
 
@@ -212,7 +212,7 @@ def _recipes(found: Facts) -> Sentence:
             "augmentation may move a model, as may a longer search."
         )
     if not found.searched:
-        text += " In the params file: tuning (docs/contest.md)."
+        text += " Set tuning (docs/contest.md)."
     return Sentence(text, "limits.recipe", {"models": len(found.models)}, ("tbl-runs",))
 
 
@@ -238,8 +238,8 @@ def _unequal_data(found: Facts) -> Sentence | None:
     few, many = min(sizes, key=sizes.__getitem__), max(sizes, key=sizes.__getitem__)
     text = (
         f"The models did not learn from equally many images: {few} from {sizes[few]:,}, {many} from "
-        f"{sizes[many]:,}; what separates them may be that. In the params file: max_train_images: "
-        f"{sizes[few]} for all."
+        f"{sizes[many]:,}; what separates them may be that. Set max_train_images: {sizes[few]} "
+        "for all."
     )
     return Sentence(text, "limits.unequal-data", sizes, ("tbl-runs",))
 
@@ -252,7 +252,7 @@ def _one_data_set(found: Facts) -> Sentence | None:
         f"camera, place or time may give other figures{' and another ranking' if found.several else ''}."
     )
     if not found.asked_elsewhere:
-        text += " In the params file: external_test: folder."
+        text += " Set external_test: folder."
     return Sentence(text, "limits.one-data-set", {"dataset": found.dataset.name})
 
 
@@ -295,7 +295,7 @@ def _hardware(found: Facts) -> Sentence | None:
     if len(found.machines) > 1:
         text += "; since not all runs had the same, they do not compare fairly."
     else:
-        text += "; other hardware gives other times, and other ratios between them."
+        text += "; other hardware gives other times and ratios."
     return Sentence(text, "limits.hardware", {"machines": len(found.machines)}, ("tbl-cost", "tbl-runs"))
 
 
@@ -320,7 +320,7 @@ def _hidden_costs(found: Facts) -> Sentence | None:
     if not transfer:
         return None
     text = (
-        "The pretrained weights were paid for by others: neither the time nor the energy of their training "
-        "is in these figures, nor is it known whether they saw images like those of test."
+        "Others paid for the pretrained weights: neither time nor energy of that training is in these "
+        "figures, nor is it known whether it saw images like those of test."
     )
     return Sentence(text, "limits.pretraining-cost", {"models": transfer}, ("tbl-cost",))

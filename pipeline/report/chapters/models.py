@@ -1,5 +1,6 @@
 """The models: which networks ran, in which ways, and what is in them."""
 
+import re
 from typing import Any
 
 from IPython.display import Markdown
@@ -20,6 +21,8 @@ WAYS = {
     "fine_tune": "fine-tuned, with a new last layer and the rest learning on",
 }
 MOST_LAYERS = 30
+JOINT = " to "  # between the first and the last of the stages in one row
+NUMBERED = re.compile(r"(stage|block|layer)s((?:\.\d+)+)(?:\.|$)")  # as programs count, from zero
 
 
 def introduction(study: Study) -> Markdown:
@@ -108,8 +111,7 @@ def _title(study: Study) -> str:
 
 @floats.figure(
     "fig-network",
-    "From the image to a score for each class. Each block: its layers, what it hands on (channels × height × "
-    "width), its parameters.",
+    "Each block: its layers, what it hands on (channels × height × width), its parameters.",
     _title,
     when=lambda study: _stages(_drawn(study)),
     data=lambda study: _stage_table(_drawn(study)),
@@ -143,13 +145,24 @@ def _with_training(model: Model | None) -> list[dict[str, Any]]:
     ]
 
 
+def stage_name(recorded: str) -> str:
+    """Count numbered stages from one, in words: "stages.0 to stages.1.0" → "stage 1 to stage 2.1"."""
+
+    def counted(found: re.Match[str]) -> str:
+        numbers = ".".join(str(int(number) + 1) for number in found[2][1:].split("."))
+        return f"{found[1]} {numbers} "
+
+    names = recorded.split(JOINT)
+    return JOINT.join(NUMBERED.sub(counted, one).rstrip() if NUMBERED.match(one) else one for one in names)
+
+
 def _block(stage: dict[str, Any]) -> tuple[str, str, str, str, bool]:
     output, count, trained = stage.get("output", ""), stage.get("parameters"), stage.get("trained")
     shape = output if isinstance(output, str) else " × ".join(map(str, output))
     parts = " → ".join(stage.get("parts") or [str(stage.get("kind", ""))])
     words = "" if count is None else plural(count, "parameter")
     return (
-        str(stage.get("name", "")),
+        stage_name(str(stage.get("name", ""))),
         parts,
         shape,
         words + (", not trained" if trained == 0 else ""),

@@ -7,7 +7,7 @@ from pipeline.report.look.paragraph import Words
 from pipeline.report.model import Model
 from pipeline.report.names import network as network_name
 from pipeline.report.study import Study
-from pipeline.report.words.claims import Claim, claim
+from pipeline.report.words.claims import Claim, claim, same_network
 from pipeline.report.words.phrases import at_size
 from pipeline.report.words.sentence import Sentence
 
@@ -31,13 +31,14 @@ class Facts:
     networks: Sequence[Network]
     models: Sequence[Model]
     ran_both_ways: bool
+    told: Claim | None  # whose figures stand in the answer
 
 
 def facts(study: Study) -> Facts:
     """Return what is known of each network in its modes."""
     ways = study.three_ways.items() if study.learned else ()  # who all name one class say nothing of weights
     networks = [_network(study, name, modes) for name, modes in ways]
-    return Facts(networks, study.models, study.ran_both_ways)
+    return Facts(networks, study.models, study.ran_both_ways, same_network(study))
 
 
 def _network(study: Study, name: str, ways: Mapping[str, Model]) -> Network:
@@ -55,20 +56,20 @@ def _network(study: Study, name: str, ways: Mapping[str, Model]) -> Network:
 def words(study: Study) -> Words:
     """Compare the modes of each network that ran in more than one."""
     found = facts(study)
-    sentences = [sentence for network in found.networks for sentence in _modes(network)]
+    sentences = [sentence for network in found.networks for sentence in _modes(network, found.told)]
     return Words(study, sentences or [_no_network(found)], told=REFERENCES)
 
 
-def _modes(network: Network) -> list[Sentence]:
+def _modes(network: Network, told: Claim | None) -> list[Sentence]:
     it, sentences = network_name(network.name), []
     if network.tuned:
         way = f"Fine-tuned from its pretrained weights, {it} reaches"
-        sentences.append(_against_scratch(network.tuned, way))
+        sentences.append(_against_scratch(network.tuned, way, told))
         it = "it"
     if network.probed:
         these = "these weights" if sentences else "its pretrained weights"
         way = f"With {these} frozen below a new last layer, {it} reaches"
-        sentences.append(_against_scratch(network.probed, way))
+        sentences.append(_against_scratch(network.probed, way, told))
         it = "it"
     if network.tuning:
         sentences.append(_tuning(network.tuning, it))
@@ -81,13 +82,13 @@ def _figures(said: Claim) -> tuple[str, str]:
     return f"{a}{at_size(said.first, said.second)}", f"{b}{at_size(said.second, said.first)}"
 
 
-def _against_scratch(said: Claim, way: str) -> Sentence:
+def _against_scratch(said: Claim, way: str, told: Claim | None) -> Sentence:
     a, b = _figures(said)
-    text = (
-        f"{way} {a}, {said.size} {said.more} than the {b} that it reaches from scratch ({said.support})."
-        if said.settled
-        else f"{way} {a}, and trained from scratch {b}: {said.why_level}."
-    )
+    text = f"{way} {a}, and trained from scratch {b}: {said.why_level}."
+    if said.settled:
+        text = f"{way} {a}, {said.size} {said.more} than the {b} from scratch ({said.support})."
+        if said == told:
+            text = f"{way} {said.size} {said.more} than from scratch."
     return Sentence(text, f"pretraining.{said.first.mode}.{said.outcome}", said.evidence, REFERENCES)
 
 

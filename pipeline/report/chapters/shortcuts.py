@@ -19,7 +19,8 @@ REFERENCES = ("fig-shortcuts", "tbl-shortcuts")
 
 def words(study: Study) -> Words:
     """Say of each shortcut how well it tells the classes; nothing where none is found."""
-    return Words(study, [_said(one) for one in study.found_shortcuts], told=["fig-shortcuts"])
+    said = [(_said_too if place else _said)(one) for place, one in enumerate(study.found_shortcuts)]
+    return Words(study, said, told=["fig-shortcuts"])
 
 
 def _said(one: Shortcut) -> Sentence:
@@ -27,6 +28,11 @@ def _said(one: Shortcut) -> Sentence:
         f"By {NAMES[one.property]} alone, {percent(one.accuracy)} of the images are given their class, each "
         f"class counted alike, where chance gives {percent(one.chance)}; “{one.told}” is told best."
     )
+    return Sentence(text, "shortcuts.found", one, REFERENCES)
+
+
+def _said_too(one: Shortcut) -> Sentence:
+    text = f"By {NAMES[one.property]} alone it is {percent(one.accuracy)}, “{one.told}” best."
     return Sentence(text, "shortcuts.found", one, REFERENCES)
 
 
