@@ -1,8 +1,10 @@
-"""What training leaves: after each epoch all that a killed run needs to go on, at its end the network."""
+"""What training leaves: after epochs all that a killed run needs to go on, at its end the network."""
 
 import hashlib
 import io
 import json
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,11 +27,32 @@ if TYPE_CHECKING:
 
 VERSION = 2
 DIGEST_BYTES = hashlib.sha256().digest_size
+SELDOM = 20  # times as long as a checkpoint took to write, until the next: at most a twentieth of the time
 
 
 def key(settings: RunSettings, fingerprint: str, precision: str) -> str:
     """Return what a checkpoint must have been written for to be of use to a run."""
     return digest([VERSION, settings.identity(), fingerprint, precision, code_hash()])
+
+
+class Keeper:
+    """Writes a run's checkpoints: after the first epoch, and then after those that end late enough.
+
+    Small networks have epochs that are over before one could be written: what is lost of a killed run is
+    at most SELDOM times as long as that takes, or one epoch.
+    """
+
+    def __init__(self, path: Path, key: str):
+        self.path, self.key = path, key
+        self.due = 0.0  # by the clock that only rises
+
+    def keep(self, state: Callable[[], dict[str, Any]]) -> None:
+        """Write the state after an epoch, unless the last one is too near."""
+        started = time.monotonic()
+        if started < self.due:
+            return
+        write(self.path, self.key, state())
+        self.due = time.monotonic() + SELDOM * (time.monotonic() - started)
 
 
 def write(path: Path, key: str, state: dict[str, Any]) -> None:

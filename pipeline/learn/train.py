@@ -58,13 +58,14 @@ def fit(
 ) -> FitResult:
     """Train a network in place, in the settings' mode, and leave it with its best epoch's weights.
 
-    Writes a checkpoint after each epoch and goes on from it when there is one. Raises RunError when
+    Writes checkpoints after epochs and goes on from the last when there is one. Raises RunError when
     the loss is not finite or memory runs out.
     """
     hardware.place(network)
     history, reason = History(), ""
     key = checkpoint.key(settings, images.info.fingerprint, hardware.precision)
     saved = checkpoint.read(run.checkpoint_path, key, hardware.device)
+    keeper = checkpoint.Keeper(run.checkpoint_path, key)
     reporter = Reporter(run, sum(epochs for _, epochs in stages.of(settings)))
     with hardware.explaining_limits(settings):
         for name, _ in stages.of(settings):
@@ -72,13 +73,13 @@ def fit(
                 continue  # the checkpoint is of a later stage
             stage = stages.begin(name, network, images, settings, run, hardware, history, saved)
             history, saved = stage.history, None
-            reason = _train(stage, reporter, lambda state: checkpoint.write(run.checkpoint_path, key, state))
+            reason = _train(stage, reporter, keeper)
             if reason == PRUNED:
                 break
     return _result(history, reason, hardware)
 
 
-def _train(stage: Stage, reporter: Reporter, keep: Callable[[dict[str, Any]], None]) -> str:
+def _train(stage: Stage, reporter: Reporter, keeper: checkpoint.Keeper) -> str:
     """Train to the end of a stage, leave its best weights in place, and say why that was the end."""
     history = stage.history
     while (reason := _stop_reason(stage)) is None:
@@ -87,7 +88,7 @@ def _train(stage: Stage, reporter: Reporter, keep: Callable[[dict[str, Any]], No
         history.add(row, stage.evaluated)
         history.energy_joules = energy.total([history.energy_joules, meter.joules])
         reporter.epoch(row)
-        keep(stage.state())
+        keeper.keep(stage.state)
     stage.module.load_state_dict(history.best_weights)
     return reason
 

@@ -14,7 +14,7 @@ import torch
 
 from pipeline.errors import RunError
 from pipeline.experiment import RunSettings
-from pipeline.learn import evaluate, gallery, optimizers, stages, train
+from pipeline.learn import checkpoint, evaluate, gallery, optimizers, stages, train
 from pipeline.learn.data import balance
 from pipeline.learn.history import History, Reporter, Scores, clock
 from pipeline.learn.stages import Stage
@@ -120,6 +120,12 @@ RESUMED = {
     "linear_probe": {"model": "resnet18", "mode": "linear_probe", "dropout": 0.3, "feature_views": 2},
     "fine_tune": {"model": "resnet18", "mode": "fine_tune", "head_epochs": 2, "weight_averaging": True},
 }
+
+
+@pytest.fixture(autouse=True)
+def every_epoch_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Epochs of these networks are over before a checkpoint would be due."""
+    monkeypatch.setattr(checkpoint, "SELDOM", 0)
 
 
 @pytest.fixture(scope="module")
