@@ -101,7 +101,7 @@ def test_a_damaged_run_is_made_again_as_it_was(whole: Path, copy: Path, driver: 
 
 
 @pytest.mark.parametrize("largest_file", [200, 3_000, 20_000, 60_000])
-def test_a_full_disk_loses_nothing_but_the_work_since_the_last_epoch(
+def test_a_full_disk_loses_nothing_but_the_work_since_the_last_checkpoint(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, driver: Driver, largest_file: int
 ) -> None:
     monkeypatch.chdir(tmp_path)
