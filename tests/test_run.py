@@ -185,16 +185,16 @@ def prepared(tiny: tuple[Path, RunRecord], workplace: Path) -> Path:
 
 
 @contextmanager
-def started(folder: Path) -> "Iterator[subprocess.Popen[bytes]]":
+def started(folder: Path, *arguments: str, warm: bool = True) -> "Iterator[subprocess.Popen[bytes]]":
     """Yield ``headstart run`` as a process of its own, ended with the block.
 
-    It starts no process that forks its kernels: they come from that of ``forked_runs``.
+    If it is not to start a process that forks its kernels, those come from that of ``forked_runs``.
     """
     with subprocess.Popen(
-        [sys.executable, "-m", "pipeline", "run", "tiny.yaml"],
+        [sys.executable, "-m", "pipeline", "run", *(arguments or ["tiny.yaml"])],
         cwd=folder,
         stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT), SWITCH: "0"},
+        env={**os.environ, "PYTHONPATH": str(ROOT)} | ({} if warm else {SWITCH: "0"}),
         preexec_fn=interruptible,
     ) as process:
         try:
@@ -216,7 +216,7 @@ def test_killed_run_leaves_no_process_and_goes_on_to_the_same_result(
 ) -> None:
     write(TINY)
     others = set(psutil.Process().children(recursive=True))
-    with started(prepared) as process:
+    with started(prepared, warm=False) as process:
         wait_for(prepared, "runs/.*.partial/checkpoint.pt")
         children = set(psutil.Process().children(recursive=True)) - others
         assert len(children) >= 3  # the command, the job and its kernel
@@ -234,7 +234,7 @@ def test_killed_run_leaves_no_process_and_goes_on_to_the_same_result(
 
 def test_two_at_once_train_a_run_once(prepared: Path, capfd: pytest.CaptureFixture[str]) -> None:
     write(TINY)
-    with started(prepared) as first:
+    with started(prepared, warm=False) as first:
         wait_for(prepared, "runs/.*.partial/settings.yaml")  # its notebook is about to start
         second = main(["run", "tiny.yaml"])
         first.communicate(timeout=300)
@@ -248,7 +248,7 @@ def test_two_at_once_train_a_run_once(prepared: Path, capfd: pytest.CaptureFixtu
 
 def test_interrupted_command_says_how_to_go_on(prepared: Path) -> None:
     write(TINY.replace("epochs: 2", "epochs: 500"))
-    with started(prepared) as process:
+    with started(prepared, warm=False) as process:
         wait_for(prepared, "runs/.*.partial/checkpoint.pt")
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=120)
