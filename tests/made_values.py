@@ -4,6 +4,7 @@ import io
 import json
 import zlib
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -240,15 +241,18 @@ def gallery(data: MadeData, test: SplitPredictions) -> pd.DataFrame:
             if copy == 0:
                 rows += [("augmented", "train", index, target)] * 4
     rows += [("error", "test", int(i), int(test.target[i])) for i in np.flatnonzero(~test.correct)[:300]]
-    table = [(*row, f"{row[1]}/{row[2]:05d}.png", _png(row[3], number)) for number, row in enumerate(rows)]
+    table = [
+        (*row, f"{row[1]}/{row[2]:05d}.png", _png(row[3], number % 8)) for number, row in enumerate(rows)
+    ]
     return pd.DataFrame(table, columns=list(record.GALLERY_COLUMNS))
 
 
-def _png(target: int, number: int) -> bytes:
+@cache
+def _png(target: int, shape: int) -> bytes:
     """Draw a small picture whose colour is its class and whose shape varies."""
     hue = (37 * target + 11) % 256
     picture = Image.new("RGB", (32, 32), (hue, 255 - hue, (90 * target) % 256))
-    side = 6 + number % 8
+    side = 6 + shape
     ImageDraw.Draw(picture).ellipse((side, side, 32 - side, 32 - side), fill=(250, 250, 240))
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from pipeline.report.render import Engine, render
 
 ROOT = Path(__file__).parents[2]
@@ -25,10 +27,17 @@ class Report:
         return cls(folder, *(folder / "reports" / f"{kind}.{ending}" for ending in ("html", "pdf")))
 
 
-def copy_project(folder: Path, made: str) -> Path:
+def blank(drawing: Figure) -> str:
+    """Return an empty SVG of a drawing's size: to draw takes most of a report's time, and has no words."""
+    width, height = 72 * drawing.get_size_inches()
+    return f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}pt" height="{height}pt"></svg>'
+
+
+def copy_project(folder: Path, made: str, drawn: bool = True) -> Path:
     """Put a copy of report.qmd into ``folder`` whose runs are what ``made`` evaluates to; return its path.
 
-    ``made`` is an expression in tests.made_records, tests.report.fuzzed and ``folder``.
+    ``made`` is an expression in tests.made_records, tests.report.fuzzed and ``folder``. Figures that are
+    not ``drawn`` are blank.
     """
     source = (ROOT / "report.qmd").read_text(encoding="utf-8")
     code = (
@@ -39,6 +48,11 @@ def copy_project(folder: Path, made: str) -> Path:
         f"folder = Path({str(folder)!r})\n"
         f"ensure = lambda *_: {made}"
     )
+    if not drawn:
+        code += (
+            "\nfrom pipeline.report.look import svg\nfrom tests.report.made_report import blank\n"
+            "svg.write = blank"
+        )
     replaced, count = ENSURE.subn(lambda _: code, source)
     assert count == 1, "report.qmd has no line 'from pipeline.… import ensure'"
     (folder / "report.qmd").write_text(replaced, encoding="utf-8")
@@ -48,9 +62,9 @@ def copy_project(folder: Path, made: str) -> Path:
     return folder / "report.qmd"
 
 
-def render_made(folder: Path, kind: str, engine: Engine) -> Report:
+def render_made(folder: Path, kind: str, engine: Engine, drawn: bool = True) -> Report:
     """Render the report of one of ``made_records.KINDS``."""
-    qmd = copy_project(folder, f"made_experiment(folder, {kind!r})")
+    qmd = copy_project(folder, f"made_experiment(folder, {kind!r})", drawn)
     files = render(qmd, folder / "params.yaml", folder / "reports" / kind, engine=engine).files
     made = Report.of(folder, kind)
     assert files == {"html": made.html, "pdf": made.pdf}

@@ -32,8 +32,10 @@ def compare(kind: str, report: Report) -> None:
 def test_embedded_renderer_says_what_quarto_said(
     kind: str, report: Report, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    made = report if kind == KIND else render_made(tmp_path_factory.mktemp(kind), kind, "embedded")
-    compare(kind, made)
+    if kind != KIND:  # in a PDF, words of a figure are text only where no font here draws them
+        drawn = kind == "hostile_names"
+        report = render_made(tmp_path_factory.mktemp(kind), kind, "embedded", drawn)
+    compare(kind, report)
 
 
 @pytest.mark.quarto
