@@ -57,11 +57,11 @@ def _overhead(record: RunRecord) -> float:
     return timings.papermill_seconds - timings.train_seconds - timings.evaluate_seconds
 
 
-def headstart(command: str, params: Path) -> float:
+def headstart(command: str, params: Path, *options: str) -> float:
     """Call Headstart in the folder of a params file; return how long it took."""
     started = time.perf_counter()
     subprocess.run(
-        [sys.executable, "-m", "pipeline", command, params.name],
+        [sys.executable, "-m", "pipeline", command, params.name, *options],
         cwd=params.parent,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=True,
