@@ -85,10 +85,8 @@ def augmentation_words(study: Study) -> Words:
     kinds = list(
         dict.fromkeys(kind.replace("_", " ") for model in changed for kind in model.settings.augmentation)
     )
-    text = _who_sees_what(study, changed, join(kinds))
-    others = [model for model in study.models if model not in changed]
-    if others and " of all but " not in text:
-        text += "; the other models saw them as they are"
+    alike = len({tuple(model.settings.augmentation) for model in changed}) == 1
+    text = _who_sees_what(study, changed, join(kinds) if alike else f"{join(kinds)}, not the same for all")
     heads = [model for model in changed if model.mode == "fine_tune" and model.settings.head_epochs]
     if heads:
         text += "; while its new last layer learns alone, fine-tuning uses features of unchanged ones"
@@ -103,12 +101,12 @@ def _who_sees_what(study: Study, changed: Sequence[Model], kinds: str) -> str:
     """Say who sees each image changed anew, and who a few views of it whose features were computed once."""
     viewed = [model for model in changed if model.mode == "linear_probe"]
     anew = [model for model in changed if model not in viewed]
+    unchanged = [model for model in study.models if model not in changed]
+    few = bool(unchanged) and not viewed and len(unchanged) < len(anew)  # so that they are the ones to name
     parts = []
     if anew:
-        rest = [model for model in study.models if model not in anew]
-        who = f" of {spoken_list(anew)}" if rest else ""
-        if rest and not viewed and len(rest) < len(anew):
-            who = f" of all but {spoken_list(rest)}"
+        who = "" if len(anew) == len(study.models) else f" of {spoken_list(anew)}"
+        who = f" of all but {spoken_list(unchanged)}" if few else who
         parts.append(f"In training{who}, images are changed each time they are shown ({kinds})")
     if viewed:
         views = join([str(n) for n in sorted({model.settings.feature_views for model in viewed})], "or")
@@ -117,6 +115,8 @@ def _who_sees_what(study: Study, changed: Sequence[Model], kinds: str) -> str:
         parts.append(
             f"{who} {draws} from {views} views of each image, one as it is and the rest changed{what}"
         )
+    if unchanged and not few:
+        parts.append("the other models saw them as they are")
     return "; ".join(parts)
 
 
