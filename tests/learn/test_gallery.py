@@ -17,10 +17,12 @@ from pipeline.record import GALLERY_COLUMNS, SplitPredictions
 from tests.learn.made_images import write_classes
 
 
-@pytest.fixture
-def loaded(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return load(tmp_path, {"a $x$ b": 30, "<b>": 30, "a very long name of a class of images": 30})
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("loaded")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return load(folder, {"a $x$ b": 30, "<b>": 30, "a very long name of a class of images": 30})
 
 
 def load(tmp_path, classes, size=(16, 16)):
@@ -151,8 +153,10 @@ def test_a_font_of_the_machine_draws_what_the_usual_one_lacks(tmp_path, monkeypa
 
 
 def test_a_confusion_matrix_of_many_classes_is_drawn_without_names():
-    many = [f"class {k}" for k in range(1000)]
-    split = SplitPredictions(np.arange(2), np.array([0, 999]), np.eye(1000, dtype=np.float32)[[0, 998]])
+    count = gallery.MOST_CLASSES_NAMED + 1
+    many = [f"class {k}" for k in range(count)]
+    answers = np.eye(count, dtype=np.float32)[[0, count - 2]]
+    split = SplitPredictions(np.arange(2), np.array([0, count - 1]), answers)
     figure = gallery.show_confusion({"test": split}, many)
     assert len(figure.axes[0].get_xticks()) == 0
     figure.savefig(io.BytesIO(), format="png")

@@ -66,7 +66,12 @@ def test_optimizer_steps_once_per_batch(optimizer: str, monkeypatch: pytest.Monk
 )
 def test_fit_overfits_one_batch(optimizer: str, rate: float) -> None:
     chosen = tiny.settings(
-        optimizer=optimizer, max_train_images=32, epochs=60, learning_rate=rate, weight_decay=0.0
+        optimizer=optimizer,
+        max_train_images=32,
+        val_fraction=0.02,
+        epochs=60,
+        learning_rate=rate,
+        weight_decay=0.0,
     )
     _, fitted = fit(chosen)
     losses = fitted.history["train_loss"]
@@ -141,8 +146,13 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[
     return fitted
 
 
-@pytest.mark.parametrize("kind", RESUMED)
-@pytest.mark.parametrize("epoch", [0, 1, 2, 3, 4, 6])
+# Of the two stages every epoch; of the others the first, the last and none: they are killed afterwards.
+KILLED = [
+    (kind, epoch) for kind in RESUMED for epoch in ([0, 1, 2, 3, 4, 6] if kind == "fine_tune" else [1, 3, 4])
+]
+
+
+@pytest.mark.parametrize(("kind", "epoch"), KILLED)
 def test_killed_run_goes_on_from_its_last_epoch(
     unbroken: Callable[[str], tuple[Any, train.FitResult]],
     kind: str,
@@ -169,7 +179,7 @@ def test_killed_run_goes_on_from_its_last_epoch(
     assert f"Going on after epoch {done}, " in capsys.readouterr().out or not done
 
 
-@pytest.mark.parametrize("region", [0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.999])
+@pytest.mark.parametrize("region", [0.0, 0.1, 0.5, 0.9, 0.999])
 def test_damaged_checkpoint_is_named_and_training_starts_afresh(
     region: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
