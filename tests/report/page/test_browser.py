@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -37,8 +38,22 @@ def browser() -> Iterator["playwright.Browser"]:
         started.close()
 
 
+@pytest.fixture(scope="module")
+def look(browser: "playwright.Browser", report: Report) -> Iterator["playwright.Page"]:
+    """The report, opened once for all tests that change nothing on it."""
+    with _watched(browser, report) as open_page:
+        yield open_page()
+
+
 @pytest.fixture
 def show(browser: "playwright.Browser", report: Report) -> Iterator[Open]:
+    """Open the report for one test."""
+    with _watched(browser, report) as open_page:
+        yield open_page
+
+
+@contextmanager
+def _watched(browser: "playwright.Browser", report: Report) -> Iterator[Open]:
     """Open the report; at the end nothing was logged as an error and nothing was asked for."""
     contexts, problems = [], []
 
@@ -91,10 +106,10 @@ def test_tabs_work_by_mouse_and_keyboard(show: Open) -> None:
     assert panels.nth(0).is_visible()
 
 
-def test_the_explorer_opens_on_the_best_model(show: Open, study_of: StudyOf) -> None:
+def test_the_explorer_opens_on_the_best_model(look: "playwright.Page", study_of: StudyOf) -> None:
     study = study_of(KIND)
     number = study.models.index(study.best)  # type: ignore[arg-type]
-    assert show().locator(f".explorer [data-model='{number}']").is_visible()
+    assert look.locator(f".explorer [data-model='{number}']").is_visible()
 
 
 def test_a_cell_opens_the_images_behind_it(show: Open, study_of: StudyOf) -> None:
@@ -267,22 +282,20 @@ def test_the_appendix_is_folded_and_opens_by_link_button_and_all_at_once(show: O
     assert page.locator(".fold[hidden]").count() == 0
 
 
-def test_headings_have_links_and_figures_their_files(show: Open) -> None:
-    page = show()
-    assert page.locator("main h2 .permalink").count() >= 10
-    with page.expect_download() as download:
-        page.locator("#fig-accuracy .file", has_text="SVG").first.click()
+def test_headings_have_links_and_figures_their_files(look: "playwright.Page") -> None:
+    assert look.locator("main h2 .permalink").count() >= 10
+    with look.expect_download() as download:
+        look.locator("#fig-accuracy .file", has_text="SVG").first.click()
     assert "<svg" in download.value.path().read_text(encoding="utf-8")
-    with page.expect_download() as download:
-        page.locator("#fig-accuracy .file", has_text="CSV").click()
+    with look.expect_download() as download:
+        look.locator("#fig-accuracy .file", has_text="CSV").click()
     assert download.value.path().read_text(encoding="utf-8").startswith(",Model,Accuracy")
 
 
 @pytest.mark.parametrize("label", ["fig-network", "tbl-errors", "fig-confusion"])
-def test_what_the_page_draws_itself_is_a_file_too(show: Open, label: str) -> None:
-    page = show()
-    figure = page.locator(f"#{label}")
-    with page.expect_download() as download:
+def test_what_the_page_draws_itself_is_a_file_too(look: "playwright.Page", label: str) -> None:
+    figure = look.locator(f"#{label}")
+    with look.expect_download() as download:
         figure.locator(".file", has_text="SVG").first.click()
     drawing = ElementTree.parse(download.value.path()).getroot()
     words = "".join(drawing.itertext())
@@ -294,9 +307,8 @@ def test_what_the_page_draws_itself_is_a_file_too(show: Open, label: str) -> Non
         assert len(images) == figure.locator(".cards img").count() > 0
 
 
-def test_every_float_has_its_numbers_as_a_file(show: Open) -> None:
-    page = show()
-    without = page.evaluate("""[...document.querySelectorAll("main figure")].filter((one) =>
+def test_every_float_has_its_numbers_as_a_file(look: "playwright.Page") -> None:
+    without = look.evaluate("""[...document.querySelectorAll("main figure")].filter((one) =>
         !one.querySelector(".file[download$='.csv']")).map((one) => one.id)""")
     assert without == []
 
