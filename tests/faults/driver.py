@@ -22,7 +22,7 @@ from pipeline.forker import KERNEL, LEARNING
 from pipeline.job import Job
 from pipeline.learn import speed
 from pipeline.record import RUN_FOLDER_VARIABLE, Failure
-from pipeline.source import NOTEBOOK
+from pipeline.source import NOTEBOOK, code_hash
 
 DRAWS = {"augmented", "confusion"}
 FILE_OPERATIONS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree"}
@@ -32,6 +32,7 @@ def main() -> None:
     """Serve one line after the other until standard input ends."""
     for name in set(LEARNING) - set(KERNEL):  # what takes each fork seconds otherwise
         importlib.import_module(name)
+    code_hash()  # which every fork would ask for, and takes half a second
     speed.BUDGET_SECONDS = 0.0  # how fast a network answers is not what is compared
     for line in sys.stdin:
         process = os.fork()
