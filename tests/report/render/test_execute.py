@@ -9,6 +9,7 @@ from pipeline.errors import InputError, RenderError
 from pipeline.report.render import embedded
 from tests.report.render.tools import words, write_project
 
+pytestmark = pytest.mark.usefixtures("small_kernels")
 FAILING = Path(__file__).parent / "fixtures" / "failing_cell.qmd"
 
 

@@ -13,6 +13,7 @@ from pipeline.report.render import quarto
 from tests.report.render.test_execute import FAILING
 from tests.report.render.tools import words, write_project
 
+pytestmark = pytest.mark.usefixtures("small_kernels")
 SMALL = """```{python}
 #| tags: [parameters]
 params_file = ""

@@ -1,0 +1,14 @@
+"""What the tests of rendering share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline.forker import KERNEL, warm_kernels
+
+
+@pytest.fixture(scope="module")
+def small_kernels() -> Iterator[None]:
+    """Fork the kernels of small documents from a process that has imported what starts one."""
+    with warm_kernels(KERNEL):
+        yield
