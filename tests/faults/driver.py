@@ -20,7 +20,7 @@ from pipeline import job as jobs
 from pipeline.experiment import RunSettings
 from pipeline.forker import KERNEL, LEARNING
 from pipeline.job import Job
-from pipeline.learn import speed
+from pipeline.learn import checkpoint, speed
 from pipeline.record import RUN_FOLDER_VARIABLE, Failure
 from pipeline.source import NOTEBOOK, code_hash
 
@@ -33,6 +33,7 @@ def main() -> None:
     for name in set(LEARNING) - set(KERNEL):  # what takes each fork seconds otherwise
         importlib.import_module(name)
     code_hash()  # which every fork would ask for, and takes half a second
+    checkpoint.SELDOM = 0  # every epoch is kept, short as they are: a kill loses one at most
     speed.BUDGET_SECONDS = 0.0  # how fast a network answers is not what is compared
     for line in sys.stdin:
         process = os.fork()

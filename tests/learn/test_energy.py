@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.learn import energy, evaluate, features, train
+from pipeline.learn import checkpoint, energy, evaluate, features, train
 from pipeline.learn.energy import Counter, Meter
 from tests.learn import tiny
 from tests.learn.test_train import KilledError, kill_after
@@ -221,6 +221,7 @@ def test_energy_of_a_killed_run_is_the_sum_over_its_parts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(checkpoint, "SELDOM", 0)
     count_with(monkeypatch, Counter("package", ticking(3_000_000)))
     with monkeypatch.context() as patched:
         kill_after(2, patched)

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from pipeline.learn import checkpoint
+
 NOTEBOOK = Path(__file__).parents[2] / "pipeline" / "notebooks" / "train.ipynb"
 CELLS = {
     cell["id"]: "".join(cell["source"])
@@ -30,7 +32,10 @@ def run_all(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("workplace")
-def test_notebook_trains_and_goes_on_only_where_nothing_changed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_notebook_trains_and_goes_on_only_where_nothing_changed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "SELDOM", 0)
     first = run_all()
     assert len(first["fitted"].history) == 2
     run_all()
