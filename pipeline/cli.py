@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"headstart: {one_line(error, 2000)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("headstart: stopped; the same command goes on from the last finished epoch.", file=sys.stderr)
+        print("headstart: stopped; the same command goes on from the last checkpoint.", file=sys.stderr)
         return INTERRUPTED
     except OSError as error:
         if options.debug:

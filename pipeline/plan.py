@@ -186,7 +186,7 @@ def _reason(planned: PlannedRun, earlier: list[RunRecord]) -> Reason:
             planned.run_id, "failed", f"failed and is tried again: {record.details.failure.message}"
         )
     if (planned.folder.parent / f".{planned.run_id}.partial" / "checkpoint.pt").is_file():
-        return Reason(planned.run_id, "begun", "begun; it goes on from its last finished epoch")
+        return Reason(planned.run_id, "begun", "begun; it goes on from its last checkpoint")
     nearest = _nearest(planned, earlier)
     if nearest is None:
         return Reason(planned.run_id, "new", "new: no earlier run of this model, mode and seed")

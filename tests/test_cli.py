@@ -153,7 +153,7 @@ def test_why_says_that_a_killed_run_goes_on(workplace: Path, capfd: pytest.Captu
     (partial / "checkpoint.pt").touch()
 
     assert main(["why", "x.yaml"]) == 0
-    said = f"{planned.run_id}: begun; it goes on from its last finished epoch\n"
+    said = f"{planned.run_id}: begun; it goes on from its last checkpoint\n"
     assert capfd.readouterr().out == said
 
 

@@ -140,7 +140,7 @@ def test_killed_worker_has_its_run_taken_over_from_its_last_checkpoint(
 
     assert first.poll() == -signal.SIGKILL
     epochs = [epoch for epoch in told if epoch]
-    assert epochs == sorted(epochs), "the second worker trained epochs that were already done"
+    assert min(epochs[epochs.index(3) :]) > 1, "the second worker began afresh"
     assert list(taken_over.history["epoch"]) == [*range(1, EPOCHS + 1)]
     np.testing.assert_array_equal(taken_over.predictions, sent_back[0].predictions)
 

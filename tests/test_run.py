@@ -254,7 +254,7 @@ def test_interrupted_command_says_how_to_go_on(prepared: Path) -> None:
         _, said = process.communicate(timeout=120)
 
     assert process.returncode == 130
-    assert b"goes on from the last finished epoch" in said
+    assert b"goes on from the last checkpoint" in said
     assert not list((prepared / "runs").glob("custom_cnn*/record.json"))
 
 
