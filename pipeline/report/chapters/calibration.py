@@ -340,7 +340,8 @@ def figure_of_each(study: Study) -> list[Figure]:
     for model in shown:
         drawing = theme.figure(2.6, theme.SMALL)
         drawing.set_label(model.label)
-        _draw_reliability(drawing.subplots(), model, theme.heading(study, model), styles[model.key])
+        theme.heading(drawing, study, model, f"ECE {percent(model.calibration.before.ece)}")
+        _draw_reliability(drawing.subplots(), model, styles[model.key])
         drawings.append(drawing)
     return drawings
 
@@ -356,14 +357,13 @@ def _bins(study: Study) -> Table:
     return table(["Model", "Images", "Confidence", "Right", "Low", "High"], rows, "lrrrrr")
 
 
-def _draw_reliability(axes: Axes, model: Model, heading: str, style: theme.ModelStyle) -> None:
+def _draw_reliability(axes: Axes, model: Model, style: theme.ModelStyle) -> None:
     before, after = model.calibration.before, model.calibration.after
     axes.plot([0, 1], [0, 1], color=theme.GRID.light, lw=1.2, zorder=0)
     axes.plot(after.bins.confidence, after.bins.accuracy, "-", color=theme.BAR.light, lw=1.4)
     bins = before.bins
     axes.vlines(bins.confidence, bins.low, bins.high, color=style.color, alpha=0.5, lw=1.6)
     axes.plot(bins.confidence, bins.accuracy, style.marker, color=style.color, ms=5)
-    axes.set_title(f"{heading}\nECE {percent(before.ece)}", color=style.color, size=9)
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal", xlabel="confidence, %", ylabel="share right, %")
     axes.set_xticks((0, 0.5, 1), ("0", "50", "100"))
     axes.set_yticks((0, 0.5, 1), ("0", "50", "100"))

@@ -364,7 +364,7 @@ def figure_of_each(study: Study) -> list[Figure]:
         drawing = theme.figure(2.75, theme.SMALL)
         drawing.set_label(model.label)
         pairs.append(drawing.subplots(2))
-        pairs[-1][0].set_title(theme.heading(study, model), color=styles[model.key].color, size=9)
+        theme.heading(drawing, study, model)
         _draw_model(pairs[-1], model, styles[model.key].color)
         drawings.append(drawing)
     for panels in zip(*pairs, strict=True):

@@ -32,6 +32,8 @@ SMALL = 2.3  # one of many, of which a phone shows two in a row
 MAX_HEIGHT = 8.4  # inches: what an A4 page holds with the caption
 HEAT_STEPS = 24
 MARK = 0.5  # inches of a legend beside a name
+ROW = 0.18  # inches of a legend
+LEAST = 1.3  # inches of a chart below its legend
 
 
 @dataclass(frozen=True)
@@ -126,9 +128,9 @@ def short(name: str, limit: int) -> str:
     return whole if len(whole) <= limit else f"{whole[:head]}…{whole[len(whole) - (limit - 1 - head) :]}"
 
 
-def fitted(words: str, inches: float, size: float = 9) -> str:
+def fitted(words: str, inches: float, size: float = 9, weight: str = "normal") -> str:
     """Return words cut in the middle to what the report's type shows in ``inches``."""
-    type_ = FontProperties(family=RC["font.family"], size=size)
+    type_ = FontProperties(family=RC["font.family"], size=size, weight=weight)
     return next(
         (
             found
@@ -154,10 +156,14 @@ def two_lines(label: str, limit: int = 22) -> str:
     return "\n".join(short(part, limit) for part in (name, mode) if part)
 
 
-def heading(study: Study, model: Model) -> str:
-    """Return what stands above a small chart: a model's letter and name, and its mode below them."""
+def heading(drawing: Figure, study: Study, model: Model, more: str = "") -> None:
+    """Write a model's letter and name above a small chart, its mode below them, and ``more`` below that."""
     parts = f"{letters(study)[model.key]}  {flat(model.label)}".split(", ", 1)
-    return "\n".join(fitted(part, SMALL - 0.6) for part in parts)
+    weight = RC["axes.titleweight"]
+    lines = [fitted(part, SMALL - 0.15, weight=weight) for part in parts]
+    words = "\n".join([*lines, more] if more else lines)
+    color = model_styles(study)[model.key].color
+    drawing.suptitle(words, x=0.02, ha="left", size=9, weight=weight, color=color)  # longer than the axes
 
 
 def amount(value: float) -> str:
@@ -203,12 +209,14 @@ def spread(heights: Sequence[float], step: float) -> list[float]:
 
 
 def legend(drawing: Figure, study: Study, models: Sequence[Model]) -> None:
-    """Write mark, letter and name of models above a chart."""
+    """Write mark, letter and name of models above a chart, which grows where too little is left of it."""
     styles, marks = model_styles(study), letters(study)
     width = drawing.get_figwidth()
     words = [f"{marks[m.key]}  {flat(m.label)}" for m in models]
     half = width / 2 - MARK
     columns = 2 if width > PANEL and all(fitted(one, half) == one for one in words) else 1
+    rows = -(-len(models) // columns)
+    drawing.set_figheight(max(drawing.get_figheight(), ROW * rows + LEAST))
     handles = [
         Line2D([], [], color=styles[m.key].color, marker=styles[m.key].marker, ls="",
                label=fitted(one, width / columns - MARK))

@@ -1,6 +1,8 @@
 import colorsys
 import re
+from dataclasses import replace
 from itertools import combinations, pairwise
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -12,6 +14,8 @@ from matplotlib.textpath import text_to_path
 from pipeline import fonts
 from pipeline.report.chapters import accuracy, calibration, classes, learning
 from pipeline.report.look import svg, theme
+from pipeline.report.study import Study
+from tests.made_records import Made, MadeData, write_experiment
 from tests.report.conftest import StudyOf
 
 WORDS = (theme.TEXT, theme.MUTED, theme.BAD, *theme.MODEL_TONES)
@@ -130,17 +134,38 @@ def test_words_are_cut_to_what_is_shown_in_their_place() -> None:
     assert theme.fitted(whole, 20) == whole
 
 
+def variants(folder: Path) -> Study:
+    """Seven variants of one network, whose names are long, on three classes, whose charts are low."""
+    models = [
+        Made(
+            accuracy=0.5 + k / 20,
+            settings={"widths": [5 + k, 8], "label_smoothing": 0.01 * (k + 1), "dropout": 0.01 * (k + 1)},
+        )
+        for k in range(7)
+    ]
+    data = replace(MadeData(), classes=("cat", "dog", "fox"))
+    return Study.from_records(*write_experiment(folder, "variants", data, tuple(models)))
+
+
 @pytest.mark.parametrize("figure", [classes.figure, learning.figure_of_each, calibration.figure_of_each])
-def test_legends_and_titles_stay_in_their_figure(study_of: StudyOf, figure: Any) -> None:
-    content = figure(study_of("transfer_wins")).content
+@pytest.mark.parametrize("of", ["transfer_wins", "variants"])
+def test_legends_and_titles_stay_in_their_figure(
+    study_of: StudyOf, tmp_path: Path, of: str, figure: Any
+) -> None:
+    content = figure(variants(tmp_path) if of == "variants" else study_of(of)).content
     drawings = content if isinstance(content, list) else [content]
     shown = 0
     for drawing in drawings:
         with theme.themed():
             drawing.draw_without_rendering()
             words = [text for legend in drawing.legends for text in legend.get_texts()]
-            words += [title for axes in drawing.axes for title in (axes.title, axes._left_title)]
+            words += [drawing._suptitle] if drawing._suptitle else []
             edges = [one.get_window_extent() for one in words if one.get_text()]
+            labels = [axes.xaxis.label.get_window_extent() for axes in drawing.axes]
+            charts = [axes.get_window_extent() for axes in drawing.axes]
         shown += len(edges)
         assert all(edge.x1 <= drawing.bbox.x1 for edge in edges)
+        assert all(label.y0 >= drawing.bbox.y0 for label in labels)
+        rows = [one.get_window_extent() for legend in drawing.legends for one in legend.get_texts()]
+        assert all(row.y0 >= max(chart.y1 for chart in charts) - 1 for row in rows)
     assert shown > 2
