@@ -179,6 +179,28 @@ def test_killed_run_goes_on_from_its_last_epoch(
     assert f"Going on after epoch {done}, " in capsys.readouterr().out or not done
 
 
+@pytest.mark.parametrize("killed", [2, 4])  # within the first stage, and within the second
+def test_killed_run_goes_on_from_a_checkpoint_several_epochs_ago(
+    unbroken: Callable[[str], tuple[Any, train.FitResult]],
+    killed: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    whole, expected = unbroken("fine_tune")
+    monkeypatch.setattr(checkpoint, "SELDOM", 1e9)  # so that the first is the only one
+    chosen = tiny.settings(epochs=4, **RESUMED["fine_tune"])
+    with monkeypatch.context() as patched:
+        kill_after(killed, patched)
+        with pytest.raises(KilledError):
+            fit(chosen, "killed")
+    capsys.readouterr()
+    resumed, found = fit(chosen, "killed")
+    assert "Going on after epoch 1, " in capsys.readouterr().out
+    pd.testing.assert_frame_equal(results(found.history), results(expected.history), check_exact=True)
+    for name, weights in whole.state_dict().items():
+        assert torch.equal(weights, resumed.state_dict()[name]), name
+
+
 @pytest.mark.parametrize("region", [0.0, 0.1, 0.5, 0.9, 0.999])
 def test_damaged_checkpoint_is_named_and_training_starts_afresh(
     region: float, capsys: pytest.CaptureFixture[str]
