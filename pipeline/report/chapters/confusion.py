@@ -248,11 +248,10 @@ def draw_matrix(
         shares, ax=axes, cmap=theme.HEAT_MAP, norm=scale, cbar=False,
         linewidths=0.4, linecolor=theme.PAPER.light, xticklabels=False, yticklabels=False,
     )  # fmt: skip
-    middles = (
-        np.arange(len(ticks)) + 0.5
-    )  # set here: seaborn would draw all of it to see whether they overlap
-    axes.set(xlabel="predicted", ylabel="true", xticks=middles, yticks=middles)
-    axes.set(xticklabels=ticks, yticklabels=ticks)
+    middles = np.arange(len(ticks)) + 0.5  # seaborn would draw all of it, to see whether names overlap
+    axes.set_xticks(middles, ticks)
+    axes.set_yticks(middles, ticks)
+    axes.set(xlabel="predicted", ylabel="true")
     axes.tick_params(length=0, labelsize=9 if len(classes) <= MOST_NUMBERS else 6.5)
     axes.tick_params(axis="x", rotation=90 if max(map(len, ticks), default=0) > 2 else 0)
     axes.tick_params(axis="y", rotation=0)
