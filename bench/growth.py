@@ -6,7 +6,6 @@ first row of each kind is what its others are compared with. Writes ``growth.md`
 """
 
 import argparse
-import resource
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,12 +17,19 @@ import yaml
 from PIL import Image
 
 from bench import results
-from bench.measuring import apart, say
+from bench.measuring import say
 from bench.overhead import headstart
 from pipeline.files import write_json
 from pipeline.record import RunRecord
 
 SIZES = {"images": (1_000, 10_000, 50_000), "classes": (10, 100, 1_000)}
+# Calls a command and writes down the memory of its largest process. A process begins with that of the one
+# that starts it: this one is small.
+LARGEST = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True)
+open("largest", "w").write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+"""
 QUICK = {"images": (200, 400), "classes": (4, 20)}
 STUDY: dict[str, Any] = {
     "dataset": "image_folder",
@@ -59,8 +65,7 @@ def measured(images: int, classes: int) -> list[Row]:
         own, probe = timings["scratch"], timings["linear_probe"]
         assert own is not None
         assert probe is not None
-        with apart(report) as render:
-            seconds, memory = render(folder / "study.yaml")
+        seconds, memory = report(folder / "study.yaml")
     common = {"images": images, "classes": classes}
     return [
         {"what": "training", **common, "seconds": own.train_seconds, "memory": own.peak_memory_bytes},
@@ -71,9 +76,9 @@ def measured(images: int, classes: int) -> list[Row]:
 
 def report(params: Path) -> tuple[float, int]:
     """Return the seconds of a report whose runs are whole, and the memory of its largest process."""
-    seconds = headstart("render", params)
+    seconds = headstart("render", params, through=(sys.executable, "-c", LARGEST))
     unit = 1 if sys.platform == "darwin" else 1024
-    return seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+    return seconds, int((params.parent / "largest").read_text(encoding="utf-8")) * unit
 
 
 def write_images(folder: Path, images: int, classes: int) -> None:
@@ -110,6 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="small numbers: minutes")
     parser.add_argument("--output", type=Path, default=results.FOLDER, help="folder of growth.md")
     given = parser.parse_args(arguments)
+    given.output.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
     for images, classes in cases(given.quick):
         rows += say(f"{images:,} images, {classes:,} classes", lambda n=images, c=classes: measured(n, c))

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench.measuring import Options, Result, Target, say
@@ -57,11 +57,11 @@ def _overhead(record: RunRecord) -> float:
     return timings.papermill_seconds - timings.train_seconds - timings.evaluate_seconds
 
 
-def headstart(command: str, params: Path, *options: str) -> float:
-    """Call Headstart in the folder of a params file; return how long it took."""
+def headstart(command: str, params: Path, *options: str, through: Sequence[str] = ()) -> float:
+    """Call Headstart in the folder of a params file, ``through`` a command; return how long it took."""
     started = time.perf_counter()
     subprocess.run(
-        [sys.executable, "-m", "pipeline", command, params.name, *options],
+        [*through, sys.executable, "-m", "pipeline", command, params.name, *options],
         cwd=params.parent,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=True,

@@ -180,7 +180,7 @@ def _write_report(
 
     Unless it shall be written ``anew``, a report that nothing has changed for is left as it is.
     """
-    from pipeline.forker import REPORTING, warm_kernels
+    from pipeline.forker import REPORTING, warm_processes
     from pipeline.report import render as rendering
     from pipeline.report.render import unchanged
 
@@ -188,7 +188,7 @@ def _write_report(
     engine = rendering.choose_engine(options.engine)
     last = None if anew else unchanged.kept(Path(options.params))
     warm = engine == "embedded" and last is None  # Quarto starts its kernel itself
-    with warm_kernels(REPORTING) if warm else nullcontext():  # while it imports, so does this process
+    with warm_processes(REPORTING) if warm else nullcontext():  # while it imports, so does this process
         from pipeline.experiment import Experiment
         from pipeline.run import Options
 

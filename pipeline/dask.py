@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError, one_line
 from pipeline.experiment import RunSettings
-from pipeline.forker import LEARNING, warm_kernels
+from pipeline.forker import LEARNING, warm_processes
 from pipeline.job import Job
 from pipeline.plan import source_hash
 from pipeline.process import Event, run_in_process, stop
@@ -275,7 +275,7 @@ def returned(folder: Path) -> dict[str, bytes]:
 def _keep_kernels_warm() -> None:
     """Have the kernels of this worker's runs forked, from now until the worker ends."""
     block = ExitStack()
-    block.enter_context(warm_kernels(LEARNING))
+    block.enter_context(warm_processes(LEARNING))
     atexit.register(block.close)
 
 

@@ -1,14 +1,13 @@
-"""Kernels forked from a process that has imported everything already, where that pays.
+"""Jobs and kernels forked from a process that has imported everything already, where that pays.
 
-Starting Python, IPython and PyTorch takes a kernel about five seconds, which every run would pay again.
-While ``warm_kernels`` is open, kernels are forked from a process, ``python -m pipeline.forker <socket>
-<module> ...``: what was imported there is there in the fork, and nothing else is shared between runs. Linux
-only: elsewhere, wherever that process cannot be reached, and where HEADSTART_WARM is 0, kernels start the
-ordinary way.
+Starting Python, Papermill, IPython and PyTorch takes seconds, which every run would pay twice. While
+``warm_processes`` is open, they are forked from one process, ``python -m pipeline.forker <socket> <module>
+...``: what was imported there is there in the fork, and nothing else is shared between runs. Linux only:
+elsewhere, wherever that process cannot be reached and where HEADSTART_WARM is 0, they start the usual way.
 
-The process imports the modules and then forks a kernel for each request on its socket, a line of JSON with
-the output descriptors of who asks. The answer is the kernel's pid, and later its exit code. A kernel ends
-with who asked for it, and all end with this process, which ends with its standard input.
+The process imports the modules and then forks for each request on its socket, a line of JSON with the
+standard streams of the fork. The answer is the fork's pid, and later its exit code. A fork ends with who
+asked for it, and all end with this process, which ends with its standard input.
 
 Why not the forkserver of ``multiprocessing``: it cannot be shared by the processes of several jobs (each
 would import PyTorch for a server of its own), refuses to work in the daemons that Dask's workers are,
@@ -31,18 +30,20 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 from pipeline import gpus
 from pipeline.source import code_hash
 from pipeline.surroundings import DRAWING, own_environment
 
-SWITCH = "HEADSTART_WARM"  # "0" turns warm kernels off
+SWITCH = "HEADSTART_WARM"  # "0" turns this off
 SOCKET_VARIABLE = "HEADSTART_WARM_SOCKET"
 LONGEST_PATH = 99  # of a socket, in bytes: Linux allows 107, and it is opened under a longer name
-FORK_SECONDS = 120.0  # how long a kernel waits for the imports of the first one
+FORK_SECONDS = 120.0  # how long the first fork waits for the imports
 KERNEL = ("ipykernel.kernelapp", "ipykernel.ipkernel", "matplotlib.pyplot")
 LEARNING = (
+    "papermill",
+    "pipeline.job",
     *KERNEL,
     "pipeline.learn.baselines",
     "pipeline.learn.data.dataset",
@@ -65,15 +66,15 @@ DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 @contextlib.contextmanager
-def warm_kernels(imported: Sequence[str]) -> Iterator[None]:
-    """Have kernels that are started in this block, here or in child processes, forked.
+def warm_processes(imported: Sequence[str]) -> Iterator[None]:
+    """Have jobs and kernels that are started in this block, here or in child processes, forked.
 
     They come from a process that has ``imported`` these modules. An inner block wins over an outer. Those
     that learn are not forked where there may be a GPU: CUDA cannot be used in a fork of a process that
     has asked for it, and any module may ask while it is imported.
     """
     with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
-        path = str(Path(folder) / "kernels")
+        path = str(Path(folder) / "forker")
         if not _can_be_warm(path) or ("pipeline.learn.train" in imported and gpus.may_be_there()):
             yield
             return
@@ -112,35 +113,69 @@ def _variable(name: str, value: str) -> Iterator[None]:
             os.environ[name] = outer
 
 
-class ForkedKernel:
-    """A kernel as ``subprocess.Popen`` shows a process; its parent is the process of ``warm_kernels``.
+def start(
+    function: str, *, stdin: IO[bytes], output: IO[bytes], environment: dict[str, str], folder: str
+) -> "subprocess.Popen[bytes] | ForkedProcess":
+    """Call ``"module:function"`` in a process of its own: forked where ``warm_processes`` is open."""
+    if SOCKET_VARIABLE in environment:
+        streams = stdin.fileno(), output.fileno(), output.fileno()
+        with contextlib.suppress(OSError, ValueError):
+            return ForkedProcess(function, [], environment, folder, streams)
+    module, name = function.split(":")
+    return subprocess.Popen(
+        [sys.executable, "-c", f"from {module} import {name}; {name}()"],
+        stdin=stdin,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        cwd=folder,
+        start_new_session=True,  # Ctrl-C reaches the parent alone, which then stops it in order
+    )
 
-    Raises OSError when that cannot be reached.
+
+class ForkedProcess:
+    """A process as ``subprocess.Popen`` shows one; its parent is the process of ``warm_processes``.
+
+    It calls ``"module:function"`` with these ``sys.argv[1:]``, environment, current folder and standard
+    streams. Raises OSError when the process of ``warm_processes`` cannot be reached.
     """
 
     stdin = stdout = stderr = None
 
-    def __init__(self, arguments: list[str], environment: dict[str, str], folder: str):
+    def __init__(
+        self,
+        function: str,
+        arguments: Sequence[str],
+        environment: dict[str, str],
+        folder: str,
+        streams: tuple[int, int, int],
+    ):
         self.returncode: int | None = None
-        self._connection = _connected(os.environ[SOCKET_VARIABLE])
+        self._connection = _connected(environment[SOCKET_VARIABLE])
+        request = {
+            "function": function,
+            "arguments": arguments,
+            "environment": environment,
+            "folder": folder,
+        }
         try:
-            self.pid = self._ask({"arguments": arguments, "environment": environment, "folder": folder})
+            self.pid = self._ask(request, streams)
         except BaseException:
             self._connection.close()
             raise
 
-    def _ask(self, request: dict[str, Any]) -> int:
+    def _ask(self, request: dict[str, Any], streams: tuple[int, int, int]) -> int:
         message = json.dumps(request).encode() + b"\n"
-        sent = socket.send_fds(self._connection, [message], [1, 2])
+        sent = socket.send_fds(self._connection, [message], streams)
         self._connection.sendall(message[sent:])
         said = self._connection.recv(64)
         if not said:
-            raise ConnectionError("the process that forks kernels has ended")
+            raise ConnectionError("the process that forks has ended")
         self._connection.setblocking(False)
         return int(said)
 
     def poll(self) -> int | None:
-        """Return the exit code, or None while the kernel lives."""
+        """Return the exit code, or None while the process lives."""
         if self.returncode is None:
             try:
                 said = self._connection.recv(64)
@@ -148,7 +183,7 @@ class ForkedKernel:
                 return None
             except ConnectionResetError:
                 said = b""
-            # Without a word, the process that forks kernels was killed, and they with it.
+            # Without a word, the process that forks was killed, and its forks with it.
             self.returncode = int(said) if said.strip() else -signal.SIGKILL
             self._connection.close()
         return self.returncode
@@ -158,12 +193,12 @@ class ForkedKernel:
         end = None if timeout is None else time.monotonic() + timeout
         while (code := self.poll()) is None:
             if end is not None and time.monotonic() > end:
-                raise subprocess.TimeoutExpired("kernel", timeout or 0.0)
+                raise subprocess.TimeoutExpired("a fork", timeout or 0.0)
             time.sleep(0.02)
         return code
 
     def send_signal(self, number: int) -> None:
-        """Send a signal, unless the kernel has ended."""
+        """Send a signal, unless the process has ended."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
@@ -175,7 +210,7 @@ class ForkedKernel:
 
 
 def _connected(path: str) -> socket.socket:
-    """Connect to the process of ``warm_kernels``, which may have been started a moment ago."""
+    """Connect to the process of ``warm_processes``, which may have been started a moment ago."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     end = time.monotonic() + 10
     while True:
@@ -193,7 +228,7 @@ def _connected(path: str) -> socket.socket:
 
 
 def main(path: str, imported: Sequence[str]) -> None:
-    """Import these modules, then fork a kernel for each request, until standard input ends."""
+    """Import these modules, then fork for each request, until standard input ends."""
     os.environ |= DRAWING  # Matplotlib asks while it is imported
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
         listening.bind(f"{path}.opened")
@@ -201,20 +236,20 @@ def main(path: str, imported: Sequence[str]) -> None:
         Path(f"{path}.opened").rename(path)  # from now on, who connects is heard
         with warnings.catch_warnings(action="ignore"):
             for name in imported:
-                with contextlib.suppress(ImportError):  # the kernel says what it lacks, if it needs it
+                with contextlib.suppress(ImportError):  # the fork says what it lacks, if it needs it
                     importlib.import_module(name)
         if "pipeline.learn.train" in sys.modules:
-            code_hash()  # what it reads is kept for every kernel's own
+            code_hash()  # what it reads is kept for every fork's own
         _Source(listening).serve()
 
 
 class _Source:
-    """Forks kernels, tells those who asked how they ended, and ends those whose asker is gone."""
+    """Forks, tells those who asked how their forks ended, and ends those whose asker is gone."""
 
     def __init__(self, listening: socket.socket):
         self.listening = listening
-        self.asking: dict[int, socket.socket] = {}  # by the pid of their kernel
-        self.awake, self.wake = socket.socketpair()  # a byte arrives when a kernel has ended
+        self.asking: dict[int, socket.socket] = {}  # by the pid of their fork
+        self.awake, self.wake = socket.socketpair()  # a byte arrives when a fork has ended
         self.wake.setblocking(False)
         self.selector = selectors.DefaultSelector()
         for readable in (listening, self.awake, sys.stdin):
@@ -224,7 +259,7 @@ class _Source:
         signal.set_wakeup_fd(self.wake.fileno())
 
     def serve(self) -> None:
-        """Work until standard input ends, then end the kernels that are left."""
+        """Work until standard input ends, then end the forks that are left."""
         while True:
             for ready in [key.fileobj for key, _ in self.selector.select()]:
                 if ready is sys.stdin:
@@ -241,7 +276,7 @@ class _Source:
 
     def _fork(self) -> None:
         asking, _ = self.listening.accept()
-        message, descriptors, _, _ = socket.recv_fds(asking, 65536, 2)
+        message, descriptors, _, _ = socket.recv_fds(asking, 65536, 3)
         while message and not message.endswith(b"\n"):
             more = asking.recv(65536)
             message = message + more if more else b""
@@ -260,7 +295,7 @@ class _Source:
             asking.sendall(f"{pid}\n".encode())
 
     def _become(self, request: dict[str, Any], descriptors: list[int], source: int) -> NoReturn:
-        """Be the kernel that was asked for, with the output of who asked, and end with it."""
+        """Be the process that was asked for, and end with who asked."""
         code = 1
         try:
             ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
@@ -273,14 +308,15 @@ class _Source:
             self.selector.close()
             for open_socket in (self.listening, self.awake, self.wake, *self.asking.values()):
                 open_socket.close()
-            for target, descriptor in enumerate(descriptors, start=1):
+            for target, descriptor in enumerate(descriptors):
                 os.dup2(descriptor, target)
+                os.close(descriptor)
             os.environ.clear()
             os.environ.update(request["environment"], JPY_PARENT_PID=str(os.getppid()))
             os.chdir(request["folder"])
-            sys.argv = ["ipykernel_launcher", *request["arguments"]]
-            kernelapp = importlib.import_module("ipykernel.kernelapp")
-            kernelapp.launch_new_instance()
+            module, name = request["function"].split(":")
+            sys.argv = [module, *request["arguments"]]
+            getattr(importlib.import_module(module), name)()
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
@@ -300,7 +336,7 @@ class _Source:
                 self._forget(pid)
 
     def _left(self, asking: Any) -> None:
-        """End a kernel whose asker closed the connection, as the system does when that is killed."""
+        """End a fork whose asker closed the connection, as the system does when that is killed."""
         if not asking.recv(1):
             pid = next(pid for pid, known in self.asking.items() if known is asking)
             _end(pid)
@@ -314,7 +350,7 @@ class _Source:
 
 
 def _end(pid: int) -> None:
-    """End a kernel with what it has started; a fork that leads no group yet has started nothing."""
+    """End a fork with what it has started; one that leads no group yet has started nothing."""
     for kill in (os.killpg, os.kill):
         with contextlib.suppress(ProcessLookupError):
             return kill(pid, signal.SIGKILL)

@@ -22,7 +22,7 @@ from jupyter_client.provisioning import KernelProvisionerFactory
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from pipeline.errors import HeadstartError
-from pipeline.forker import SOCKET_VARIABLE, ForkedKernel
+from pipeline.forker import SOCKET_VARIABLE, ForkedProcess
 from pipeline.surroundings import own_environment
 
 KERNEL_NAME = "python3"
@@ -35,7 +35,7 @@ PROVISIONER = EntryPoint(
 class OwnKernelManager(AsyncKernelManager):
     """A kernel manager that starts ``sys.executable``, whatever kernelspecs are installed.
 
-    Where ``warm_kernels`` is open, the kernel is forked from its process.
+    Where ``warm_processes`` is open, the kernel is forked from its process.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -122,9 +122,7 @@ class WarmProvisioner(LocalProvisioner):
         """Start the kernel of a command line ``python -m ipykernel_launcher ...``."""
         if SOCKET_VARIABLE in os.environ:
             try:
-                kernel: Any = ForkedKernel(
-                    cmd[3:], dict(options.get("env") or os.environ), options.get("cwd") or str(Path.cwd())
-                )
+                kernel: Any = _forked(cmd[3:], options.get("env"), options.get("cwd"))
             except (OSError, ValueError):
                 pass
             else:
@@ -132,3 +130,16 @@ class WarmProvisioner(LocalProvisioner):
                 self.pid = self.pgid = kernel.pid  # it leads a session, and so a group, of its own
                 return self.connection_info
         return await super().launch_kernel(cmd, **options)
+
+
+def _forked(arguments: list[str], environment: dict[str, str] | None, folder: str | None) -> ForkedProcess:
+    """Fork a kernel, with this process's output. Raises OSError where that cannot be."""
+    own = {**(environment or os.environ), SOCKET_VARIABLE: os.environ[SOCKET_VARIABLE]}
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 (os.devnull is text)
+        return ForkedProcess(
+            "ipykernel.kernelapp:launch_new_instance",
+            arguments,
+            own,
+            folder or str(Path.cwd()),
+            (nothing.fileno(), 1, 2),
+        )

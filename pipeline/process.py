@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -19,6 +18,7 @@ from typing import Any
 
 from pipeline import gpus
 from pipeline.errors import one_line
+from pipeline.forker import ForkedProcess, start
 from pipeline.job import REFUSED, Job
 from pipeline.record import RUN_FOLDER_VARIABLE
 from pipeline.surroundings import own_environment
@@ -26,8 +26,8 @@ from pipeline.surroundings import own_environment
 Event = dict[str, Any]
 Emit = Callable[[Event], None]
 POLL_SECONDS = 0.1
-MAKE = "from pipeline.job import main; main()"
-_running: "dict[subprocess.Popen[bytes], str]" = {}  # which run each process makes
+Process = subprocess.Popen[bytes] | ForkedProcess
+_running: dict[Process, str] = {}  # which run each process makes
 
 
 def run_in_process(job: Job, emit: Emit) -> str:
@@ -39,15 +39,11 @@ def run_in_process(job: Job, emit: Emit) -> str:
         emit({"run_id": job.run_id, "stage": "waiting"})
     else:
         (job.partial / "progress.jsonl").unlink(missing_ok=True)
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            [sys.executable, "-c", MAKE],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=_environment(job),
-            cwd=job.folder,
-            start_new_session=True,  # Ctrl-C reaches the parent alone, which then stops it in order
+    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as log:
+        asked.write(json.dumps(asdict(job)).encode())
+        asked.seek(0)
+        process = start(
+            "pipeline.job:main", stdin=asked, output=log, environment=_environment(job), folder=job.folder
         )
         _running[process] = job.run_id
         try:
@@ -56,7 +52,7 @@ def run_in_process(job: Job, emit: Emit) -> str:
             _stop(process)
             del _running[process]
         log.seek(0)
-        return _last_words(process.returncode, log.read().decode("utf-8", errors="replace"))
+        return _last_words(process.wait(), log.read().decode("utf-8", errors="replace"))
 
 
 def _environment(job: Job) -> dict[str, str]:
@@ -75,10 +71,7 @@ def _environment(job: Job) -> dict[str, str]:
     return {**own_environment(), **own}
 
 
-def _follow(process: subprocess.Popen[bytes], job: Job, emit: Emit) -> None:
-    assert process.stdin is not None
-    process.stdin.write(json.dumps(asdict(job)).encode())
-    process.stdin.close()
+def _follow(process: Process, job: Job, emit: Emit) -> None:
     events = _new_events(job.partial / "progress.jsonl")
     while process.poll() is None:
         for event in next(events):
@@ -108,7 +101,7 @@ def _parsed(line: bytes) -> object:
         return None
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: Process) -> None:
     if process.poll() is None:
         process.terminate()
         try:

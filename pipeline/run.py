@@ -11,7 +11,7 @@ from pipeline import gpus, limits, logger, tuning
 from pipeline.cleaning import note_study
 from pipeline.errors import InputError, RecordError, RunError
 from pipeline.experiment import Experiment
-from pipeline.forker import LEARNING, warm_kernels
+from pipeline.forker import LEARNING, warm_processes
 from pipeline.job import Job
 from pipeline.plan import PlannedRun, plan
 from pipeline.process import Emit, run_in_process, stop_all
@@ -189,7 +189,7 @@ def run_here(jobs: Iterable[Job], at_once: int, progress: Progress) -> None:
     died is recorded as failed, and the others go on.
     """
     shared = gpus.Shared(gpus.visible())
-    with warm_kernels(LEARNING), ThreadPoolExecutor(max_workers=at_once) as pool:
+    with warm_processes(LEARNING), ThreadPoolExecutor(max_workers=at_once) as pool:
         futures = {
             pool.submit(_run_with_gpu, job, shared, progress.show): job
             for job in sorted(jobs, key=Job.is_taken)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from pipeline.forker import LEARNING, warm_kernels
+from pipeline.forker import LEARNING, warm_processes
 
 ROOT = Path(__file__).parent.parent
 # The files that take longest begin first, in this order, so that two workers end at about the same time.
@@ -35,7 +35,7 @@ LONGEST = (
     "learn/test_train.py",
     "report/render/test_execute.py",
     "test_bad_input.py",
-    "test_warm_kernels.py",
+    "test_forker.py",
 )
 
 
@@ -75,8 +75,8 @@ def own_variables() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def forked_runs() -> Iterator[None]:
     """Fork all runs of a file's own process from one that has imported PyTorch once, not once a command."""
-    with warm_kernels((*LEARNING, "tests.quick_speed")), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.run.warm_kernels", lambda _: nullcontext())
+    with warm_processes((*LEARNING, "tests.quick_speed")), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.run.warm_processes", lambda _: nullcontext())
         yield
 
 

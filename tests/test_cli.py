@@ -235,7 +235,7 @@ def test_a_params_file_edited_meanwhile_changes_no_report(
 
     monkeypatch.setattr(cli, "_records", made)
     monkeypatch.setattr("pipeline.report.render.render", rendered)
-    monkeypatch.setattr("pipeline.forker.warm_kernels", lambda _: nullcontext())  # nothing is rendered
+    monkeypatch.setattr("pipeline.forker.warm_processes", lambda _: nullcontext())  # nothing is rendered
 
     assert main(["report", "x.yaml", "--engine", "embedded"]) == 0
     assert [settings.model for settings in shown[0].runs] == ["custom_cnn"]

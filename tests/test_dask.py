@@ -157,9 +157,7 @@ def test_interrupted_command_ends_its_runs_on_the_workers(dask: LocalCluster, wo
     ) as process:
         try:
             wait_until(lambda: list(workplace.glob("runs/.*.partial/checkpoint.pt")))
-            kernels = [
-                p.pid for forker in modules_below(worker, "pipeline.forker") for p in forker.children()
-            ]
+            forks = [p.pid for forker in modules_below(worker, "pipeline.forker") for p in forker.children()]
             process.send_signal(signal.SIGINT)
             _, said = process.communicate(timeout=60)
         finally:
@@ -167,9 +165,8 @@ def test_interrupted_command_ends_its_runs_on_the_workers(dask: LocalCluster, wo
 
     assert process.returncode == 130
     assert said.strip().splitlines()[-1].startswith(b"headstart: stopped; the same command goes on")
-    assert kernels  # forked, as those of runs on this machine are
-    wait_until(lambda: not modules_below(worker, "from pipeline.job import main; main()"))
-    wait_until(lambda: not any(map(psutil.pid_exists, kernels)))
+    assert len(forks) == 2  # the job and its kernel, as those of runs on this machine are
+    wait_until(lambda: not any(map(psutil.pid_exists, forks)))
     assert worker.is_running()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline import forker, gpus, limits, process, run
-from pipeline.forker import LEARNING, REPORTING, warm_kernels
+from pipeline.forker import LEARNING, REPORTING, warm_processes
 from pipeline.job import Job
 from tests.learn import tiny
 
@@ -103,7 +103,7 @@ def test_kernels_that_learn_are_not_forked_where_there_may_be_a_gpu(
 ) -> None:
     monkeypatch.setattr(gpus, "may_be_there", lambda: there)
     for modules in (LEARNING, REPORTING):
-        with warm_kernels(modules):
+        with warm_processes(modules):
             pass
 
     assert forked == ([REPORTING] if there else [LEARNING, REPORTING])

@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from pipeline import surroundings
 from pipeline.cli import main
 from pipeline.experiment import Experiment
-from pipeline.forker import warm_kernels
+from pipeline.forker import warm_processes
 from pipeline.kernel import own_kernel
 from pipeline.plan import plan
 from pipeline.surroundings import own_environment
@@ -63,7 +63,7 @@ def said(folder: Path) -> list[object]:
 @pytest.mark.parametrize("imported", [(), ("ipykernel.kernelapp",)], ids=["started", "forked"])
 def test_the_users_own_configuration_does_not_reach_a_kernel(hostile: Path, imported: Sequence[str]) -> None:
     if imported:
-        with warm_kernels(imported):
+        with warm_processes(imported):
             modules, changed, current, variables, drawing = said(hostile)
     else:
         modules, changed, current, variables, drawing = said(hostile)

@@ -41,11 +41,16 @@ def processes(parent: int, words: str) -> list[psutil.Process]:
     return [process for process in below if words in " ".join(process.cmdline())]
 
 
-def kernels(parent: int) -> list[psutil.Process]:
-    """Return the kernels below a parent: forked ones have the command line of what they come from."""
+def forks(parent: int) -> list[psutil.Process]:
+    """Return the jobs and kernels below a parent, the oldest first."""
     forkers = {process.pid for process in processes(parent, "pipeline.forker")}
-    forked = [process for process in processes(parent, "pipeline.forker") if process.ppid() in forkers]
-    return forked + processes(parent, "ipykernel_launcher")
+    found = [process for process in processes(parent, "pipeline.forker") if process.ppid() in forkers]
+    return sorted(found, key=psutil.Process.create_time)
+
+
+def holds(process: psutil.Process, run_id: str = "") -> bool:
+    """Whether a process has the lock of a run: a job has, a kernel has not."""
+    return any(file.path.endswith(f"{run_id}.lock") for file in process.open_files())
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +80,7 @@ def test_killed_kernel_is_a_failed_run_that_goes_on(workplace: Path, expected: R
     experiment = write(LONG)
     with started(workplace, "x.yaml") as process:
         wait_for(workplace, "runs/.*.partial/checkpoint.pt")
-        (kernel,) = kernels(process.pid)
+        (kernel,) = (fork for fork in forks(process.pid) if not holds(fork))
         kernel.kill()
         said = said_by(process)
 
@@ -107,16 +112,14 @@ def test_killed_worker_of_the_pool_leaves_the_others_alone_and_is_retried_alone(
     experiment = write(TWO)
     with started(workplace, "x.yaml", "--jobs", "2") as process:
         wait_for(workplace, f"runs/.{expected.run_id}.partial/checkpoint.pt")
-        folder = f".{expected.run_id}.partial"
-        workers = processes(process.pid, "pipeline.job")
-        (worker,) = (w for w in workers if folder in w.environ()[RUN_FOLDER_VARIABLE])
-        kernels = worker.children(recursive=True)
+        all_forks = forks(process.pid)
+        (worker,) = (fork for fork in all_forks if holds(fork, expected.run_id))
         worker.kill()
         said = said_by(process)
 
     assert process.returncode == 1
     assert f"headstart: Run {expected.run_id} failed: its process was ended by SIGKILL" in said
-    assert not psutil.wait_procs(kernels, timeout=20)[1]
+    assert not psutil.wait_procs(all_forks, timeout=20)[1]
     other = next(p for p in plan(experiment) if p.run_id != expected.run_id)
     whole = other.record()
     assert whole is not None

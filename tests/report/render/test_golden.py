@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.forker import REPORTING, warm_kernels
+from pipeline.forker import REPORTING, warm_processes
 from tests.report.made_report import KIND, Report, render_made
 from tests.report.render.said import vocabulary
 from tests.report.render.write_golden import GOLDEN, REMEDY, STUDIES, said_by
@@ -14,7 +14,7 @@ from tests.report.render.write_golden import GOLDEN, REMEDY, STUDIES, said_by
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_kernels() -> Iterator[None]:
-    with warm_kernels(REPORTING):
+    with warm_processes(REPORTING):
         yield
 
 
