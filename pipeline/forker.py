@@ -41,10 +41,7 @@ SOCKET_VARIABLE = "HEADSTART_WARM_SOCKET"
 LONGEST_PATH = 99  # of a socket, in bytes: Linux allows 107, and it is opened under a longer name
 FORK_SECONDS = 120.0  # how long the first fork waits for the imports
 KERNEL = ("ipykernel.kernelapp", "ipykernel.ipkernel", "matplotlib.pyplot")
-LEARNING = (
-    "papermill",
-    "pipeline.job",
-    *KERNEL,
+WITH_PYTORCH = (
     "pipeline.learn.baselines",
     "pipeline.learn.data.dataset",
     "pipeline.learn.evaluate",
@@ -54,6 +51,7 @@ LEARNING = (
     "torch._dynamo",  # every optimizer imports it
     "torch.utils.flop_counter",
 )
+LEARNING = ("papermill", "pipeline.job", *KERNEL, *WITH_PYTORCH)
 REPORTING = (
     *KERNEL,
     "pipeline.run",
@@ -69,15 +67,17 @@ DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 def warm_processes(imported: Sequence[str]) -> Iterator[None]:
     """Have jobs and kernels that are started in this block, here or in child processes, forked.
 
-    They come from a process that has ``imported`` these modules. An inner block wins over an outer. Those
-    that learn are not forked where there may be a GPU: CUDA cannot be used in a fork of a process that
-    has asked for it, and any module may ask while it is imported.
+    They come from a process that has ``imported`` these modules. An inner block wins over an outer. Where
+    there may be a GPU, PyTorch is not among them: CUDA cannot be used in a fork of a process that has asked
+    for it, and any module may ask while it is imported.
     """
     with tempfile.TemporaryDirectory(prefix="headstart-") as folder:
         path = str(Path(folder) / "forker")
-        if not _can_be_warm(path) or ("pipeline.learn.train" in imported and gpus.may_be_there()):
+        if not _can_be_warm(path):
             yield
             return
+        if gpus.may_be_there():
+            imported = [name for name in imported if name not in WITH_PYTORCH]
         source = subprocess.Popen(
             [sys.executable, "-m", "pipeline.forker", path, *imported],
             stdin=subprocess.PIPE,  # closed with this process, however that ends

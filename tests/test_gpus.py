@@ -1,5 +1,7 @@
 """Which job gets which GPU."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline import forker, gpus, limits, process, run
-from pipeline.forker import LEARNING, REPORTING, warm_processes
+from pipeline.forker import LEARNING, REPORTING, WITH_PYTORCH, warm_processes
 from pipeline.job import Job
 from tests.learn import tiny
 
@@ -98,7 +100,7 @@ def forked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_kernels_that_learn_are_not_forked_where_there_may_be_a_gpu(
+def test_nothing_is_forked_from_pytorch_where_there_may_be_a_gpu(
     forked: list[Any], monkeypatch: pytest.MonkeyPatch, there: bool
 ) -> None:
     monkeypatch.setattr(gpus, "may_be_there", lambda: there)
@@ -106,7 +108,16 @@ def test_kernels_that_learn_are_not_forked_where_there_may_be_a_gpu(
         with warm_processes(modules):
             pass
 
-    assert forked == ([REPORTING] if there else [LEARNING, REPORTING])
+    assert forked[0] == (tuple(name for name in LEARNING if name not in WITH_PYTORCH) if there else LEARNING)
+    assert forked[1] == REPORTING
+
+
+def test_what_is_imported_beside_pytorch_does_not_import_it() -> None:
+    names = {*LEARNING, *REPORTING} - {*WITH_PYTORCH}
+    code = f"import sys, {', '.join(sorted(names))}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "False\n"
 
 
 @pytest.mark.parametrize(("jobs", "together"), [(1, 1), (2, 1), (3, 2), (4, 2)])
