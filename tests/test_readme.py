@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 
 import pytest
 
@@ -18,6 +19,7 @@ def rows() -> list[tuple[str, list[str]]]:
     return [(row[0].strip(), re.findall(r"`(\w+)`", row[-1])) for row in cells]
 
 
+@cache
 def known_tests() -> set[str]:
     found = set()
     for path in (ROOT / "tests").rglob("test_*.py"):

@@ -9,7 +9,8 @@ from pipeline.report.render import render
 from pipeline.report.words.english import flat
 from tests.report.fuzzed import fuzzed_experiment
 from tests.report.made_report import copy_project
-from tests.report.page.test_page import Tags, pdf_words, words
+from tests.report.page.test_page import Tags, words
+from tests.report.paper import words_of
 
 ACTIVE = {"iframe", "object", "embed", "base", "form", "link", "audio", "video", "frame"}
 
@@ -46,7 +47,7 @@ def test_random_texts_add_nothing_to_the_page_but_themselves(tmp_path: Path, pla
     shown = squeezed(words(page))
     for name in (*records[0].classes, experiment.title, experiment.description, experiment.author):
         assert squeezed(name) in shown, repr(name)
-    assert len(pdf_words(pdf)) > 1000
+    assert len(words_of(pdf)) > 1000
 
 
 def squeezed(text: str) -> str:

@@ -19,6 +19,7 @@ from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_sc
 from pipeline.report.words.numbers import percent
 from tests.report.conftest import StudyOf
 from tests.report.made_report import KIND, Report
+from tests.report.paper import pages_of
 
 NEEDS_POPPLER = pytest.mark.skipif(not shutil.which("pdftoppm"), reason="needs pdftoppm (poppler-utils)")
 MACRO = (precision_score, recall_score, f1_score)
@@ -63,14 +64,10 @@ def rasters(resources: DictionaryObject) -> Iterator[tuple[int, int]]:
             yield from rasters(inner.get("/Resources", DictionaryObject()).get_object())
 
 
-def pdf_words(path: Path) -> str:
-    return " ".join(" ".join(p.extract_text() for p in PdfReader(path).pages).split())
-
-
 @pytest.fixture(scope="module")
 def pages(report: Report) -> list[str]:
     """The text of each page of the PDF."""
-    return [page.extract_text() for page in PdfReader(report.pdf).pages]
+    return pages_of(report.pdf)
 
 
 @pytest.fixture(scope="module")
@@ -171,8 +168,8 @@ def test_pdf_is_a_report_of_full_pages_with_vector_figures(report: Report, pages
     assert all(len(text) > 60 for text in pages)
     sizes = [size for page in reader.pages for size in rasters(page["/Resources"].get_object())]
     assert max(max(size) for size in sizes) <= 64  # the data's own pictures; nothing else is a raster
-    assert "Table\u00a01" in reader.pages[0].extract_text()
-    assert "Before you rely on it" in reader.pages[0].extract_text()
+    assert "Table\u00a01" in pages[0]
+    assert "Before you rely on it" in pages[0]
 
 
 def test_pdf_holds_no_remains_of_the_page(paper: str) -> None:

@@ -1,14 +1,12 @@
 """What no font of the PDF has is spelled there; an accessible PDF could not be written otherwise."""
 
-from io import BytesIO
-
 import pytest
 import typst
-from pypdf import PdfReader
 
 from pipeline.fonts import undrawn
 from pipeline.report.page import unprintable
 from tests.report.conftest import StudyOf
+from tests.report.paper import words_of
 
 FIRST, SECOND = "\U00012000\U00012040"  # cuneiform
 pytestmark = pytest.mark.skipif(not undrawn(FIRST), reason="needs a machine without a font for cuneiform")
@@ -29,7 +27,7 @@ def test_an_accessible_pdf_spells_them_everywhere(study_of: StudyOf, monkeypatch
     text = f"= One {FIRST}{SECOND} two\n#table([{FIRST}x])\n#unprintable"
     source = f'#set document(title: "x")\n{rules}\n{text}'
     pdf = typst.compile(source.encode(), pdf_standards=["ua-1"])
-    words = " ".join(PdfReader(BytesIO(pdf)).pages[0].extract_text().split())
+    words = words_of(pdf)
     assert words == f"One [U+12000 U+12040] two [U+12000]x {unprintable.NOTE}"
 
 

@@ -8,7 +8,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-from pypdf import PdfReader
+from tests.report.paper import pages_of
 
 BLOCKS = {
     "p",
@@ -80,8 +80,8 @@ def page_says(page: str) -> str:
 def paper_says(pdf: Path) -> str:
     """Return what a PDF says, without what depends on where its pages end."""
     lines: list[str] = []
-    for page in PdfReader(pdf).pages:
-        found = PAGES.sub("", page.extract_text()).splitlines()
+    for page in pages_of(pdf):
+        found = PAGES.sub("", page).splitlines()
         while found and found[0] in lines:  # the header of a table that goes on
             del found[0]
         lines += found

@@ -9,6 +9,7 @@ from pypdf import PdfReader
 
 from pipeline.errors import RenderError
 from pipeline.report.render import embedded
+from tests.report.paper import pages_of, words_of
 from tests.report.render.tools import (
     PROJECT,
     SVG,
@@ -18,7 +19,6 @@ from tests.report.render.tools import (
     markdown,
     page_of,
     paper_of,
-    pdf_words,
     printed,
     words,
     write_project,
@@ -34,7 +34,7 @@ NAME = "<script>alert('x')</script> $x$ #set @fig-one *b* `c` [l](u) {{< meta ti
 
 def test_figures_and_tables_are_numbered_and_cited_the_same_in_both_formats(tmp_path):
     files, warnings = written(tmp_path, BOTH, OUTPUTS, ("html", "pdf"))
-    page, paper = files["html"].decode(), pdf_words(files["pdf"])
+    page, paper = files["html"].decode(), words_of(files["pdf"])
     captions = re.findall(r"<figcaption[^>]*>(.*?)</figcaption>", page, re.DOTALL)
     assert [words(c) for c in captions] == ["Figure 1: A figure, see Table 1.", "Table 1: Scores."]
     links = re.findall(r'<a href="#([\w-]+)" class="quarto-xref">(.*?)</a>', page)
@@ -68,7 +68,7 @@ def test_a_figure_without_alternative_is_a_warning(tmp_path):
     text = cell("label: fig-a", "fig-cap: A figure.")
     files, warnings = written(tmp_path, f"Words\n\n{text}", [[figure()]], ("html", "pdf"))
     assert warnings == ["report.qmd:3: cell 'fig-a' draws a figure, but has no fig-alt."]
-    assert "Figure 1: A figure." in pdf_words(files["pdf"])
+    assert "Figure 1: A figure." in words_of(files["pdf"])
 
 
 def test_a_cell_that_shows_nothing_leaves_no_caption(tmp_path):
@@ -91,7 +91,7 @@ def test_conditional_content_shows_in_its_format_only(tmp_path):
     page = words(files["html"].decode().partition("<h3")[2])
     assert "widget Words." in page
     assert "On paper" not in page
-    assert pdf_words(files["pdf"]) == "Words. On paper."
+    assert words_of(files["pdf"]) == "Words. On paper."
 
 
 def test_raw_blocks_are_for_one_format_each_and_unchanged(tmp_path):
@@ -101,14 +101,14 @@ def test_raw_blocks_are_for_one_format_each_and_unchanged(tmp_path):
     assert payload in files["html"].decode()
     assert "Raw paper" not in files["html"].decode()
     assert "a comment" not in files["html"].decode()
-    assert pdf_words(files["pdf"]) == "Raw paper"
+    assert words_of(files["pdf"]) == "Raw paper"
 
 
 def test_hostile_text_is_shown_as_it_stands(tmp_path):
     text = f"```{{python}}\n#| include: false\nname = {NAME!r}\n```\n\n"
     text += "One `{python} name`; a number `{python} -3.5`, a list `{python} ['<b>', '$y$']`.\n"
     files, _ = embedded.render(write_project(tmp_path, text), {}, ("html", "pdf"), {})
-    shown, paper = words(files["html"].decode()), pdf_words(files["pdf"])
+    shown, paper = words(files["html"].decode()), words_of(files["pdf"])
     assert f"One {NAME}; a number -3.5, a list ['<b>', '$y$']." in shown
     assert "<script>alert" not in files["html"].decode()
     assert "{{< meta title >}}" in paper
@@ -150,7 +150,7 @@ def test_paper_has_its_size_standard_and_rules(tmp_path):
     reader = PdfReader(BytesIO(files["pdf"]))
     assert [round(float(side)) for side in reader.pages[0].mediabox[2:]] == [420, 595]
     assert b"pdfuaid:part" in reader.xmp_metadata.stream.get_data()
-    assert pdf_words(files["pdf"]) == "Above. One"
+    assert words_of(files["pdf"]) == "Above. One"
     assert warnings == []
 
 
@@ -158,14 +158,14 @@ def test_paper_that_misses_its_standard_is_a_warning_and_written(tmp_path):
     typst = {"papersize": "a5", "pdf-standard": "ua-1"}
     qmd = write_project(tmp_path, "## One\n", {"format": {"typst": typst}})
     files, warnings = embedded.render(qmd, {}, ("pdf",), {})
-    assert pdf_words(files["pdf"]) == "One"
+    assert words_of(files["pdf"]) == "One"
     assert warnings[0].startswith("The PDF is tagged, but not fully accessible: PDF/UA-1 error: ")
 
 
 def test_long_table_breaks_and_repeats_its_header(tmp_path):
     rows = "".join(f"| row {number} |\n" for number in range(60))
     pdf = written(tmp_path, cell(*TABLE), [[markdown(f"| Head |\n|---|\n{rows}")]], ("pdf",))[0]["pdf"]
-    pages = [page.extract_text() for page in PdfReader(BytesIO(pdf)).pages]
+    pages = pages_of(pdf)
     assert len(pages) > 1
     assert all("Head" in page for page in pages)
 

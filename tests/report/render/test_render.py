@@ -1,15 +1,14 @@
 import re
 import shutil
 import sys
-from io import BytesIO
 from pathlib import Path
 
 import pytest
-from pypdf import PdfReader
 
 from pipeline.errors import InputError, RenderError
 from pipeline.report import render as rendering
 from pipeline.report.render import quarto
+from tests.report.paper import pages_of
 from tests.report.render.test_execute import FAILING
 from tests.report.render.tools import words, write_project
 
@@ -52,7 +51,7 @@ def test_both_formats_are_written_and_the_engine_named(small, tmp_path):
     done = rendering.render(small, tmp_path / "params" / "x.yaml", output, engine="embedded")
     assert done.files == {"html": output.with_name("small.html"), "pdf": output.with_name("small.pdf")}
     assert "Made from params/x.yaml." in words(done.files["html"].read_text())
-    text = PdfReader(BytesIO(done.files["pdf"].read_bytes())).pages[0].extract_text()
+    text = pages_of(done.files["pdf"])[0]
     assert "Made from params/x.yaml." in text
     assert re.fullmatch(r"embedded: Pandoc [\d.]+, Typst [\d.]+", done.engine)
     assert sorted(path.name for path in output.parent.iterdir()) == ["small.html", "small.pdf"]

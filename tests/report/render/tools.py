@@ -3,15 +3,14 @@
 import re
 from collections.abc import Mapping, Sequence
 from html import unescape
-from io import BytesIO
 from pathlib import Path
 
 import nbformat
 import yaml
 from nbformat import NotebookNode
-from pypdf import PdfReader
 
 from pipeline.report.render import embedded, notebook, options
+from tests.report.paper import words_of
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="20" height="10"><rect width="20" height="10"/></svg>'
 PROJECT = {
@@ -47,12 +46,7 @@ def page_of(folder: Path, text: str, outputs: Sequence[list[NotebookNode]] = ())
 
 def paper_of(folder: Path, text: str, outputs: Sequence[list[NotebookNode]] = ()) -> str:
     """Return the words of a document's PDF."""
-    return pdf_words(written(folder, text, outputs, ("pdf",))[0]["pdf"])
-
-
-def pdf_words(pdf: bytes) -> str:
-    """Return the words of a PDF, with every kind of blank as one space."""
-    return " ".join(" ".join(page.extract_text() for page in PdfReader(BytesIO(pdf)).pages).split())
+    return words_of(written(folder, text, outputs, ("pdf",))[0]["pdf"])
 
 
 def words(page: str) -> str:
