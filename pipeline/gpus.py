@@ -27,6 +27,8 @@ def may_be_there() -> bool:
 
 def visible() -> list[str]:
     """Return the GPUs that the user made visible, by the same names."""
+    if not may_be_there():
+        return []
     import torch
 
     chosen = next((os.environ[name] for name in _deciding(torch.version.hip) if os.environ.get(name)), "")

@@ -8,8 +8,10 @@ own, which gives the memory back.
 
 import json
 import math
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,9 +21,11 @@ from typing import Any
 import psutil
 
 from pipeline import gpus
-from pipeline.errors import HeadstartError, SettingsError, one_line
+from pipeline.errors import HeadstartError, RunError, SettingsError, one_line
 from pipeline.experiment import RunSettings
 from pipeline.files import cache_folder, free_disk
+from pipeline.forker import SOCKET_VARIABLE, start
+from pipeline.surroundings import own_environment
 
 FLOAT_BYTES = 4
 CLASSES = 10  # the last layer is small beside the rest, whatever its classes
@@ -54,7 +58,51 @@ class Need:
 
 
 def check(runs: Sequence[RunSettings], runs_dir: Path, jobs: int) -> None:
-    """Raise SettingsError, naming what to lower, when runs need more than this machine has free."""
+    """Raise SettingsError, naming what to lower, when runs need more than this machine has free.
+
+    Where forks have PyTorch and its networks imported already, one of them finds out: here that takes
+    seconds.
+    """
+    if SOCKET_VARIABLE in os.environ and not gpus.may_be_there():
+        _check_in_fork(runs, runs_dir, jobs)
+    else:
+        _check_here(runs, runs_dir, jobs)
+
+
+def _check_in_fork(runs: Sequence[RunSettings], runs_dir: Path, jobs: int) -> None:
+    asked = {"runs": [run.model_dump() for run in runs], "runs_dir": str(runs_dir), "jobs": jobs}
+    with tempfile.TemporaryFile() as question, tempfile.TemporaryFile() as answer:
+        question.write(json.dumps(asked).encode())
+        question.seek(0)
+        process = start(
+            "pipeline.limits:check_asked",
+            stdin=question,
+            output=answer,
+            environment=own_environment(),
+            folder=str(Path.cwd()),
+        )
+        try:
+            code = process.wait()
+        finally:
+            process.kill()
+        answer.seek(0)
+        said = answer.read().decode(errors="replace").strip().splitlines()
+    if code:
+        error = SettingsError if code == SettingsError.exit_code else RunError
+        raise error(said[-1] if said else f"what the runs need could not be found out (exit code {code})")
+
+
+def check_asked() -> None:
+    """Answer ``check``, which asks on standard input; exit as its error would and say why on stderr."""
+    asked = json.load(sys.stdin)
+    try:
+        _check_here([RunSettings(**run) for run in asked["runs"]], Path(asked["runs_dir"]), asked["jobs"])
+    except HeadstartError as error:
+        print(one_line(error), file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def _check_here(runs: Sequence[RunSettings], runs_dir: Path, jobs: int) -> None:
     from pipeline.learn import device
     from pipeline.learn.data import sources
 
@@ -230,7 +278,9 @@ def _reclaimable() -> int:
 
 
 def _size(count: int) -> str:
-    return f"{count / 1e9:,.3g} GB" if count >= 1e7 else f"{count / 1e6:,.3g} MB"
+    if count >= 999.5e9:
+        return f"{count / 1e12:,.3g} TB"
+    return f"{count / 1e9:.3g} GB" if count >= 1e7 else f"{count / 1e6:.3g} MB"
 
 
 def try_batches(needs: Sequence[Need], together: int = 1) -> None:

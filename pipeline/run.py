@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,16 +72,20 @@ def run(experiment: Experiment, options: Options | None = None) -> list[RunRecor
 def _all_made(experiment: Experiment, options: Options, log: logger.Logger) -> list[RunRecord]:
     """Make the runs; where models are tuned, each trial and then what follows from it."""
     tried: set[str] = set()
-    while True:
-        known, whole = tuning.known(experiment)
-        planned = plan(known)
-        if not whole and tried.issuperset(p.run_id for p in planned):
-            raise _stuck(planned)
-        note_study(experiment, planned)
-        _make(planned, options, log)
-        if whole:
-            return [_record(p) for p in planned]
-        tried.update(p.run_id for p in planned)
+    with ExitStack() as block:
+        while True:
+            known, whole = tuning.known(experiment)
+            planned = plan(known)
+            if not whole and tried.issuperset(p.run_id for p in planned):
+                raise _stuck(planned)
+            note_study(experiment, planned)
+            missing = sorted((p for p in planned if _is_missing(p, options)), key=_seed)
+            if missing and not tried and not options.scheduler:  # once, for what follows from trials too
+                block.enter_context(warm_processes(LEARNING))
+            _make(planned, missing, options, log)
+            if whole:
+                return [_record(p) for p in planned]
+            tried.update(p.run_id for p in planned)
 
 
 def _stuck(planned: Sequence[PlannedRun]) -> RunError:
@@ -92,9 +96,10 @@ def _stuck(planned: Sequence[PlannedRun]) -> RunError:
     return RunError(f"{text}. Tuning cannot go on without this trial; run again.")
 
 
-def _make(planned: Sequence[PlannedRun], options: Options, log: logger.Logger) -> None:
+def _make(
+    planned: Sequence[PlannedRun], missing: Sequence[PlannedRun], options: Options, log: logger.Logger
+) -> None:
     """Make those of these runs that are missing."""
-    missing = sorted((p for p in planned if _is_missing(p, options)), key=_seed)
     if missing and not options.scheduler:
         limits.check([p.settings for p in missing], missing[0].folder.parent, options.jobs)
     ids, waiting = [p.run_id for p in planned], [p.run_id for p in missing]
@@ -189,7 +194,7 @@ def run_here(jobs: Iterable[Job], at_once: int, progress: Progress) -> None:
     died is recorded as failed, and the others go on.
     """
     shared = gpus.Shared(gpus.visible())
-    with warm_processes(LEARNING), ThreadPoolExecutor(max_workers=at_once) as pool:
+    with ThreadPoolExecutor(max_workers=at_once) as pool:
         futures = {
             pool.submit(_run_with_gpu, job, shared, progress.show): job
             for job in sorted(jobs, key=Job.is_taken)

@@ -26,6 +26,7 @@ def test_gpus_that_the_user_made_visible_keep_their_names(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(gpus, "may_be_there", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
 
     assert gpus.visible() == expected
@@ -38,6 +39,7 @@ def test_gpus_have_the_names_of_the_variable_that_decides(
     monkeypatch.setenv("HIP_VISIBLE_DEVICES", "2,3")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
     monkeypatch.setattr("torch.version.hip", hip)
+    monkeypatch.setattr(gpus, "may_be_there", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
 
     assert gpus.visible() == expected

@@ -4,16 +4,18 @@ import io
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from pipeline import limits
+from pipeline import gpus, limits
 from pipeline.cli import main
 from pipeline.errors import RunError, SettingsError
 from pipeline.experiment import RunSettings
+from pipeline.forker import warm_processes
 from pipeline.learn import device, train
 
 GB = 10**9
@@ -173,6 +175,7 @@ def test_command_that_does_not_fit_exits_2_before_any_work(
 ) -> None:
     Path("x.yaml").write_text(PARAMS, encoding="utf-8")
     with_free(monkeypatch, **{short: 1000})
+    monkeypatch.setattr("pipeline.run.warm_processes", lambda _: nullcontext())  # so that it is asked here
 
     assert main(["run", "x.yaml"]) == 2
 
@@ -185,6 +188,21 @@ def test_command_that_does_not_fit_exits_2_before_any_work(
 
 def test_what_fits_is_not_refused(workplace: Path) -> None:
     limits.check([settings(max_train_images=100), settings(model="resnet18", image_size=32)], Path("runs"), 2)
+
+
+def test_a_fork_that_is_asked_answers_the_same(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpus, "may_be_there", lambda: False)
+    small = settings(max_train_images=100)
+    large = settings(model="vgg16", image_size=1024, batch_size=2048)  # more than any machine has
+    with pytest.raises(SettingsError) as here:
+        limits.check([large], Path("runs"), 1)
+    with warm_processes(()):
+        limits.check([small], Path("runs"), 1)
+        with pytest.raises(SettingsError) as there:
+            limits.check([large], Path("runs"), 1)
+
+    assert str(here.value).startswith("vgg16 (scratch): batch_size 1293 at 1024 pixels needs at least ")
+    assert str(there.value).split(", and ")[0] == str(here.value).split(", and ")[0]
 
 
 def test_network_that_cannot_be_measured_is_tried_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
