@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -168,7 +169,11 @@ def test_each_entry_searches_what_it_has() -> None:
 
 
 @pytest.mark.slow
-def test_real_search_trains_its_trials_and_then_the_chosen_settings(forked_runs: None) -> None:
+def test_real_search_trains_its_trials_and_then_the_chosen_settings(
+    forked_runs: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[object] = []
+    monkeypatch.setattr("pipeline.run.warm_processes", lambda names: nullcontext(opened.append(names)))
     text = PARAMS.replace("trials: 4", "trials: 2").replace("seeds: [3, 4]", "seeds: [3]")
     records = run(experiment(text.replace("epochs: 4", "epochs: 2\nthreads: 1")))
     assert [(record.settings.trial, record.complete) for record in records] == [
@@ -176,5 +181,6 @@ def test_real_search_trains_its_trials_and_then_the_chosen_settings(forked_runs:
         (1, True),
         (None, True),
     ]
+    assert len(opened) == 1  # one process to fork from, for all trials
     best = max(records[:2], key=tuning.val_score)
     assert records[2].settings.learning_rate == best.settings.learning_rate

@@ -10,7 +10,7 @@ from pipeline.learn import data, evaluate, models, train
 from tests.learn import tiny
 
 ARCHIVE = Path(__file__).parents[3] / "shared/data/cifar10-jpeg.zip"
-PER_CLASS = {"train": 400, "test": 100}
+PER_CLASS = {"train": 300, "test": 100}
 
 
 def unpack(folder: Path) -> None:

@@ -290,12 +290,13 @@ def test_a_kept_summary_that_is_damaged_is_made_again(damage):
 def test_cifar10_as_jpeg_files_has_known_near_duplicates(tmp_path):
     import zipfile
 
-    with zipfile.ZipFile(JPEG) as archive:
-        archive.extractall(tmp_path / "cifar")
+    with zipfile.ZipFile(JPEG) as archive:  # of all ten classes it takes two minutes, and finds some 220
+        chosen = [name for name in archive.namelist() if Path(name).parent.name in ("automobile", "deer")]
+        archive.extractall(tmp_path / "cifar", chosen)
     images = load(data_dir="cifar")
-    assert images.info.split_sizes == {"train": 45_000, "val": 5_000, "test": 10_000}
-    assert np.allclose(images.preprocessing.mean, (0.4914, 0.4822, 0.4465), atol=0.001)
-    assert 200 <= len(images.info.near_duplicates) <= 240
+    assert images.info.split_sizes == {"train": 9_000, "val": 1_000, "test": 2_000}
+    assert np.allclose(images.preprocessing.mean, (0.4717, 0.4601, 0.4134), atol=0.001)
+    assert 50 <= len(images.info.near_duplicates) <= 66
 
 
 # What is done to images on their way to a network
