@@ -76,8 +76,13 @@ class Hardware:
         return self.threads if self.cores is None else self.cores.used()
 
     def place(self, network: nn.Module) -> nn.Module:
-        """Move a network to the device, in the memory format that is fast there."""
+        """Move a network to the device, in the memory format that is fast there.
+
+        On a CPU, memory that is freed is kept for the next step from now on: not while images are loaded,
+        which frees what no step needs again.
+        """
         if self.device.type == "cpu":
+            keep_freed()
             convolutions.use_in(network, amx=has_amx())
         if self.device.type == "cpu" and self.precision == "bf16":
             arithmetic.use_in(network)
@@ -135,12 +140,12 @@ def choose(settings: RunSettings) -> Hardware:
 
 
 def tune(hardware: Hardware, threads: int | None = None) -> Hardware:
-    """Set this process up to train on chosen hardware, and return it: threads, kernels, memory.
+    """Set this process up to train on chosen hardware, and return it: threads, kernels.
 
     On a CPU, threads follow the cores that are free, unless ``threads`` or the user's OMP_NUM_THREADS
-    fixes them, and memory that is freed is kept for the next step; on a GPU, cuDNN tries its kernels and
-    keeps the fastest, as image sizes do not change. ``deterministic`` hardware gives the same numbers again:
-    its threads stay as many, and only kernels that add in one order are used.
+    fixes them; on a GPU, cuDNN tries its kernels and keeps the fastest, as image sizes do not change.
+    ``deterministic`` hardware gives the same numbers again: its threads stay as many, and only kernels that
+    add in one order are used.
     """
     fixed = threads is not None or hardware.deterministic or _fixed()
     cores = Threads(hardware.threads, follows=hardware.device.type == "cpu" and not fixed)
@@ -148,8 +153,6 @@ def tune(hardware: Hardware, threads: int | None = None) -> Hardware:
     if hardware.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
         torch.use_deterministic_algorithms(True)
-    if hardware.device.type == "cpu":
-        keep_freed()
     return replace(hardware, cores=cores)
 
 

@@ -75,6 +75,8 @@ def test_asking_for_hardware_changes_nothing_and_tuning_does(monkeypatch: pytest
     chosen = device.choose(tiny.settings(device="cpu"))
     assert calls == []
     assert replace(device.tune(chosen), cores=None) == chosen
+    assert calls == ["3 threads"]
+    chosen.place(torch.nn.Linear(1, 1))  # after the images are loaded
     assert calls == ["3 threads", "memory"]
 
 
@@ -93,7 +95,6 @@ def test_deterministic_hardware_uses_only_kernels_that_give_the_same_again(
 ) -> None:
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(device, "keep_freed", lambda: None)
     gpu = replace(tiny.CPU, device=torch.device("cuda"))
     device.tune(gpu)
     assert torch.backends.cudnn.benchmark

@@ -218,11 +218,14 @@ class Space:
 
 def _thumbs(pixels: Tensor) -> Tensor:
     """Return 8x8 colour thumbnails, each of mean 0 and variance 1, plain ones all 0: float [n, 192]."""
-    thumbs = [
-        functional.interpolate(block.permute(0, 3, 1, 2).float(), size=(THUMB_SIDE, THUMB_SIDE), mode="area")
-        for block in pixels.split(1024)
-    ]
-    colours = torch.cat(thumbs).flatten(2)
+    return torch.cat([_thumbs_of_block(block) for block in pixels.split(1024)])
+
+
+def _thumbs_of_block(pixels: Tensor) -> Tensor:
+    small = functional.interpolate(
+        pixels.permute(0, 3, 1, 2).float(), size=(THUMB_SIDE, THUMB_SIDE), mode="area"
+    )
+    colours = small.flatten(2)
     plain = colours.std(2).amax(1, keepdim=True) < PLAIN
     flat = colours.flatten(1)
     flat -= flat.mean(1, keepdim=True)
