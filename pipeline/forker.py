@@ -114,23 +114,30 @@ def _variable(name: str, value: str) -> Iterator[None]:
 
 
 def start(
-    function: str, *, stdin: IO[bytes], output: IO[bytes], environment: dict[str, str], folder: str
+    function: str, asked: object, *, output: IO[bytes], environment: dict[str, str], folder: str
 ) -> "subprocess.Popen[bytes] | ForkedProcess":
-    """Call ``"module:function"`` in a process of its own: forked where ``warm_processes`` is open."""
-    if SOCKET_VARIABLE in environment:
-        streams = stdin.fileno(), output.fileno(), output.fileno()
-        with contextlib.suppress(OSError, ValueError):
-            return ForkedProcess(function, [], environment, folder, streams)
+    """Call ``"module:function"`` in a process of its own, with what is ``asked`` as JSON on standard input.
+
+    It is forked where ``warm_processes`` is open.
+    """
     module, name = function.split(":")
-    return subprocess.Popen(
-        [sys.executable, "-c", f"from {module} import {name}; {name}()"],
-        stdin=stdin,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        env=environment,
-        cwd=folder,
-        start_new_session=True,  # Ctrl-C reaches the parent alone, which then stops it in order
-    )
+    with tempfile.TemporaryFile() as question:
+        question.write(json.dumps(asked).encode())
+        question.seek(0)
+        if SOCKET_VARIABLE in environment:
+            streams = question.fileno(), output.fileno(), output.fileno()
+            with contextlib.suppress(OSError, ValueError):
+                return ForkedProcess(function, [], environment, folder, streams)
+            question.seek(0)  # a fork that came too late may have begun to read
+        return subprocess.Popen(
+            [sys.executable, "-c", f"from {module} import {name}; {name}()"],
+            stdin=question,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            cwd=folder,
+            start_new_session=True,  # Ctrl-C reaches the parent alone, which then stops it in order
+        )
 
 
 class ForkedProcess:

@@ -71,12 +71,10 @@ def check(runs: Sequence[RunSettings], runs_dir: Path, jobs: int) -> None:
 
 def _check_in_fork(runs: Sequence[RunSettings], runs_dir: Path, jobs: int) -> None:
     asked = {"runs": [run.model_dump() for run in runs], "runs_dir": str(runs_dir), "jobs": jobs}
-    with tempfile.TemporaryFile() as question, tempfile.TemporaryFile() as answer:
-        question.write(json.dumps(asked).encode())
-        question.seek(0)
+    with tempfile.TemporaryFile() as answer:
         process = start(
             "pipeline.limits:check_asked",
-            stdin=question,
+            asked,
             output=answer,
             environment=own_environment(),
             folder=str(Path.cwd()),

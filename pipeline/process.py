@@ -39,11 +39,9 @@ def run_in_process(job: Job, emit: Emit) -> str:
         emit({"run_id": job.run_id, "stage": "waiting"})
     else:
         (job.partial / "progress.jsonl").unlink(missing_ok=True)
-    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as log:
-        asked.write(json.dumps(asdict(job)).encode())
-        asked.seek(0)
+    with tempfile.TemporaryFile() as log:
         process = start(
-            "pipeline.job:main", stdin=asked, output=log, environment=_environment(job), folder=job.folder
+            "pipeline.job:main", asdict(job), output=log, environment=_environment(job), folder=job.folder
         )
         _running[process] = job.run_id
         try:

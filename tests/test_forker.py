@@ -114,18 +114,16 @@ def test_environment_is_that_of_who_asks(workplace: Path, monkeypatch: pytest.Mo
 def test_function_is_called_in_a_process_with_the_streams_it_is_given(
     workplace: Path, imported: tuple[str, ...] | None
 ) -> None:
-    Path("asked").write_text("word = 1", encoding="utf-8")
     with (
         nullcontext() if imported is None else warm_processes(imported),
-        Path("asked").open("rb") as asked,
         Path("said").open("wb") as said,
     ):
         process = forker.start(
-            "tokenize:main", stdin=asked, output=said, environment=dict(os.environ), folder=str(workplace)
+            "tokenize:main", "word", output=said, environment=dict(os.environ), folder=str(workplace)
         )
         assert process.wait(30) == 0
     assert isinstance(process, subprocess.Popen if imported is None else ForkedProcess)
-    assert "'word'" in Path("said").read_text(encoding="utf-8")
+    assert '"word"' in Path("said").read_text(encoding="utf-8")
 
 
 def test_exit_code_is_that_of_the_kernel(workplace: Path) -> None:
